@@ -1,0 +1,38 @@
+"""DownloadOutput: stream one output from Quantemplate into the outbox."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from straight_through.connection import connection
+from straight_through.errors import concerning
+from straight_through.names import run_folder
+from straight_through.outbox import store_output
+
+logger = Logger()
+metrics = Metrics()
+s3 = boto3.client("s3")
+quantemplate = connection()
+OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
+
+
+@logger.inject_lambda_context(correlation_id_path="run")
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Return the output's line of the manifest."""
+    output, run, source = event["output"], event["quantemplate"], event["source"]
+    key = run_folder(event["route"], source["key"], event["run"]) + output["file_name"]
+    file = f"file s3://{source['bucket']}/{source['key']}, route {event['route']}"
+    with (
+        concerning(f"output {output['name']!r} of {file}"),
+        quantemplate.open().download_output(
+            run["organisation_id"], run["pipeline_id"], run["execution_id"], output["id"]
+        ) as download,
+    ):
+        stored = store_output(s3, OUTBOX_BUCKET, key, download)
+    metrics.add_metric("BytesDownloaded", MetricUnit.Bytes, stored["bytes"])
+    metrics.flush_metrics()
+    logger.info("Stored", key=key, **stored)
+    return {"name": output["name"], "id": output["id"], "key": key, **stored}

@@ -1,0 +1,61 @@
+"""StartRun: name the execution after the dropped object's version and start it, once."""
+
+import fnmatch
+import json
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from straight_through.names import run_name
+
+logger = Logger()
+metrics = Metrics()
+states = boto3.client("stepfunctions")
+STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
+IGNORE_PATTERNS = os.environ["IGNORE_PATTERNS"].split(",")
+
+
+def handler(batch: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Start a run for each message of an SQS batch and report those that could not be."""
+    failed = []
+    for message in batch["Records"]:
+        logger.set_correlation_id(None)  # the one before's
+        try:
+            start_run(json.loads(message["body"])["detail"])
+        except Exception:
+            logger.exception("Not started; SQS gives it again", message_id=message["messageId"])
+            failed.append({"itemIdentifier": message["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def start_run(dropped: dict[str, Any]) -> None:
+    """Start the run of one `Object Created` event, whose key is as it is, not URL-encoded."""
+    bucket, item = dropped["bucket"]["name"], dropped["object"]
+    key, version_id = item["key"], item.get("version-id")
+    # Without versions, the sequencer tells one drop from the next.
+    name = run_name(bucket, key, version_id or item["sequencer"])
+    logger.set_correlation_id(name)
+    if is_ignored(key):
+        logger.info("Ignored", key=key)
+        return
+    # Only what the object fixes: the same event twice must give the same input.
+    pinned = {"bucket": bucket, "key": key} | ({"version_id": version_id} if version_id else {})
+    try:
+        states.start_execution(
+            stateMachineArn=STATE_MACHINE_ARN, name=name, input=json.dumps(pinned)
+        )
+    except states.exceptions.ExecutionAlreadyExists:
+        logger.info("Started already", key=key)
+        return
+    metrics.add_metric("FilesStarted", MetricUnit.Count, 1)
+    metrics.flush_metrics()
+    logger.info("Started", key=key)
+
+
+def is_ignored(key: str) -> bool:
+    """Whether the key is a folder marker or its file name matches a pattern that starts nothing."""
+    name = key.rpartition("/")[2]
+    return not name or any(fnmatch.fnmatchcase(name, p.strip()) for p in IGNORE_PATTERNS)

@@ -1,0 +1,1 @@
+"""Straight-Through Processing: what the functions share, from the dropped file to the manifest."""

@@ -1,0 +1,75 @@
+"""What goes to Quantemplate and what comes from it: bytes that are never held as a whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from straight_through.errors import OutputIncomplete
+
+CHUNK = 1024 * 1024  # bytes
+
+
+class Body(Protocol):
+    """What is uploaded: a known number of bytes, read from the start by each iteration."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read from the start."""
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+
+
+class FileBody:
+    """A file as the body of an upload."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file's size as it is now."""
+        self._path = path
+        self._size = path.stat().st_size
+
+    def __len__(self) -> int:
+        """Return the file's size in bytes."""
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read the file from its start."""
+        with self._path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+
+class Download:
+    """A reply's bytes as they come; reading past its end proves that all of it has come."""
+
+    def __init__(self, response: requests.Response, what: str) -> None:
+        """Refuse a reply whose end could not be told from a broken connection."""
+        self._raw = response.raw
+        self._what = what
+        encoding = response.headers.get("Content-Encoding", "identity")
+        chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if response.status_code == requests.codes.no_content:
+            raise OutputIncomplete(f"{what} brought no content (HTTP 204).")
+        if encoding != "identity":
+            raise OutputIncomplete(
+                f"{what} came {encoding}-encoded although it was asked for as it is."
+            )
+        if "text/html" in response.headers.get("Content-Type", ""):
+            raise OutputIncomplete(f"{what} brought a web page and no output.")
+        if "Content-Length" not in response.headers and not chunked:
+            raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Return up to `size` bytes, none at the end. Raises OutputIncomplete at a break."""
+        try:
+            data: bytes = self._raw.read(size)
+        except (requests.RequestException, OSError, HTTPError) as error:
+            raise OutputIncomplete(f"{self._what} broke off: {type(error).__name__}.") from None
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read chunk by chunk to the end."""
+        while chunk := self.read():
+            yield chunk

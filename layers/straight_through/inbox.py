@@ -1,0 +1,126 @@
+"""The dropped object, pinned to one version."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from straight_through.bodies import CHUNK
+from straight_through.errors import (
+    AccessDenied,
+    EmptyFile,
+    InputInvalid,
+    SourceNotFound,
+    SourceUnavailable,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+_EXPECTED = (
+    'Start a new execution with an input like {"bucket": "…", "key": "claims/may.csv"}; '
+    '"version_id" may pin a version.'
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was dropped; `size` in bytes, `dropped_at` in ISO 8601."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    size: int
+    etag: str
+    dropped_at: str
+
+
+def pin_source(s3: "S3Client", execution_input: Any) -> Source:
+    """Return the object that an execution's input names, at the version it has now or names.
+
+    Raises InputInvalid, SourceNotFound, SourceUnavailable, AccessDenied, EmptyFile.
+    """
+    bucket, key, version_id = _named(execution_input)
+    where = f"s3://{bucket}/{key}" + (f" (version {version_id})" if version_id else "")
+    version = {"VersionId": version_id} if version_id else {}
+    try:
+        head = s3.head_object(Bucket=bucket, Key=key, **version)  # type: ignore[arg-type]
+    except ParamValidationError:
+        raise InputInvalid(f"{where} is no legal name of an object. {_EXPECTED}") from None
+    except (BotoCoreError, ClientError) as error:
+        raise _not_readable(error, where) from None
+    if head["ContentLength"] == 0:
+        raise EmptyFile(f"{where} is empty: nothing was uploaded. Drop the file again.")
+    return Source(
+        bucket=bucket,
+        key=key,
+        version_id=head.get("VersionId", version_id),
+        size=head["ContentLength"],
+        etag=head["ETag"].strip('"'),
+        dropped_at=head["LastModified"].isoformat().replace("+00:00", "Z"),
+    )
+
+
+class SourceBody:
+    """The pinned object's bytes as the body of an upload."""
+
+    def __init__(self, s3: "S3Client", source: Source) -> None:
+        """Read nothing yet."""
+        self._s3 = s3
+        self._source = source
+
+    def __len__(self) -> int:
+        """Return the object's size in bytes."""
+        return self._source.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read the object from its start. Raises SourceUnavailable where it breaks off."""
+        source = self._source
+        version = {"VersionId": source.version_id} if source.version_id else {}
+        try:
+            # Without versions, the ETag makes sure that it is still the same object.
+            opened = self._s3.get_object(
+                Bucket=source.bucket,
+                Key=source.key,
+                IfMatch=source.etag,
+                **version,  # type: ignore[arg-type]
+            )
+            with closing(opened["Body"]) as stream:
+                yield from stream.iter_chunks(CHUNK)
+        except (BotoCoreError, ClientError) as error:
+            raise _not_readable(error, f"s3://{source.bucket}/{source.key}") from None
+
+
+def _named(execution_input: Any) -> tuple[str, str, str | None]:
+    """Return bucket, key and version that the input names."""
+    if isinstance(execution_input, dict):
+        bucket, key = execution_input.get("bucket"), execution_input.get("key")
+        version_id = execution_input.get("version_id")
+        texts = isinstance(bucket, str) and isinstance(key, str) and bucket and key
+        if texts and (version_id is None or isinstance(version_id, str)):
+            return str(bucket), str(key), version_id
+    raise InputInvalid(f"The execution's input names no file. {_EXPECTED}")
+
+
+def _not_readable(error: BotoCoreError | ClientError, where: str) -> Exception:
+    """Return our error for S3's: gone, not allowed, unavailable, or S3's own."""
+    if isinstance(error, BotoCoreError):
+        return SourceUnavailable(f"Reading {where} broke off ({type(error).__name__}).")
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status >= 500:
+        return SourceUnavailable(f"Reading {where} failed: S3 answered {status}.")
+    # 400 is S3's answer to a version id that it never gave; 412 says that the object was replaced.
+    if status in (400, 404, 405, 412):
+        return SourceNotFound(
+            f"{where} does not exist (any more). Drop the file again, or start a new execution "
+            "with another key or version."
+        )
+    if status == 403:
+        return AccessDenied(
+            f"{where} may not be read. The application reads its inbox only, and an object there "
+            "must be readable for the UploadAndExecute function's role (encryption key included)."
+        )
+    return error

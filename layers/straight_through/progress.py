@@ -1,0 +1,75 @@
+"""What a pipeline's run has come to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from straight_through.errors import NotFound, PipelineCancelled, PipelineFailed, PipelineOverdue
+from straight_through.names import file_names
+from straight_through.polling import next_wait, seconds_since
+from straight_through.quantemplate import CANCELLED, FAILED, STARTED, SUCCEEDED, Execution
+
+LATE_LIST = 300  # seconds that a new run may be missing from the list, which is documented nowhere
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a run told: its status, and either its outputs or the seconds to wait."""
+
+    status: str
+    wait_seconds: int
+    execution: Execution | None
+
+    @property
+    def known(self) -> bool:
+        """Whether the status is a documented one."""
+        return self.status in (STARTED, SUCCEEDED)
+
+
+def look_at(
+    listed: list[Execution], run: dict[str, Any], now: datetime, deadline_hours: float
+) -> Look:
+    """Find the run among the pipeline's executions and say what to do next.
+
+    Raises PipelineFailed, PipelineCancelled, PipelineOverdue, and NotFound for a run that stays
+    missing. A status that nobody knows is neither success nor an end.
+    """
+    execution = next((e for e in listed if e.id == run["execution_id"]), None)
+    begun = (execution and execution.started_at) or run["created_at"]
+    elapsed = max(seconds_since(begun, now) or 0, 0)
+    who = f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']}"
+    if execution is None:
+        if elapsed > LATE_LIST:
+            raise NotFound(
+                f"{who} is not in the list of executions {elapsed:.0f} seconds after it was made. "
+                "Look for it in Quantemplate; where it is gone, start a new execution with the "
+                "same input."
+            )
+        return Look("NotListed", next_wait(elapsed), None)
+    if execution.status == FAILED:
+        raise PipelineFailed(
+            f"{who} failed at {execution.finished_at}. Look at it in Quantemplate; when the file "
+            "or the pipeline is mended, drop the file again or start a new execution with the same "
+            "input."
+        )
+    if execution.status in CANCELLED:
+        raise PipelineCancelled(
+            f"{who} was cancelled at {execution.finished_at}. To run it again, start a new "
+            "execution with the same input."
+        )
+    if execution.status != SUCCEEDED and elapsed > deadline_hours * 3600:
+        raise PipelineOverdue(
+            f"{who} began at {begun} and has not ended {elapsed / 3600:.1f} hours later (status "
+            f"{execution.status!r}); the deadline is {deadline_hours:g} hours. Look at it in "
+            "Quantemplate; when it has ended, redrive the execution to fetch its outputs."
+        )
+    return Look(execution.status, next_wait(elapsed), execution)
+
+
+def outputs_of(execution: Execution) -> list[dict[str, str]]:
+    """Return id, name and file name of each output."""
+    names = file_names([(output.id, output.name) for output in execution.outputs])
+    return [
+        {"id": output.id, "name": output.name, "file_name": name}
+        for output, name in zip(execution.outputs, names, strict=True)
+    ]

@@ -1,0 +1,95 @@
+"""A route is a folder of the inbox and a parameter that says where its files go."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from straight_through.errors import NoRoute, RouteInvalid
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+# What Parameter Store allows in a name. A folder with any other character has no route of its own.
+LEGAL_FOLDER = re.compile(r"[A-Za-z0-9._-]+")
+DEEPEST = 10  # GetParameters takes ten names
+LONGEST_NAME = 1011  # characters of a parameter's name; PutParameter's documentation
+
+# The fields of a route and the prefix of Quantemplate's ids.
+FIELDS = {"organisation_id": "c-", "dataset_id": "d-", "pipeline_id": "p-"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the files of one folder go; `name` is the folder, without slashes at its ends."""
+
+    name: str
+    organisation_id: str
+    dataset_id: str
+    pipeline_id: str
+
+
+def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
+    """Return the route of the deepest folder of `key` that has one, with one request.
+
+    Raises NoRoute and RouteInvalid.
+    """
+    folders = routable_folders(key)
+    names = [f"{routes_path}/{folder}" for folder in folders]
+    names = [name for name in names if len(name) <= LONGEST_NAME]
+    found = ssm.get_parameters(Names=names)["Parameters"] if names else []
+    if not found:
+        raise NoRoute(_no_route(key, folders, routes_path))
+    deepest = max(found, key=lambda parameter: len(parameter["Name"]))
+    return parse_route(deepest["Name"].removeprefix(f"{routes_path}/"), deepest["Value"])
+
+
+def routable_folders(key: str) -> list[str]:
+    """Return the folders of `key` that may have a route, the shallowest first."""
+    folders: list[str] = []
+    for part in key.split("/")[:-1][:DEEPEST]:
+        if not LEGAL_FOLDER.fullmatch(part):
+            break
+        folders.append(f"{folders[-1]}/{part}" if folders else part)
+    return folders
+
+
+def parse_route(name: str, document: str) -> Route:
+    """Return the route that a JSON document describes. Raises RouteInvalid."""
+    try:
+        fields = json.loads(document)
+    except ValueError as error:
+        raise RouteInvalid(f"Route {name!r} is not JSON: {error}. {_expected()}") from None
+    if not isinstance(fields, dict):
+        raise RouteInvalid(f"Route {name!r} is not a JSON object. {_expected()}")
+    for field, prefix in FIELDS.items():
+        value = fields.get(field)
+        if not isinstance(value, str) or not re.fullmatch(rf"{prefix}[^\s/?#]+", value):
+            found = f"is {value!r}" if field in fields else "is missing"
+            raise RouteInvalid(
+                f"Route {name!r}: field {field!r} {found}; expected is an id that starts with "
+                f"{prefix!r}, as Quantemplate shows it. {_expected()}"
+            )
+    unknown = sorted(fields.keys() - FIELDS.keys())
+    if unknown:
+        raise RouteInvalid(f"Route {name!r}: unknown field {unknown[0]!r}. {_expected()}")
+    return Route(name, **fields)
+
+
+def _expected() -> str:
+    """Say what a route looks like."""
+    return 'A route is {"organisation_id": "c-…", "dataset_id": "d-…", "pipeline_id": "p-…"}.'
+
+
+def _no_route(key: str, folders: list[str], routes_path: str) -> str:
+    """Say why `key` has no route and how to give it one."""
+    if folders:
+        return (
+            f"No route for {key!r}: none of its folders ({', '.join(folders)}) has one. Add the "
+            f"parameter {routes_path}/{folders[-1]} or move the file into a folder that has a "
+            "route, then start a new execution with the same input."
+        )
+    return (
+        f"No route for {key!r}: it lies in no folder that can have one. Put the file into a folder "
+        "whose name has only letters, digits, '.', '_' and '-'."
+    )
