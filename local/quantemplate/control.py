@@ -1,0 +1,156 @@
+"""The control endpoint: what tests and demos tell the stand-in, beside the vendor's API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+
+from local.quantemplate.account import Account
+from local.quantemplate.messages import Call, Reply, json_reply
+from local.quantemplate.pipelines import SOMEBODY_ELSE, Plan, described, plan_from
+
+CONTROL_PATH = "/control"
+
+
+def answer(account: Account, call: Call) -> Reply:
+    """Carry out one order; 400 with {"error"} says what is wrong with it."""
+    try:
+        endpoint, ids = ROUTES.bind("").match(call.path, call.method)
+        content = call.json() if call.has_body() else {}
+        result = ORDERS[endpoint](account, content, {**call.query, **ids})
+    except (NotFound, MethodNotAllowed) as error:
+        return json_reply({"error": f"no such order: {call.method} {call.path}"}, error.code)
+    except (KeyError, TypeError, ValueError) as error:
+        return json_reply({"error": str(error)}, 400)
+    return json_reply(result)
+
+
+def _settings(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    return {
+        "time_scale": account.pipelines.time_scale,
+        "token_seconds": account.tokens.seconds,
+        "client_id": account.tokens.client_id,
+        "client_secret": account.tokens.client_secret,
+    }
+
+
+def _set(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    if unknown := set(content) - {"time_scale", "token_seconds"}:
+        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
+    account.pipelines.time_scale = float(content.get("time_scale", account.pipelines.time_scale))
+    account.tokens.seconds = float(content.get("token_seconds", account.tokens.seconds))
+    return _settings(account, content, ids)
+
+
+def _rotate(account: Account, content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    with account.journal.lock:
+        account.tokens.client_id = str(content.get("client_id", account.tokens.client_id))
+        account.tokens.client_secret = str(content["client_secret"])
+        account.journal.note("credentials_rotated")
+    return {}
+
+
+def _expire(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    account.tokens.expire()
+    return {}
+
+
+def _datasets(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    with account.journal.lock:
+        return {
+            dataset.id: {
+                "shared": dataset.shared,
+                "versions": [
+                    version.facts() | {"bytes": version.bytes} for version in dataset.versions
+                ],
+            }
+            for dataset in account.datasets.by_id.values()
+        }
+
+
+def _define_dataset(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    account.define_dataset(ids["id"], shared=bool(content.get("shared", True)))
+    return {}
+
+
+def _pipelines(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    with account.journal.lock:
+        return {
+            pipeline.id: described(pipeline)
+            | {"runs": [run.shown() for run in account.pipelines.runs[pipeline.id]]}
+            for pipeline in account.pipelines.by_id.values()
+        }
+
+
+def _define_pipeline(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    account.define_pipeline(ids["id"], content)
+    return {}
+
+
+def _run(account: Account, content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    plan = plan_from({key: value for key, value in content.items() if key != "pipeline"})
+    return account.pipelines.execute(content["pipeline"], SOMEBODY_ELSE, plan)
+
+
+def _cancel(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    return _end(account, ids["id"], Plan(end_status="Cancelled"), content)
+
+
+def _finish(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    return _end(account, ids["id"], Plan(), content)
+
+
+def _end(account: Account, run_id: str, plan: Plan, content: dict[str, Any]) -> Any:
+    if unknown := set(content) - {"end_status", "keep_outputs"}:
+        raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
+    if not account.pipelines.end_now(run_id, replace(plan, **content)):
+        raise ValueError("no such run is going")
+    return {}
+
+
+def _troubles(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    return account.troubles.waiting()
+
+
+def _trouble(account: Account, content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    plan_from(content.get("run") or {})
+    account.troubles.add(content)
+    return {}
+
+
+def _clear(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    account.troubles.clear()
+    return {}
+
+
+def _journal(account: Account, _content: dict[str, Any], ids: dict[str, str]) -> Any:
+    return account.journal.entries(int(ids.get("after", "0")))
+
+
+ORDERS: dict[str, Callable[[Account, dict[str, Any], dict[str, str]], Any]] = {
+    "GET /settings": _settings,
+    "PUT /settings": _set,
+    "PUT /credentials": _rotate,
+    "POST /tokens/expire": _expire,
+    "GET /datasets": _datasets,
+    "PUT /datasets/<id>": _define_dataset,
+    "GET /pipelines": _pipelines,
+    "PUT /pipelines/<id>": _define_pipeline,
+    "POST /runs": _run,
+    "POST /runs/<id>/cancel": _cancel,
+    "POST /runs/<id>/finish": _finish,
+    "GET /troubles": _troubles,
+    "POST /troubles": _trouble,
+    "DELETE /troubles": _clear,
+    "GET /journal": _journal,
+}
+ROUTES = Map(
+    [
+        Rule(CONTROL_PATH + path, methods=[method], endpoint=f"{method} {path}")
+        for method, path in map(str.split, ORDERS)
+    ]
+)

@@ -1,0 +1,160 @@
+"""The HTTP server: connections, bodies and deliveries; what a call means is decided elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from local.quantemplate import api, control
+from local.quantemplate.account import Account
+from local.quantemplate.messages import (
+    PIECE,
+    BodyCutShort,
+    Call,
+    ConnectionDropped,
+    Reply,
+    json_reply,
+)
+
+log = logging.getLogger("local.quantemplate")
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one account on 127.0.0.1; `stop` ends every connection and thread."""
+
+    request_queue_size = 128
+    daemon_threads = False  # so that closing waits for every connection's thread
+
+    def __init__(self, port: int = 0, time_scale: float = 1.0) -> None:
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        super().__init__(("127.0.0.1", port), Connection)
+        self.account = Account(time_scale)
+
+    @property
+    def url(self) -> str:
+        """Where the server is, without a slash at the end."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def answer(self, call: Call) -> Reply:
+        """Answer one call."""
+        if (call.method, call.path) == ("POST", "/control/reset"):
+            return self._reset()
+        if call.path.startswith(control.CONTROL_PATH + "/"):
+            return control.answer(self.account, call)
+        return api.answer(self.account, call)
+
+    def stop(self) -> None:
+        """End the serving loop, the connections and the runs, and remove the files."""
+        self.stopping.set()
+        self.shutdown()
+        with self._guard:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+        self.account.close()
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """Accept a connection and remember it."""
+        connection, address = super().get_request()
+        with self._guard:
+            self._connections.add(connection)
+        return connection, address
+
+    def close_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """Close a connection and forget it."""
+        with self._guard:
+            self._connections.discard(request)
+        super().close_request(request)
+
+    def handle_error(self, _request: object, _client_address: object) -> None:
+        """Log what no call may raise."""
+        log.exception("a connection failed")
+
+    def _reset(self) -> Reply:
+        old, self.account = self.account, Account(self.account.pipelines.time_scale)
+        old.close()
+        return json_reply({})
+
+
+class Connection(BaseHTTPRequestHandler):
+    """One client's connection, kept alive between calls."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def handle(self) -> None:
+        """Serve calls until the client leaves."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def do_call(self) -> None:
+        """Answer one call."""
+        target = urlsplit(self.path)
+        call = Call(
+            method=self.command,
+            path=unquote(target.path),
+            query=dict(parse_qsl(target.query)),
+            headers=self.headers,
+            source=self.rfile,
+            pause=self.server.stopping.wait,
+        )
+        try:
+            reply = self.server.answer(call)
+            call.drain()
+        except (BodyCutShort, ConnectionDropped):
+            self.close_connection = True
+            return
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("%s %s failed", call.method, call.path)
+            self.close_connection = True
+            reply = Reply(500, b"The stand-in has a fault: see its log")
+        self._send(reply)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_call  # noqa: N815
+
+    def _send(self, reply: Reply) -> None:
+        if reply.missing:
+            self.close_connection = True
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status != 204:
+            self.send_header("Content-Type", reply.content_type)
+            self.send_header("Content-Length", str(reply.size()))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command == "HEAD" or reply.status == 204:
+            return
+        size = reply.size() - reply.missing
+        if reply.bytes_per_second is not None:
+            self._trickle(reply, size, reply.bytes_per_second)
+        elif isinstance(reply.body, Path):
+            with reply.body.open("rb") as file:
+                if size:
+                    self.connection.sendfile(file, count=size)
+        else:
+            self.wfile.write(reply.body[:size])
+
+    def _trickle(self, reply: Reply, size: int, bytes_per_second: float) -> None:
+        content = reply.body.read_bytes() if isinstance(reply.body, Path) else reply.body
+        step = min(PIECE, max(1, int(bytes_per_second / 20)))
+        for start in range(0, size, step):
+            if self.server.stopping.wait(step / bytes_per_second):
+                return
+            self.wfile.write(content[start : min(start + step, size)])
+
+    def log_message(self, form: str, *values: object) -> None:
+        """One line for each call, for those who ask for it."""
+        log.debug(form, *values)
