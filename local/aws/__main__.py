@@ -1,0 +1,78 @@
+"""AWS on this machine: `python -m local.aws --port 4566`, until SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from local.aws.seams import PinError, require_pinned_versions
+
+REGION = "eu-west-1"
+ACCOUNT = "000000000000"
+SETTINGS = {
+    "AUTH": "true",  # a missing permission fails here, and not only in the cloud
+    "BIND_HOST": "127.0.0.1",
+    "MINISTACK_REGION": REGION,
+    "MINISTACK_ACCOUNT_ID": ACCOUNT,
+    "IOT_MTLS_ENABLED": "0",  # these two would listen on every address
+    "SFTP_ENABLED": "0",
+    "LAMBDA_ACCOUNT_CONCURRENCY": "1000",  # an account's limit on AWS
+    "MINISTACK_WORKER_THREADS": "1000",  # those that wait must not starve those that run
+    "LOG_LEVEL": "WARNING",
+}
+
+
+def main() -> int:
+    """Serve; return the exit status: 2 when the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m local.aws", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566, help="0 takes any free one")
+    parser.add_argument(
+        "--time-scale", type=float, default=1.0, help="of Wait states and Retry intervals"
+    )
+    parser.add_argument("--workers", type=int, default=8, help="processes a function may have")
+    options = parser.parse_args()
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        require_pinned_versions()
+        listener.bind(("127.0.0.1", options.port))
+        listener.listen(100)
+    except OSError as error:
+        print(f"local AWS: port {options.port} cannot be taken: {error.strerror}", file=sys.stderr)
+        return 2
+    except PinError as error:
+        print(f"local AWS: {error}", file=sys.stderr)
+        return 1
+    root = Path(tempfile.mkdtemp(prefix="local-aws-"))
+    try:
+        set_environment(root, listener.getsockname()[1])
+        from local.aws.server import serve  # noqa: PLC0415 - ministack reads the environment
+
+        asyncio.run(serve(listener, root, options.time_scale, options.workers))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return 0
+
+
+def set_environment(root: Path, port: int) -> None:
+    """Replace this process's environment by ministack's settings, before ministack is imported."""
+    path = os.environ.get("PATH", os.defpath)
+    os.environ.clear()
+    os.environ.update(
+        SETTINGS,
+        PATH=path,
+        TMPDIR=str(root),
+        HOME=str(root),
+        GATEWAY_PORT=str(port),
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        DOCKER_HOST=f"unix://{root}/no-docker",
+    )
+    tempfile.tempdir = str(root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Serve ministack, with the local AWS's own parts in it. The environment must be set before."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+from hypercorn.asyncio import serve as serve_http
+from hypercorn.config import Config
+from ministack.app import app
+from ministack.core import lambda_runtime
+
+from local.aws import access, events, functions, secrets_manager, step_functions
+from local.aws.function_host import FunctionHost
+
+
+async def serve(listener: socket.socket, root: Path, time_scale: float, workers: int) -> None:
+    """Serve AWS on `listener` until a signal, with all that touches the disk under `root`."""
+    port = listener.getsockname()[1]
+    access.install()
+    events.install()
+    secrets_manager.install()
+    functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
+    step_functions.install(port, time_scale)
+    logging.getLogger("local.aws").setLevel(logging.INFO)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    serving = asyncio.create_task(serve_http(app, config, shutdown_trigger=stop.wait))
+    answering = asyncio.create_task(answers(port))
+    await asyncio.wait({serving, answering}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()  # says why it could not start
+    print(f"local AWS ready on http://127.0.0.1:{port}", flush=True)
+    await stop.wait()  # and not for `serving`, which waits for the functions that are running
+    await asyncio.to_thread(lambda_runtime.reset)
+    shutil.rmtree(root, ignore_errors=True)
+    # Executions and invocations that are still under way have threads that nothing else would end.
+    os._exit(0)
+
+
+async def answers(port: int) -> None:
+    """Return once the server answers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /_ministack/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    await reader.readline()
+    writer.close()

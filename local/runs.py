@@ -1,0 +1,167 @@
+"""What runs are doing, read from Step Functions as anybody can: lists and histories."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+LISTED = 100  # newest executions looked at in one go
+FOLLOWED = 6  # runs shown state by state at one time; of others only start and end
+ENDED_BADLY = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A state of a run: how often and since when it was entered, and the seconds spent in it."""
+
+    name: str
+    first: datetime
+    since: datetime
+    entries: int = 0
+    open: int = 0  # more than one inside a Map
+    seconds: float = 0.0
+
+    def entered(self, time: datetime) -> "Step":
+        """The step after one more entry."""
+        since = self.since if self.open else time
+        return replace(self, since=since, entries=self.entries + 1, open=self.open + 1)
+
+    def exited(self, time: datetime, times: int = 1) -> "Step":
+        """The step after that many exits; time counts once however many were open."""
+        left = self.open - times
+        spent = 0.0 if left else (time - self.since).total_seconds()
+        return replace(self, open=left, seconds=self.seconds + spent)
+
+    def spent(self, now: datetime) -> float:
+        """Seconds in this state until `now`."""
+        return self.seconds + ((now - self.since).total_seconds() if self.open else 0.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution, as far as it has come."""
+
+    arn: str
+    name: str
+    key: str
+    status: str
+    started: datetime
+    stopped: datetime | None = None
+    error: str = ""
+    cause: str = ""
+    failed_at: str = ""
+    steps: tuple[Step, ...] = field(default=())
+
+    @property
+    def seconds(self) -> float:
+        """From start to end."""
+        return ((self.stopped or self.started) - self.started).total_seconds()
+
+
+def steps(events: Iterable[Mapping[str, Any]]) -> tuple[tuple[Step, ...], str]:
+    """A history's states in the order of their first entry, and the one that ended it badly."""
+    found: dict[str, Step] = {}
+    failed_at = ""
+    for event in events:
+        time = event["timestamp"]
+        if entry := event.get("stateEnteredEventDetails"):
+            name = entry["name"]
+            found[name] = found.get(name, Step(name, time, time)).entered(time)
+            failed_at = ""
+        elif done := event.get("stateExitedEventDetails"):
+            found[done["name"]] = found[done["name"]].exited(time)
+        elif event["type"] in ENDED_BADLY:
+            failed_at = next((step.name for step in reversed(found.values()) if step.open), "")
+            found = {
+                name: step.exited(time, step.open) if step.open else step
+                for name, step in found.items()
+            }
+    return tuple(found.values()), failed_at
+
+
+class RunWatch:
+    """Follows a state machine's executions from look to look."""
+
+    def __init__(self, stepfunctions: Any, state_machine: str) -> None:
+        """Nothing is seen yet."""
+        self.stepfunctions = stepfunctions
+        self.state_machine = state_machine
+        self.seen: dict[str, Run] = {}
+
+    def changes(self) -> list[tuple[Run | None, Run]]:
+        """The runs that changed since the last look, each as it was and as it is, oldest first."""
+        found = []
+        followed = 0
+        for listed in reversed(self.listed()):
+            before = self.seen.get(listed["executionArn"])
+            if before and before.status == listed["status"] != "RUNNING":
+                continue
+            followed += listed["status"] == "RUNNING"
+            now = self.read(listed, with_steps=followed <= FOLLOWED)
+            if now != before:
+                self.seen[now.arn] = now
+                found.append((before, now))
+        return found
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The newest executions and all that run, newest first."""
+        ask = {"stateMachineArn": self.state_machine, "maxResults": LISTED}
+        newest = self.stepfunctions.list_executions(**ask)["executions"]
+        running = []
+        if len(newest) == LISTED:  # an old one may have been redriven
+            running = self.stepfunctions.list_executions(**ask, statusFilter="RUNNING")[
+                "executions"
+            ]
+        known = {each["executionArn"] for each in newest}
+        return newest + [each for each in running if each["executionArn"] not in known]
+
+    def read(self, listed: Mapping[str, Any], *, with_steps: bool) -> Run:
+        """One execution as it is now."""
+        arn = listed["executionArn"]
+        described = self.stepfunctions.describe_execution(executionArn=arn)
+        ended = described["status"] != "RUNNING"
+        found, failed_at = steps(self.history(arn)) if with_steps or ended else ((), "")
+        return Run(
+            arn=arn,
+            name=described["name"],
+            key=dropped_key(described.get("input", "")),
+            status=described["status"],
+            started=described["startDate"],
+            stopped=described.get("stopDate") if ended else None,
+            error=described.get("error", ""),
+            cause=described.get("cause", ""),
+            failed_at=failed_at,
+            steps=found,
+        )
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        """All events of an execution, oldest first."""
+        events: list[dict[str, Any]] = []
+        token: dict[str, str] = {}
+        while True:
+            page = self.stepfunctions.get_execution_history(
+                executionArn=arn, maxResults=1000, includeExecutionData=False, **token
+            )
+            events += page["events"]
+            if not page.get("nextToken"):
+                return events
+            token = {"nextToken": page["nextToken"]}
+
+
+def dropped_key(text: str) -> str:
+    """The key in an execution's input, or "" where a person typed something else."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return ""
+    return str(value.get("key", "")) if isinstance(value, dict) else ""
+
+
+def reason(cause: str) -> str:
+    """The message of a cause: Lambda's is a JSON document around it."""
+    try:
+        value = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(value.get("errorMessage", cause)) if isinstance(value, dict) else cause
