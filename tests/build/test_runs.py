@@ -1,0 +1,210 @@
+"""What is shown of runs, from the histories that Step Functions gives."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local import runs
+from local.live import ending, news, step_mark
+from local.runs import Run, RunWatch, steps
+
+BEGAN = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def entered(seconds: float, name: str) -> dict[str, Any]:
+    return {
+        "timestamp": at(seconds),
+        "type": "TaskStateEntered",
+        "stateEnteredEventDetails": {"name": name},
+    }
+
+
+def exited(seconds: float, name: str) -> dict[str, Any]:
+    return {
+        "timestamp": at(seconds),
+        "type": "TaskStateExited",
+        "stateExitedEventDetails": {"name": name},
+    }
+
+
+def event(seconds: float, kind: str) -> dict[str, Any]:
+    return {"timestamp": at(seconds), "type": kind}
+
+
+LOOPED = [
+    entered(0, "Upload"),
+    exited(1, "Upload"),
+    entered(1, "Wait"),
+    exited(3, "Wait"),
+    entered(3, "Check"),
+    exited(4, "Check"),
+    entered(4, "Wait"),
+]
+
+
+# --- histories ---------------------------------------------------------------------------------
+def test_time_in_a_state_adds_up_over_its_visits_and_runs_on_while_it_is_open() -> None:
+    found, failed_at = steps(LOOPED)
+    assert [(step.name, step.entries, step.spent(at(10))) for step in found] == [
+        ("Upload", 1, 1.0),
+        ("Wait", 2, 2.0 + 6.0),
+        ("Check", 1, 1.0),
+    ]
+    assert failed_at == ""
+
+
+def test_iterations_of_a_map_that_overlap_count_their_time_once() -> None:
+    found, _ = steps(
+        [
+            entered(0, "Map"),
+            entered(0, "Download"),
+            entered(1, "Download"),
+            exited(2, "Download"),
+            exited(5, "Download"),
+            exited(5, "Map"),
+        ]
+    )
+    assert [(step.name, step.entries, step.seconds, step.open) for step in found] == [
+        ("Map", 1, 5.0, 0),
+        ("Download", 2, 5.0, 0),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"])
+def test_a_bad_end_is_placed_at_the_innermost_open_state_and_stops_its_clock(kind: str) -> None:
+    found, failed_at = steps([entered(0, "Map"), entered(1, "Download"), event(3, kind)])
+    assert failed_at == "Download"
+    assert [step.spent(at(99)) for step in found] == [3.0, 2.0]
+
+
+def test_a_redriven_run_is_no_longer_failed_once_it_enters_a_state_again() -> None:
+    found, failed_at = steps(
+        [entered(0, "Upload"), event(1, "ExecutionFailed"), entered(60, "Upload")]
+    )
+    assert failed_at == ""
+    assert found[0].spent(at(62)) == 1.0 + 2.0
+
+
+# --- lines -------------------------------------------------------------------------------------
+def run(events: list[dict[str, Any]], status: str = "RUNNING", **more: Any) -> Run:
+    found, failed_at = steps(events)
+    whole = {"arn": "arn:may-1", "name": "may-1", "key": "claims/may.csv", "started": BEGAN}
+    return Run(**whole, status=status, steps=found, failed_at=failed_at, **more)
+
+
+def told(before: Run | None, now: Run) -> list[str]:
+    return [text for _, text, _ in news(before, now)]
+
+
+def test_a_new_run_is_told_with_its_file_and_the_states_it_has_entered() -> None:
+    assert told(None, run(LOOPED)) == ["started  claims/may.csv", "Upload", "Wait", "Check"]
+
+
+def test_a_state_that_a_run_comes_back_to_is_told_once() -> None:
+    assert told(run(LOOPED[:5]), run(LOOPED)) == []
+
+
+def test_the_end_is_told_with_its_time_and_a_failure_with_state_error_and_message() -> None:
+    failed = run(
+        [*LOOPED[:5], event(4, "ExecutionFailed")],
+        "FAILED",
+        stopped=at(4),
+        error="PipelineFailed",
+        cause='{"errorMessage": "claims/may.csv:\\nrow 3", "stackTrace": ["secret"]}',
+    )
+    assert told(run(LOOPED[:5]), failed) == [
+        "FAILED after 4.0 s at Check  PipelineFailed: claims/may.csv: row 3"
+    ]
+    assert ending(run([], "SUCCEEDED", stopped=at(2))) == "SUCCEEDED after 2.0 s"
+
+
+def test_a_redriven_run_is_told_again_from_the_state_where_it_goes_on() -> None:
+    failed = run([*LOOPED[:5], event(4, "ExecutionFailed")], "FAILED", stopped=at(4))
+    again = run([*LOOPED[:5], event(4, "ExecutionFailed"), entered(60, "Check")])
+    assert told(failed, again) == ["running again", "Check"]
+
+
+def test_the_state_that_failed_is_marked_and_the_others_are_done() -> None:
+    failed = run([*LOOPED[:5], event(4, "ExecutionFailed")], "FAILED", stopped=at(4))
+    assert [step_mark(failed, step, "*")[0] for step in failed.steps] == ["✓", "✓", "✗"]
+    assert [step_mark(run(LOOPED), step, "*")[0] for step in run(LOOPED).steps] == ["✓", "*", "✓"]
+
+
+# --- looking -----------------------------------------------------------------------------------
+class FakeStepFunctions:
+    """Executions by name, newest last; counts how many histories were read."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, dict[str, Any]] = {}
+        self.histories_read = 0
+
+    def put(self, name: str, status: str, seconds: float = 0) -> None:
+        self.executions[name] = {
+            "executionArn": name,
+            "name": name,
+            "status": status,
+            "startDate": at(seconds),
+            "input": '{"key": "claims/may.csv"}',
+        }
+
+    def list_executions(self, **ask: Any) -> dict[str, Any]:
+        found = [
+            each
+            for each in reversed(self.executions.values())
+            if ask.get("statusFilter") in {None, each["status"]}
+        ]
+        return {"executions": found[: ask["maxResults"]]}
+
+    def describe_execution(self, **ask: Any) -> dict[str, Any]:
+        return self.executions[ask["executionArn"]] | {"stopDate": at(9)}
+
+    def get_execution_history(self, **ask: Any) -> dict[str, Any]:
+        self.histories_read += 1
+        if "nextToken" in ask:
+            return {"events": LOOPED[3:]}
+        return {"events": LOOPED[:3], "nextToken": "more"}
+
+
+def test_only_what_changed_is_told_and_ended_runs_are_not_read_again() -> None:
+    # Given a run that has ended and one that goes on
+    states = FakeStepFunctions()
+    states.put("done", "SUCCEEDED")
+    states.put("going", "RUNNING", 1)
+    watch = RunWatch(states, "arn")
+    # Then both are told once, the older first, all pages of their histories read
+    assert [(now.name, len(now.steps)) for _, now in watch.changes()] == [("done", 3), ("going", 3)]
+    states.histories_read = 0
+    assert watch.changes() == []
+    assert states.histories_read == 2
+    # and the end of the other is told when it comes
+    states.put("going", "SUCCEEDED", 1)
+    assert [now.status for _, now in watch.changes()] == ["SUCCEEDED"]
+
+
+def test_in_a_flood_only_some_runs_are_followed_state_by_state() -> None:
+    states = FakeStepFunctions()
+    for number in range(50):
+        states.put(f"run-{number}", "RUNNING", number)
+    told = RunWatch(states, "arn").changes()
+    assert len(told) == 50
+    assert sum(bool(now.steps) for _, now in told) == runs.FOLLOWED
+
+
+def test_an_old_run_that_is_redriven_behind_many_newer_ones_is_seen() -> None:
+    # Given an old failed run and more newer ones than are listed in one go
+    states = FakeStepFunctions()
+    states.put("old", "FAILED")
+    watch = RunWatch(states, "arn")
+    watch.changes()
+    for number in range(runs.LISTED):
+        states.put(f"run-{number}", "SUCCEEDED", number)
+    watch.changes()
+    # When
+    states.executions["old"]["status"] = "RUNNING"
+    # Then
+    assert [now.name for _, now in watch.changes()] == ["old"]

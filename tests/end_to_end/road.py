@@ -1,0 +1,200 @@
+"""What a data person and an operator do with the deployed application, and what they see."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.deploy import ORGANISATION, clients
+
+DEADLINE = 60  # seconds, far beyond what anything here takes
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of one test: its folder, and what belongs to it in Quantemplate."""
+
+    name: str
+    dataset_id: str
+    pipeline_id: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """An execution that has ended, as the Step Functions console shows it."""
+
+    arn: str
+    name: str
+    status: str
+    error: str
+    cause: str
+    failed_at: str
+    output: dict[str, Any]
+
+
+class Road:
+    """The deployed stack from outside: buckets, state machine, parameters, logs."""
+
+    def __init__(self, endpoint: str, outputs: dict[str, str]) -> None:
+        """Remember where everything is."""
+        self.endpoint = endpoint
+        self.inbox = outputs["InboxBucket"]
+        self.outbox = outputs["OutboxBucket"]
+        self.state_machine = outputs["StateMachineArn"]
+        self.secret = outputs["CredentialsSecretArn"]
+        self.routes_path = outputs["RoutesPath"]
+        self._inputs: dict[str, Any] = {}
+
+    @cached_property
+    def client(self) -> Any:
+        """A maker of boto3 clients."""
+        made: dict[str, Any] = {}
+        make = clients(self.endpoint)
+
+        def client(service: str) -> Any:
+            return made.setdefault(service, make(service))
+
+        return client
+
+    # --- what people do ------------------------------------------------------------------------
+    def put_route(self, name: str, document: str | dict[str, str]) -> None:
+        """Create or change a route."""
+        value = document if isinstance(document, str) else json.dumps(document)
+        self.client("ssm").put_parameter(
+            Name=f"{self.routes_path}/{name}", Value=value, Type="String", Overwrite=True
+        )
+
+    def route_to(self, dataset_id: str, pipeline_id: str, name: str = "") -> Route:
+        """Create a route with a folder of its own."""
+        name = name or f"r{uuid.uuid4().hex[:8]}"
+        ids = {"dataset_id": dataset_id, "pipeline_id": pipeline_id}
+        self.put_route(name, {"organisation_id": ORGANISATION, **ids})
+        return Route(name, dataset_id, pipeline_id)
+
+    def drop(self, key: str, content: bytes) -> str:
+        """Drop a file and return its version."""
+        put = self.client("s3").put_object(Bucket=self.inbox, Key=key, Body=content)
+        return str(put["VersionId"])
+
+    def start(self, execution_input: Any) -> str:
+        """Start an execution by hand, as in the console."""
+        started = self.client("stepfunctions").start_execution(
+            stateMachineArn=self.state_machine, input=json.dumps(execution_input)
+        )
+        return str(started["executionArn"])
+
+    def redrive(self, run: Run) -> Run:
+        """Redrive a failed execution and wait for its new end."""
+        self.client("stepfunctions").redrive_execution(executionArn=run.arn)
+        return self.ended(run.arn)
+
+    # --- what they see -------------------------------------------------------------------------
+    def executions_of(self, key: str) -> list[str]:
+        """ARNs of the executions whose input names the key, the newest first."""
+        states = self.client("stepfunctions")
+        pages = states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine)
+        arns = [each["executionArn"] for page in pages for each in page["executions"]]
+        for arn in arns:
+            if arn not in self._inputs:
+                described = states.describe_execution(executionArn=arn)
+                self._inputs[arn] = json.loads(described["input"])
+        return [arn for arn in arns if self._names(arn, key)]
+
+    def _names(self, arn: str, key: str) -> bool:
+        """Whether an execution's input names the key."""
+        given = self._inputs[arn]
+        return isinstance(given, dict) and given.get("key") == key
+
+    def processed(self, key: str, content: bytes) -> Run:
+        """Drop a file and wait for the end of its run."""
+        self.drop(key, content)
+        return self.ended(
+            self.until(lambda: self.executions_of(key), f"an execution for {key!r}")[0]
+        )
+
+    def ended(self, arn: str) -> Run:
+        """Wait for an execution's end."""
+        states = self.client("stepfunctions")
+
+        def described() -> Any:
+            execution = states.describe_execution(executionArn=arn)
+            return execution if execution["status"] != "RUNNING" else None
+
+        execution = self.until(described, f"the end of {arn}")
+        entered = [
+            event["stateEnteredEventDetails"]["name"]
+            for event in self.history(arn)
+            if "stateEnteredEventDetails" in event
+        ]
+        return Run(
+            arn=arn,
+            name=execution["name"],
+            status=execution["status"],
+            error=execution.get("error", ""),
+            cause=execution.get("cause", ""),
+            failed_at=entered[-1] if execution["status"] == "FAILED" else "",
+            output=json.loads(execution.get("output") or "{}"),
+        )
+
+    def history(self, arn: str) -> list[Any]:
+        """All events of an execution."""
+        states = self.client("stepfunctions")
+        pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
+    def entered(self, run: Run) -> list[str]:
+        """Names of the states that the run entered, in order."""
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in self.history(run.arn)
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def manifest(self, run: Run) -> dict[str, Any]:
+        """The manifest that the run's output names."""
+        return dict(json.loads(self.stored(run.output["manifest"])))
+
+    def stored(self, key: str) -> bytes:
+        """An object of the outbox."""
+        return bytes(self.client("s3").get_object(Bucket=self.outbox, Key=key)["Body"].read())
+
+    def stored_keys(self, prefix: str) -> list[str]:
+        """Keys of the outbox below a prefix."""
+        pages = (
+            self.client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self.outbox, Prefix=prefix)
+        )
+        return [each["Key"] for page in pages for each in page.get("Contents", ())]
+
+    def in_inbox(self, key: str) -> bool:
+        """Whether the file is still there."""
+        try:
+            self.client("s3").head_object(Bucket=self.inbox, Key=key)
+        except ClientError:
+            return False
+        return True
+
+    def logs(self, run_name: str = "") -> list[str]:
+        """Messages in the functions' log group, of one run or of all."""
+        pages = (
+            self.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName="/aws/lambda/straight-through")
+        )
+        messages = [event["message"] for page in pages for event in page["events"]]
+        return [message for message in messages if run_name in message]
+
+    @staticmethod
+    def until(look: Callable[[], Any], what: str) -> Any:
+        """Look until there is something to see."""
+        deadline = time.monotonic() + DEADLINE
+        while not (seen := look()):
+            assert time.monotonic() < deadline, f"no {what} within {DEADLINE} seconds"
+            time.sleep(0.05)
+        return seen

@@ -1,0 +1,122 @@
+"""The server as a process: where it listens, how it ends, what it leaves behind."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import BotoCoreError
+
+from tests.local_aws.account import Account, eventually
+from tests.local_aws.server_process import ROOT, running_aws
+
+HANG = """
+import os, time
+
+def handler(event, context):
+    open(event, "w").write(str(os.getpid()))
+    time.sleep(15)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_its_function_processes_end_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    # Given a function that is running
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed server cannot remove its folder
+    started = tmp_path / "started"
+    with running_aws(tmp_path / "log") as (endpoint, server):
+        account = Account(endpoint)
+        function = account.function(HANG)
+
+        def invoke() -> None:
+            with contextlib.suppress(BotoCoreError):  # the server goes away in its midst
+                account.invoked(function, str(started))
+
+        invoking = threading.Thread(target=invoke)
+        invoking.start()
+        process = int(eventually(lambda: started.exists() and started.read_text()))
+
+        # When
+        server.send_signal(how)
+        server.wait(10)
+        invoking.join(10)
+
+    # Then
+    eventually(lambda: not is_running(process))
+    if how != signal.SIGKILL:
+        assert server.returncode == 0
+
+
+def test_it_listens_on_loopback_only_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("SERVICES", "s3")  # settings of ministack in a user's shell do not count
+    with running_aws(tmp_path / "log") as (endpoint, server):
+        account = Account(endpoint)
+        account.client("s3").put_object(Bucket=account.bucket(), Key="key", Body=b"x")
+        account.invoked(account.function("def handler(event, context): pass"))
+
+        # When
+        addresses = listening_addresses(server.pid)
+
+        # Then
+        assert any(temporary.iterdir())
+        assert addresses
+        assert {address.split(":")[0] for address in addresses} == {"127.0.0.1"}
+        assert endpoint.removeprefix("http://") in addresses
+        server.send_signal(signal.SIGINT)
+        assert server.wait(5) == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_taken_port_is_one_clear_line(account: Account) -> None:
+    # Given
+    port = account.endpoint.rsplit(":", 1)[1]
+
+    # When
+    second = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-m", "local.aws", "--port", port],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    # Then
+    assert second.returncode == 2
+    assert second.stdout == ""
+    assert second.stderr == f"local AWS: port {port} cannot be taken: Address already in use\n"
+
+
+def is_running(process: int) -> bool:
+    """Whether a process exists and is more than its own gravestone."""
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def listening_addresses(process: int) -> set[str]:
+    """Where a process listens, over IPv4 or IPv6, as address:port."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()]
+    own = {found[1] for link in links if (found := re.match(r"socket:\[(\d+)\]", link))}
+    addresses = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in own:
+                host, port = fields[1].split(":")
+                octets = [str(byte) for byte in reversed(bytes.fromhex(host))]
+                addresses.add(f"{'.'.join(octets)}:{int(port, 16)}")
+    return addresses

@@ -1,0 +1,178 @@
+"""CloudFormation makes of the project's template what it makes of it on AWS."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.local_aws.account import REGION, Account, eventually, packed
+from tests.local_aws.server_process import ROOT
+
+HANDLER = """
+import json, os, layered
+
+def handler(event, context):
+    names = ("QUANTEMPLATE_API_URL", "OUTBOX_BUCKET", "STATE_MACHINE_ARN")
+    print(json.dumps({"event": event, "environment": {n: os.environ.get(n) for n in names}}))
+    return {"batchItemFailures": []} if "Records" in event else event
+"""
+API_URL = "http://127.0.0.1:1/external/v1"
+
+
+def packaged_template(account: Account) -> str:
+    """The project's template, its code in S3: functions that only tell what they are given."""
+    s3, bucket = account.client("s3"), account.bucket()
+    asl = (ROOT / "statemachine/straight_through.asl.yaml").read_bytes()
+    s3.put_object(Bucket=bucket, Key="function", Body=packed({"app.py": HANDLER}))
+    s3.put_object(Bucket=bucket, Key="layer", Body=packed({"python/layered.py": ""}))
+    s3.put_object(Bucket=bucket, Key="machine", Body=asl)
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    code = {"CodeUri": "function", "ContentUri": "layer", "DefinitionUri": "machine"}
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        properties.update({k: f"s3://{bucket}/{code[k]}" for k in code.keys() & properties.keys()})
+    s3.put_object(Bucket=bucket, Key="template", Body=json.dumps(template).encode())
+    return f"{account.endpoint}/{bucket}/template"
+
+
+@pytest.fixture(scope="module")
+def stack(account: Account) -> Iterator[dict[str, Any]]:
+    """The outputs of a stack of the template, its name, and its resources by logical id."""
+    formation, name = account.client("cloudformation"), f"stack-{uuid.uuid4().hex[:8]}"
+    formation.create_stack(
+        StackName=name,
+        TemplateURL=packaged_template(account),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "CAPABILITY_NAMED_IAM"],
+        Parameters=[{"ParameterKey": "QuantemplateApiUrl", "ParameterValue": API_URL}],
+    )
+
+    def ended() -> dict[str, Any] | None:
+        (found,) = formation.describe_stacks(StackName=name)["Stacks"]
+        return None if found["StackStatus"].endswith("IN_PROGRESS") else found
+
+    made = eventually(ended)
+    assert made["StackStatus"] == "CREATE_COMPLETE", made.get("StackStatusReason")
+    resources = formation.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    yield {
+        "name": name,
+        **{output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]},
+        **{each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources},
+    }
+    formation.delete_stack(StackName=name)
+
+
+def test_the_buckets_are_versioned_encrypted_private_and_tls_only(
+    account: Account, stack: dict[str, Any]
+) -> None:
+    """AWS CloudFormation template reference, "AWS::S3::Bucket" and "AWS::S3::BucketPolicy"."""
+    for bucket in (stack["InboxBucket"], stack["OutboxBucket"]):
+        s3 = account.client("s3")
+        assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+        encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
+        default = encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+        assert default["SSEAlgorithm"] == "AES256"
+        private = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        assert set(private.values()) == {True}
+        (deny,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_secret_has_no_value_until_one_is_put(account: Account, stack: dict[str, Any]) -> None:
+    """AWS CloudFormation template reference, "AWS::SecretsManager::Secret"."""
+    # Given
+    secrets, secret = account.client("secretsmanager"), stack["CredentialsSecretArn"]
+
+    # Then
+    assert secret.startswith(f"arn:aws:secretsmanager:{REGION}:000000000000:secret:")
+    assert secrets.describe_secret(SecretId=secret)["ARN"] == secret
+    with pytest.raises(secrets.exceptions.ResourceNotFoundException):
+        secrets.get_secret_value(SecretId=secret)
+
+    # When
+    secrets.put_secret_value(SecretId=secret, SecretString="{}")
+
+    # Then
+    assert secrets.get_secret_value(SecretId=secret)["SecretString"] == "{}"
+
+
+def test_a_drop_reaches_start_run_with_its_layer_environment_and_log_group(
+    account: Account, stack: dict[str, Any]
+) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::Function", `SQS` event source."""
+    # When
+    account.client("s3").put_object(Bucket=stack["InboxBucket"], Key="claims/a+b ü.csv", Body=b"x")
+
+    # Then
+    def told() -> dict[str, Any] | None:
+        found = account.client("logs").filter_log_events(
+            logGroupName=f"/aws/lambda/{stack['name']}"
+        )
+        lines = [event["message"] for event in found["events"]]
+        return next((json.loads(line) for line in lines if '"Records"' in line), None)
+
+    line = eventually(told)
+    body = json.loads(line["event"]["Records"][0]["body"])
+    assert body["detail"]["object"]["key"] == "claims/a+b ü.csv"
+    assert line["environment"]["STATE_MACHINE_ARN"] == stack["StateMachineArn"]
+
+
+def test_a_function_of_the_stack_has_its_parameters_and_names(
+    account: Account, stack: dict[str, Any]
+) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::Function" and "Globals section"."""
+    # When
+    function = account.client("lambda").get_function_configuration(
+        FunctionName=f"{stack['name']}-download_output"
+    )
+
+    # Then
+    variables = function["Environment"]["Variables"]
+    assert variables["QUANTEMPLATE_API_URL"] == API_URL
+    assert variables["OUTBOX_BUCKET"] == stack["OutboxBucket"]
+    assert variables["CREDENTIALS_SECRET_ARN"] == stack["CredentialsSecretArn"]
+    assert (function["Runtime"], function["Timeout"]) == ("python3.13", 900)
+    assert account.invoked(stack["PublishRun"], {"a": 1}) == {"a": 1}
+
+
+def test_the_state_machine_calls_the_functions_of_the_stack(
+    account: Account, stack: dict[str, Any]
+) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::StateMachine", DefinitionSubstitutions."""
+    # When
+    machine = account.client("stepfunctions").describe_state_machine(
+        stateMachineArn=stack["StateMachineArn"]
+    )
+
+    # Then
+    assert machine["name"] == stack["name"]
+    definition = json.loads(machine["definition"])
+    called = definition["States"]["UploadAndExecute"]["Parameters"]["FunctionName"]
+    prefix = f"arn:aws:lambda:{REGION}:000000000000:function:"
+    assert called == f"{prefix}{stack['name']}-upload_and_execute"
+
+
+def test_the_queue_passes_what_it_cannot_deliver_to_the_dead_letters(
+    account: Account, stack: dict[str, Any]
+) -> None:
+    """AWS CloudFormation template reference, "AWS::SQS::Queue" and "AWS::CloudWatch::Alarm"."""
+    # When
+    drops = account.client("sqs").get_queue_attributes(
+        QueueUrl=stack["Drops"], AttributeNames=["All"]
+    )["Attributes"]
+    letters = account.client("sqs").get_queue_attributes(
+        QueueUrl=stack["DropsDeadLetters"], AttributeNames=["QueueArn"]
+    )["Attributes"]
+    alarms = account.client("cloudwatch").describe_alarms(
+        AlarmNames=[stack["DropsDeadLettersAlarm"]]
+    )["MetricAlarms"]
+    targets = account.client("events").list_targets_by_rule(Rule=stack["DropRule"])["Targets"]
+
+    # Then
+    assert json.loads(drops["RedrivePolicy"])["deadLetterTargetArn"] == letters["QueueArn"]
+    assert drops["VisibilityTimeout"] == "180"
+    name = letters["QueueArn"].split(":")[-1]
+    assert alarms[0]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
+    assert targets[0]["DeadLetterConfig"] == {"Arn": letters["QueueArn"]}

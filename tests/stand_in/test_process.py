@@ -1,0 +1,64 @@
+"""The stand-in as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.quantemplate import Control, running
+from tests.stand_in.client import Client
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(port, temporary):
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "local.quantemplate", "--port", str(port), "--time-scale", "0.01"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
+    # Given
+    with start(0, tmp_path) as process:
+        line = process.stdout.readline()
+        assert line.startswith("stand-in Quantemplate ready on http://127.0.0.1:")
+        client = Client(Control(line.split()[-1]))
+        # When
+        with client.session:
+            client.sign_in().upload()
+            client.execute()
+            assert client.finished()["status"] == "Succeeded"
+            process.send_signal(ending)
+            _, errors = process.communicate(timeout=10)
+        # Then
+        assert (process.returncode, errors) == (0, "")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path):
+    with running() as other:
+        port = int(other.url.rsplit(":", 1)[1])
+        with start(port, tmp_path) as process:
+            _, errors = process.communicate(timeout=10)
+        assert process.returncode == 2
+        assert errors == f"port {port} is taken: choose another with --port\n"
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_stopping_ends_a_reply_that_still_waits():
+    with running() as other:
+        client = Client(other)
+        with client.session:
+            client.sign_in()
+            other.trouble("list_executions", "trickle", bytes_per_second=0.5)
+            reply = client.list(stream=True)
+    reply.close()

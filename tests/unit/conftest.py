@@ -1,0 +1,169 @@
+"""Fixtures of the unit tests: moto's AWS, a scripted server, and each function freshly imported."""
+
+import importlib.util
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from straight_through.quantemplate import Credentials, Quantemplate
+from tests.unit.wire import Wire, serving
+
+ROOT = Path(__file__).parents[2]
+INBOX, OUTBOX = "straight-through-inbox", "straight-through-outbox"
+ROUTE = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
+
+
+class _StdoutOfNow:
+    """Standard output, which pytest replaces between a test's fixtures and the test."""
+
+    def write(self, text: str) -> None:
+        """Write to it."""
+        sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Do as streams do."""
+
+
+Event = Callable[[str], dict[str, Any]]
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def event() -> Event:
+    """Read one of the sample events."""
+    return lambda name: json.loads((ROOT / "events" / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """A server that answers as it is told."""
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address on loopback where connections are refused: bound, and nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def client(wire: Wire) -> Quantemplate:
+    """A client of that server."""
+    credentials = Credentials("straight-through", "s3cr3t")
+    return Quantemplate(credentials, api_url=wire.api_url, token_url=wire.token_url)
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """One boto3 for all tests: making another reads its service models anew."""
+    return boto3.Session("test", "test", region_name="eu-west-1")
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> Iterator[None]:
+    """An empty account in moto."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+        yield
+
+
+@pytest.fixture
+def s3(aws: None) -> Any:  # noqa: ARG001
+    """S3 with the stack's two buckets, both versioned."""
+    s3 = boto3.client("s3")
+    for bucket in (INBOX, OUTBOX):
+        s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return s3
+
+
+@pytest.fixture
+def secret_arn(aws: None) -> str:  # noqa: ARG001
+    """The stack's secret with a value in it."""
+    value = json.dumps({"client_id": "straight-through", "client_secret": "s3cr3t"})
+    made = boto3.client("secretsmanager").create_secret(Name="credentials", SecretString=value)
+    return str(made["ARN"])
+
+
+@pytest.fixture
+def load(
+    aws: None,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., ModuleType]]:
+    """Import a function under a name of its own, with the environment that is given."""
+    services = []
+
+    def load(name: str, **environment: str) -> ModuleType:
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", name)
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "StraightThrough")
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        services.append(name)
+        path = ROOT / "functions" / name / "app.py"
+        spec = importlib.util.spec_from_file_location(f"function_{name}", path)
+        assert spec
+        assert spec.loader
+        app = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(app)
+        for logs_to in logging.getLogger(name).handlers:
+            assert isinstance(logs_to, logging.StreamHandler)
+            logs_to.setStream(_StdoutOfNow())
+        return app
+
+    yield load
+    for service in services:
+        logging.Logger.manager.loggerDict.pop(service, None)
+
+
+@pytest.fixture
+def handler(
+    load: Callable[..., ModuleType], secret_arn: str, wire: Wire, s3: Any
+) -> Callable[[str], Handler]:
+    """The handler of a function in a stack with a route, a secret and a scripted Quantemplate."""
+    assert s3
+    boto3.client("ssm").put_parameter(
+        Name="/straight-through/routes/claims", Type="String", Value=json.dumps(ROUTE)
+    )
+
+    def handler(name: str) -> Handler:
+        app = load(
+            name,
+            QUANTEMPLATE_API_URL=wire.api_url,
+            QUANTEMPLATE_TOKEN_URL=wire.token_url,
+            CREDENTIALS_SECRET_ARN=secret_arn,
+            OUTBOX_BUCKET=OUTBOX,
+            ROUTES_PATH="/straight-through/routes",
+            PIPELINE_DEADLINE_HOURS="168",
+        )
+        return lambda event: app.handler(event, lambda_context(name))
+
+    return handler
+
+
+def lambda_context(name: str) -> SimpleNamespace:
+    """What Lambda passes beside the event."""
+    return SimpleNamespace(
+        function_name=name,
+        memory_limit_in_mb=256,
+        invoked_function_arn=f"arn:aws:lambda:eu-west-1:000000000000:function:{name}",
+        aws_request_id="8f5d2c1e-0000-4000-8000-000000000000",
+    )

@@ -1,0 +1,136 @@
+"""The credentials come from the secret, are kept for minutes, and are never shown."""
+
+import traceback
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from straight_through import connection
+from straight_through.connection import Connection, read_credentials
+from straight_through.errors import CredentialsMissing
+from straight_through.quantemplate import Credentials
+from tests.unit.wire import Reply, Wire, token_reply
+
+VALUE = '{"client_id": "straight-through", "client_secret": "s3cr3t"}'
+
+
+@pytest.fixture
+def secrets(aws: None) -> Any:  # noqa: ARG001
+    """Secrets Manager with the secret as the template makes it: without a value."""
+    secrets = boto3.client("secretsmanager")
+    secrets.create_secret(Name="credentials")
+    return secrets
+
+
+@pytest.fixture
+def opened(
+    secrets: Any, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Connection, SimpleNamespace]:
+    """A connection to the wire, and its clock."""
+    monkeypatch.setenv("QUANTEMPLATE_API_URL", wire.api_url)
+    monkeypatch.setenv("QUANTEMPLATE_TOKEN_URL", wire.token_url)
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(connection, "time", clock)
+    return Connection(secrets, "credentials"), clock
+
+
+def put(secrets: Any, value: str) -> None:
+    """Put the secret's value."""
+    secrets.put_secret_value(SecretId="credentials", SecretString=value)
+
+
+def test_the_secrets_value_is_read(secrets: Any) -> None:
+    put(secrets, VALUE)
+    assert read_credentials(secrets, "credentials") == Credentials("straight-through", "s3cr3t")
+
+
+def test_a_secret_without_a_value_tells_what_to_put_there(secrets: Any) -> None:
+    with pytest.raises(CredentialsMissing, match=r"has no value.*client_secret.*redrive"):
+        read_credentials(secrets, "credentials")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3cr3t",
+        '{"client_id": "straight-through", "client_secret": "s3cr3t"',
+        '["straight-through", "s3cr3t"]',
+        '"s3cr3t"',
+        "null",
+        '{"client_id": "straight-through", "secret": "s3cr3t"}',
+        '{"client_id": "", "client_secret": "s3cr3t"}',
+        '{"client_id": ["s3cr3t"], "client_secret": "s3cr3t"}',
+        '{"client_id": null, "client_secret": "s3cr3t"}',
+    ],
+)
+def test_a_malformed_secret_is_told_without_its_value(secrets: Any, value: str) -> None:
+    put(secrets, value)
+    with pytest.raises(CredentialsMissing, match="credentials") as raised:
+        read_credentials(secrets, "credentials")
+    assert "s3cr3t" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_secret_in_bytes_is_of_another_shape(secrets: Any) -> None:
+    secrets.put_secret_value(SecretId="credentials", SecretBinary=VALUE.encode())
+    with pytest.raises(CredentialsMissing, match="another shape"):
+        read_credentials(secrets, "credentials")
+
+
+def test_nothing_is_read_before_it_is_needed(secrets: Any) -> None:
+    Connection(secrets, "credentials")  # without a value, and raises nothing
+
+
+def test_the_client_is_kept_for_five_minutes_and_longer_while_nothing_changes(
+    secrets: Any, opened: tuple[Connection, SimpleNamespace]
+) -> None:
+    connected, clock = opened
+    put(secrets, VALUE)
+    first = connected.open()
+    clock.now = 301.0
+    assert connected.open() is first
+
+
+def test_a_changed_secret_is_taken_after_five_minutes_without_being_rejected(
+    secrets: Any, opened: tuple[Connection, SimpleNamespace]
+) -> None:
+    # Given a client with the secret of now
+    connected, clock = opened
+    put(secrets, VALUE)
+    first = connected.open()
+    # When the secret changes
+    put(secrets, VALUE.replace("s3cr3t", "n3w"))
+    # Then the old one serves for five minutes and not longer
+    clock.now = 299.0
+    assert connected.open() is first
+    clock.now = 301.0
+    assert connected.open().credentials.client_secret == "n3w"
+    assert connected.open() is connected.open()
+
+
+def test_a_changed_secret_is_taken_at_once_when_the_old_one_is_rejected(
+    secrets: Any, opened: tuple[Connection, SimpleNamespace], wire: Wire
+) -> None:
+    # Given a client whose secret was changed in Quantemplate and here
+    connected, _ = opened
+    put(secrets, VALUE)
+    client = connected.open()
+    put(secrets, VALUE.replace("s3cr3t", "n3w"))
+    wire.answer("POST", "/token", Reply(401), token_reply("token-2"))
+    # When it asks for a token
+    client.authenticate()
+    # Then it has the new one, and goes on being the client
+    assert [r.body.decode().rpartition("=")[2] for r in wire.requests] == ["s3cr3t", "n3w"]
+    assert connected.open() is client
+
+
+def test_a_secret_that_is_put_later_is_found(
+    secrets: Any, opened: tuple[Connection, SimpleNamespace]
+) -> None:
+    connected, _ = opened
+    with pytest.raises(CredentialsMissing):
+        connected.open()
+    put(secrets, VALUE)
+    assert connected.open().credentials.client_id == "straight-through"

@@ -1,0 +1,50 @@
+"""DownloadOutput: one output into the outbox, and its line of the manifest."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from straight_through.errors import CredentialsMissing, OutputIncomplete
+from tests.unit.conftest import OUTBOX, Event, Handler
+from tests.unit.wire import EXECUTIONS, Reply, Wire
+
+OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
+
+
+@pytest.fixture
+def download(handler: Any) -> Handler:
+    """The handler."""
+    loaded: Handler = handler("download_output")
+    return loaded
+
+
+def test_the_sample_is_stored_where_the_manifest_says(
+    download: Handler, s3: Any, wire: Wire, event: Event, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"id,paid\n1,2\n"))
+    line = download(event("download_output"))
+    assert line == event("publish_run")["outputs"][0]
+    stored = s3.get_object(Bucket=OUTBOX, Key=line["key"])
+    assert stored["Body"].read() == b"id,paid\n1,2\n"
+    counted = [json.loads(out) for out in capsys.readouterr().out.splitlines()]
+    assert [line["BytesDownloaded"] for line in counted if "BytesDownloaded" in line] == [[12.0]]
+
+
+def test_a_broken_reply_names_output_file_and_route(
+    download: Handler, s3: Any, wire: Wire, event: Event
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"id,p", missing=8))
+    about = r"\[output 'Clean claims: Sheet 1' of file s3://.*Schäden.*, route claims\]$"
+    with pytest.raises(OutputIncomplete, match=about):
+        download(event("download_output"))
+    assert "Contents" not in s3.list_objects_v2(Bucket=OUTBOX)
+
+
+def test_a_missing_secret_names_the_file_too(
+    download: Handler, event: Event, secret_arn: str
+) -> None:
+    boto3.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
+    with pytest.raises(CredentialsMissing, match="route claims"):
+        download(event("download_output"))

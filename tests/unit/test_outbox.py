@@ -1,0 +1,157 @@
+"""Outputs are stored whole or not at all, and measured as they go by."""
+
+import csv
+import hashlib
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from straight_through.bodies import Download
+from straight_through.errors import OutputIncomplete
+from straight_through.outbox import RowCount, manifest_of, store_manifest, store_output
+from straight_through.quantemplate import Quantemplate
+from tests.unit.conftest import OUTBOX
+from tests.unit.wire import EXECUTIONS, Reply, Wire
+
+OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
+KEY = "claims/may/RUN/Clean claims: Sheet 1.csv"
+FIELD = st.text(st.sampled_from('ab ,"\n\rü'), max_size=6)
+TABLE = st.lists(st.lists(FIELD, min_size=2, max_size=3), max_size=8)
+
+
+# Before Python 3.13 the csv module leaves a lone \r unquoted where lines end in \n.
+DIALECTS = st.sampled_from([("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)])
+
+
+@given(TABLE, DIALECTS, st.booleans(), st.lists(st.integers(0, 9)))
+def test_rows_are_counted_as_the_csv_module_counts_them(
+    table: list[list[str]],
+    dialect: tuple[str, int],
+    cut: bool,  # noqa: FBT001
+    sizes: list[int],
+) -> None:
+    # Given a table as CSV, with or without an end of its last line
+    written, (end, quoting) = io.StringIO(), dialect
+    csv.writer(written, lineterminator=end, quoting=quoting).writerows(table)
+    text = written.getvalue().removesuffix(end) if cut else written.getvalue()
+    # When its bytes come in pieces of any size
+    rows, rest = RowCount(), text.encode()
+    for size in sizes:
+        rows.update(rest[:size])
+        rest = rest[size:]
+    rows.update(rest)
+    # Then the count is that of the csv module, without the header
+    assert rows.rows == max(len(list(csv.reader(io.StringIO(text, newline="")))) - 1, 0)
+
+
+def download(client: Quantemplate, s3: Any) -> Any:
+    """Store the output that the wire serves."""
+    with client.download_output("c-broker", "p-claims", "e-7", "o-1") as opened:
+        return store_output(s3, OUTBOX, KEY, opened)
+
+
+def left_in_outbox(s3: Any) -> tuple[list[Any], list[Any]]:
+    """The objects and the multipart uploads that the outbox holds."""
+    return (
+        s3.list_object_versions(Bucket=OUTBOX).get("Versions", []),
+        s3.list_multipart_uploads(Bucket=OUTBOX).get("Uploads", []),
+    )
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("rows", [0, 3, 900_000])
+def test_an_output_is_stored_byte_for_byte(
+    client: Quantemplate,
+    wire: Wire,
+    s3: Any,
+    rows: int,
+    chunked: bool,  # noqa: FBT001
+) -> None:
+    # Given an output, the largest of which takes several parts
+    content = b"id,paid\n" + b"C-1,1.00 EUR\n" * rows
+    wire.answer("GET", OUTPUT_PATH, Reply(body=content, chunked=chunked))
+    # When it is stored
+    stored = download(client, s3)
+    # Then the outbox holds the same bytes, and the measures are right
+    found = s3.get_object(Bucket=OUTBOX, Key=KEY)
+    assert found["Body"].read() == content
+    assert found["ContentType"] == "text/csv; charset=utf-8"
+    assert stored == {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "rows": rows,
+    }
+
+
+def test_an_empty_output_is_an_output(client: Quantemplate, wire: Wire, s3: Any) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b""))
+    assert download(client, s3) == {"bytes": 0, "sha256": hashlib.sha256().hexdigest(), "rows": 0}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [100, 20 * 1024 * 1024])
+def test_an_output_that_breaks_off_leaves_nothing(
+    client: Quantemplate,
+    wire: Wire,
+    s3: Any,
+    size: int,
+    chunked: bool,  # noqa: FBT001
+) -> None:
+    # Given a reply that ends early, before or within a multipart upload
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"x" * size, missing=5, chunked=chunked))
+    # When it is stored
+    with pytest.raises(OutputIncomplete, match="Output o-1 of e-7 broke off"):
+        download(client, s3)
+    # Then there is neither an object nor an upload that waits for its end
+    assert left_in_outbox(s3) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(204), "no content"),
+        (Reply(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "gzip-encoded"),
+        (Reply(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
+        (Reply(body=b"a\n1\n", endless=True), "without its length"),
+    ],
+)
+def test_what_is_no_output_is_not_stored(
+    client: Quantemplate, wire: Wire, s3: Any, reply: Reply, told: str
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, reply)
+    with pytest.raises(OutputIncomplete, match=told):
+        download(client, s3)
+    assert left_in_outbox(s3) == ([], [])
+
+
+def test_a_download_is_read_in_pieces_of_any_size(client: Quantemplate, wire: Wire) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"0123456789"))
+    with client.download_output("c-broker", "p-claims", "e-7", "o-1") as opened:
+        assert isinstance(opened, Download)
+        assert [opened.read(4), opened.read(4), opened.read(4), opened.read(4)] == [
+            b"0123",
+            b"4567",
+            b"89",
+            b"",
+        ]
+
+
+def test_the_manifest_is_written_readably_beside_the_outputs(s3: Any) -> None:
+    key = store_manifest(s3, OUTBOX, "claims/Schäden/RUN/", {"route": "Schäden"})
+    assert key == "claims/Schäden/RUN/manifest.json"
+    found = s3.get_object(Bucket=OUTBOX, Key=key)
+    text = found["Body"].read().decode()
+    assert json.loads(text) == {"route": "Schäden"}
+    assert "Schäden" in text
+    assert found["ContentType"] == "application/json"
+
+
+def test_what_only_the_state_machine_needs_is_not_in_the_manifest() -> None:
+    record = dict.fromkeys(
+        ("run", "execution_arn", "route", "status", "source", "quantemplate", "outputs"), "x"
+    )
+    assert manifest_of(record | {"wait_seconds": 1}) == record

@@ -1,0 +1,109 @@
+"""What one look at a run tells."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from straight_through.errors import (
+    NotFound,
+    PipelineCancelled,
+    PipelineFailed,
+    PipelineOverdue,
+    StraightThroughError,
+)
+from straight_through.progress import Look, look_at, outputs_of
+from straight_through.quantemplate import Execution, Output
+
+BEGAN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+RUN = {
+    "pipeline_id": "p-claims",
+    "execution_id": "e-7",
+    "run_number": 7,
+    "created_at": "2026-05-04T08:00:00Z",
+}
+
+
+def execution(status: str, **changed: Any) -> Execution:
+    """Our run as the list has it."""
+    fields = {"id": "e-7", "run_number": 7, "started_at": "2026-05-04T08:00:00Z"}
+    return Execution(**(fields | {"status": status} | changed))
+
+
+def look(*listed: Execution, after: float = 0, run: dict[str, Any] = RUN) -> Look:
+    """Look at the run some seconds after it began."""
+    others = [execution("Failed", id="e-6", run_number=6), execution("Cancelled", id="e-8")]
+    return look_at([*others, *listed], run, BEGAN + timedelta(seconds=after), 2.0)
+
+
+@pytest.mark.parametrize(("after", "wait"), [(0, 1), (100, 10), (3600, 300)])
+def test_a_started_run_is_waited_for(after: float, wait: int) -> None:
+    seen = look(execution("Started"), after=after)
+    assert (seen.status, seen.wait_seconds, seen.known) == ("Started", wait, True)
+
+
+def test_a_run_that_succeeded_is_done_even_past_its_deadline() -> None:
+    done = execution("Succeeded")
+    seen = look(done, after=10**6)
+    assert (seen.status, seen.execution, seen.known) == ("Succeeded", done, True)
+
+
+@pytest.mark.parametrize("status", ["Queued", "Validating", "None", "succeeded", ""])
+def test_an_unknown_status_is_neither_success_nor_an_end(status: str) -> None:
+    seen = look(execution(status), after=60)
+    assert (seen.status, seen.wait_seconds, seen.known) == (status, 6, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "told"),
+    [
+        ("Failed", PipelineFailed, "failed at 2026-05-04T09:00:00Z"),
+        ("Cancelled", PipelineCancelled, "was cancelled at 2026-05-04T09:00:00Z"),
+        ("Canceled", PipelineCancelled, "was cancelled at 2026-05-04T09:00:00Z"),
+    ],
+)
+def test_a_run_that_ended_badly_is_told(status: str, error: type, told: str) -> None:
+    with pytest.raises(StraightThroughError, match=told) as raised:
+        look(execution(status, finished_at="2026-05-04T09:00:00Z"), after=10**6)
+    assert type(raised.value) is error
+    assert "Run 7 (e-7) of pipeline p-claims" in str(raised.value)
+    assert "start a new execution" in str(raised.value)
+
+
+@pytest.mark.parametrize("status", ["Started", "Queued"])
+def test_a_run_past_its_deadline_is_told_and_one_within_is_not(status: str) -> None:
+    assert look(execution(status), after=7199).wait_seconds == 300
+    with pytest.raises(PipelineOverdue, match=f"'{status}'.*deadline is 2 hours"):
+        look(execution(status), after=7201)
+
+
+def test_the_deadline_counts_from_the_start_and_until_then_from_the_making() -> None:
+    # Given a run that was made an hour and a half before it was started
+    started = "2026-05-04T09:30:00Z"
+    # Then it is not overdue after two hours, and one that never started is
+    assert look(execution("Started", started_at=started), after=7201).wait_seconds == 181
+    with pytest.raises(PipelineOverdue):
+        look(execution("Started", started_at=None), after=7201)
+
+
+def test_a_new_run_may_be_missing_from_the_list_for_a_while() -> None:
+    seen = look(after=299)
+    assert (seen.status, seen.execution, seen.wait_seconds) == ("NotListed", None, 30)
+
+
+def test_a_run_that_stays_missing_is_told() -> None:
+    with pytest.raises(NotFound, match=r"Run 7 \(e-7\).*is not in the list.*301 seconds"):
+        look(after=301)
+
+
+def test_a_clock_that_goes_before_quantemplates_waits_all_the_same() -> None:
+    assert look(execution("Started"), after=-60).wait_seconds == 1
+
+
+def test_outputs_have_their_file_names() -> None:
+    done = execution("Succeeded", outputs=(Output("o-1", "Clean: A/B"), Output("o-2", "Report")))
+    assert outputs_of(done) == [
+        {"id": "o-1", "name": "Clean: A/B", "file_name": "Clean: A_B.csv"},
+        {"id": "o-2", "name": "Report", "file_name": "Report.csv"},
+    ]
+    assert outputs_of(execution("Succeeded")) == []

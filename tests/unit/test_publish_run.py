@@ -1,0 +1,72 @@
+"""PublishRun: the manifest, which its schema describes."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.unit.conftest import OUTBOX, ROOT, Event, Handler
+
+SCHEMA = json.loads(
+    (ROOT / "layers/straight_through/manifest.schema.json").read_text(encoding="utf-8")
+)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+@pytest.fixture
+def manifest(handler: Any, s3: Any, event: Event) -> dict[str, Any]:
+    """What the handler writes for the sample."""
+    publish: Handler = handler("publish_run")
+    result = publish(event("publish_run"))
+    body = s3.get_object(Bucket=OUTBOX, Key=result["manifest"])["Body"].read()
+    loaded: dict[str, Any] = json.loads(body)
+    return loaded
+
+
+def test_the_result_says_where_the_manifest_lies(
+    handler: Callable[[str], Handler], event: Event, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = event("publish_run")
+    result = handler("publish_run")(sample)
+    folder = sample["outputs"][0]["key"].rpartition("/")[0]
+    assert result == {
+        "run": sample["run"],
+        "status": "Succeeded",
+        "bucket": OUTBOX,
+        "manifest": f"{folder}/manifest.json",
+    }
+    assert '"RunsPublished":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_the_manifest_is_what_its_schema_says(manifest: dict[str, Any]) -> None:
+    VALIDATOR.check_schema(SCHEMA)
+    VALIDATOR.validate(manifest)
+
+
+def test_a_run_without_outputs_has_a_manifest_too(
+    handler: Callable[[str], Handler], s3: Any, event: Event
+) -> None:
+    result = handler("publish_run")(event("publish_run") | {"outputs": []})
+    body = s3.get_object(Bucket=OUTBOX, Key=result["manifest"])["Body"].read()
+    VALIDATOR.validate(json.loads(body))
+
+
+def test_no_field_can_be_missing_or_more(manifest: dict[str, Any]) -> None:
+    # Given the manifest with any one field taken away, at any depth, or one added
+    changed = [*without_one(manifest), manifest | {"x": 1}]
+    assert len(changed) > 25
+    # Then it is no manifest
+    assert [c for c in changed if VALIDATOR.is_valid(c)] == []
+
+
+def without_one(document: Any) -> Iterator[Any]:
+    """Each document that lacks one field of this one, at any depth."""
+    if isinstance(document, dict):
+        for field, value in document.items():
+            yield {f: v for f, v in document.items() if f != field}
+            yield from ({**document, field: less} for less in without_one(value))
+    if isinstance(document, list):
+        for at, value in enumerate(document):
+            yield from ([*document[:at], less, *document[at + 1 :]] for less in without_one(value))

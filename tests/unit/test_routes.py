@@ -1,0 +1,129 @@
+"""A key finds the route of its deepest folder."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from straight_through.errors import NoRoute, RouteInvalid
+from straight_through.routes import Route, find_route, parse_route, routable_folders
+
+PATH = "/straight-through/routes"
+IDS = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
+
+
+@pytest.fixture
+def ssm(aws: None) -> Any:  # noqa: ARG001
+    """An empty Parameter Store."""
+    return boto3.client("ssm")
+
+
+@pytest.fixture
+def add(ssm: Any) -> Callable[..., None]:
+    """Add a route."""
+
+    def add(folder: str, **changed: str) -> None:
+        ssm.put_parameter(
+            Name=f"{PATH}/{folder}", Type="String", Value=json.dumps(IDS | changed), Overwrite=True
+        )
+
+    return add
+
+
+def test_the_deepest_folder_with_a_route_wins(ssm: Any, add: Callable[..., None]) -> None:
+    # Given routes at two depths
+    add("claims")
+    add("claims/eu", pipeline_id="p-claims-eu")
+    # Then each key finds the nearest above it, whatever lies between
+    for key, name, pipeline in [
+        ("claims/may.csv", "claims", "p-claims"),
+        ("claims/eu/may.csv", "claims/eu", "p-claims-eu"),
+        ("claims/eu/2026/05/may.csv", "claims/eu", "p-claims-eu"),
+        ("claims/us/may.csv", "claims", "p-claims"),
+        ("claims/eu 2/may.csv", "claims", "p-claims"),
+        ("claims/eu.csv", "claims", "p-claims"),
+    ]:
+        route = find_route(ssm, PATH, key)
+        assert (route.name, route.pipeline_id) == (name, pipeline), key
+
+
+def test_a_changed_route_counts_at_once(ssm: Any, add: Callable[..., None]) -> None:
+    add("claims")
+    assert find_route(ssm, PATH, "claims/may.csv").dataset_id == "d-claims"
+    add("claims", dataset_id="d-new")
+    assert find_route(ssm, PATH, "claims/may.csv").dataset_id == "d-new"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["premiums/may.csv", "claimsX/may.csv", "Claims/may.csv", "claims.csv", "/claims/may.csv"],
+)
+def test_a_key_outside_of_all_routes_is_told_so(
+    ssm: Any, add: Callable[..., None], key: str
+) -> None:
+    add("claims")
+    with pytest.raises(NoRoute) as raised:
+        find_route(ssm, PATH, key)
+    assert repr(key) in str(raised.value)
+    assert "folder" in str(raised.value)
+
+
+def test_the_message_names_the_parameter_that_is_missing(ssm: Any) -> None:
+    with pytest.raises(NoRoute, match=f"{PATH}/claims/eu or move"):
+        find_route(ssm, PATH, "claims/eu/may.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "folders"),
+    [
+        ("may.csv", []),
+        ("a/b/c.csv", ["a", "a/b"]),
+        ("a//c.csv", ["a"]),
+        ("a/ü/c/d.csv", ["a"]),
+        ("a/b c/d.csv", ["a"]),
+        ("a+b/c.csv", []),
+        ("a/b\n/c.csv", ["a"]),
+        ("/".join("abcdefghijklmn"), ["/".join("abcdefghijk"[: n + 1]) for n in range(10)]),
+    ],
+)
+def test_the_folders_end_at_the_first_that_can_have_no_route(key: str, folders: list[str]) -> None:
+    assert routable_folders(key) == folders
+
+
+def test_no_more_is_asked_for_than_parameter_store_takes(ssm: Any) -> None:
+    # Given a key whose deeper folders pass the length of a parameter's name
+    key = f"claims/{'x' * 500}/{'y' * 500}/may.csv"
+    # Then one request asks for those that can exist
+    with Stubber(ssm) as stub:
+        names = [f"{PATH}/claims", f"{PATH}/claims/{'x' * 500}"]
+        found = [{"Name": names[0], "Value": json.dumps(IDS)}]
+        stub.add_response("get_parameters", {"Parameters": found}, {"Names": names})
+        assert find_route(ssm, PATH, key) == Route("claims", **IDS)
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('"c-broker"', "not a JSON object"),
+        (json.dumps(IDS | {"dataset_id": "p-claims"}), "'dataset_id' is 'p-claims'"),
+        (json.dumps(IDS | {"dataset_id": "d-"}), "'dataset_id' is 'd-'"),
+        (json.dumps(IDS | {"dataset_id": "d-a/../b"}), "'dataset_id' is"),
+        (json.dumps(IDS | {"dataset_id": "d-a\n"}), "'dataset_id' is"),
+        (json.dumps(IDS | {"pipeline_id": 7}), "'pipeline_id' is 7"),
+        (json.dumps({"organisation_id": "c-broker"}), "'dataset_id' is missing"),
+        (json.dumps(IDS | {"pipeline": "p-x"}), "unknown field 'pipeline'"),
+    ],
+)
+def test_a_wrong_route_is_told_by_name_field_and_what_is_expected(document: str, told: str) -> None:
+    with pytest.raises(RouteInvalid) as raised:
+        parse_route("claims/eu", document)
+    message = str(raised.value)
+    assert "'claims/eu'" in message
+    assert told in message
+    assert '{"organisation_id": "c-…"' in message

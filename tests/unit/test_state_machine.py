@@ -1,0 +1,211 @@
+"""The state machine, the template, the functions and the errors agree."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from straight_through import errors
+from tests.unit.conftest import ROOT, Event
+
+ASL = (ROOT / "statemachine/straight_through.asl.yaml").read_text(encoding="utf-8")
+MACHINE = yaml.safe_load(ASL)
+PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+# After these of Lambda's errors, the function may have run all the same.
+LEAVE_OPEN = (
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "States.Timeout",
+    "States.TaskFailed",
+    "States.ALL",
+)
+
+
+class _Template(yaml.SafeLoader):
+    """Reads CloudFormation's short functions as what they are given."""
+
+
+def _short_function(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
+    """Return the argument of a short function."""
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Template.add_multi_constructor("!", _short_function)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text("utf-8"), _Template)  # noqa: S506
+RESOURCES = TEMPLATE["Resources"]
+
+
+def states_of(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All states, those of Maps and Parallels included."""
+    for name, state in machine["States"].items():
+        yield name, state
+        for inner in [state.get("ItemProcessor"), *state.get("Branches", [])]:
+            if inner:
+                yield from states_of(inner)
+
+
+STATES = dict(states_of(MACHINE))
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+
+
+def retried(state: dict[str, Any]) -> set[str]:
+    """The names of the errors after which a state is tried again."""
+    return {name for retry in state.get("Retry", []) for name in retry["ErrorEquals"]}
+
+
+def errors_of(heading: str) -> set[str]:
+    """The errors that stand under a heading of the tree in the module's docstring."""
+    tree = inspect.getdoc(errors) or ""
+    branch = re.split(r"[├└]── (?=tried|final)", tree.split("\n\n")[1])
+    (found,) = [part for part in branch if part.startswith(heading)]
+    named = [line.split("  ")[0] for line in re.findall(r"[├└]── (.*)", found)]
+    return {name for names in named for name in names.split(", ")}
+
+
+ALL_ERRORS = {
+    name
+    for name, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.StraightThroughError) and kind is not errors.StraightThroughError
+}
+RETRIED = {name for state in STATES.values() for name in retried(state)}
+
+
+def test_the_tree_of_errors_has_each_class_once() -> None:
+    again, final = errors_of("tried again"), errors_of("final")
+    assert again | final == ALL_ERRORS
+    assert not again & final
+
+
+def test_what_is_said_to_be_tried_again_is_and_nothing_final() -> None:
+    assert errors_of("tried again") == RETRIED & ALL_ERRORS
+    # And every other name in a Retry is one of Lambda's
+    assert all(re.match(r"(Lambda|Runtime)\.", name) for name in RETRIED - ALL_ERRORS)
+
+
+def test_upload_and_execute_is_not_repeated_where_it_may_have_executed() -> None:
+    assert not retried(STATES["UploadAndExecute"]) & set(LEAVE_OPEN)
+    assert "OutputIncomplete" not in retried(STATES["UploadAndExecute"])
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_task_calls_its_function_and_outlives_it(name: str) -> None:
+    # Given a task, whose name is its function's
+    task, function = TASKS[name], RESOURCES[name]
+    assert task["Parameters"]["FunctionName"] == f"${{{name}}}"
+    folder = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+    assert function["Properties"]["CodeUri"] == f"functions/{folder}/"
+    assert (ROOT / "functions" / folder / "app.py").is_file()
+    # Then its own time-out is the longer one
+    assert task["TimeoutSeconds"] > function["Properties"]["Timeout"]
+    assert task["Resource"] == "arn:aws:states:::lambda:invoke"
+    assert task["OutputPath"] == "$.Payload"
+    assert "Catch" not in task
+
+
+def test_each_choice_has_a_default_and_the_machine_a_deadline() -> None:
+    choices = [state for state in STATES.values() if state["Type"] == "Choice"]
+    assert choices
+    assert all(choice["Default"] in STATES for choice in choices)
+    # And the machine's deadline comes behind the longest that a pipeline may be given
+    longest = TEMPLATE["Parameters"]["PipelineDeadlineHours"]["MaxValue"] * 3600
+    assert MACHINE["TimeoutSeconds"] > longest
+
+
+def test_states_lead_to_states_and_none_ends_in_a_failure_of_its_own() -> None:
+    assert not {"Fail"} & {state["Type"] for state in STATES.values()}
+    for state in STATES.values():
+        assert {state.get("Next"), state.get("Default")} - {None} <= STATES.keys()
+
+
+def test_the_definition_parses_as_it_is_and_has_no_alias() -> None:
+    tokens = {type(token) for token in yaml.scan(ASL)}
+    assert not tokens & {yaml.AliasToken, yaml.AnchorToken}
+
+
+def test_each_placeholder_is_filled_and_none_for_nothing() -> None:
+    filled = RESOURCES["StateMachine"]["Properties"]["DefinitionSubstitutions"]
+    assert set(PLACEHOLDER.findall(ASL)) == filled.keys()
+    assert all(arn == f"{name}.Arn" for name, arn in filled.items())
+
+
+def test_the_machine_may_call_each_function_of_its_tasks() -> None:
+    policies = RESOURCES["StateMachine"]["Properties"]["Policies"]
+    allowed = {
+        p["LambdaInvokePolicy"]["FunctionName"] for p in policies if "LambdaInvokePolicy" in p
+    }
+    assert allowed == TASKS.keys()
+
+
+def test_a_batch_stays_hidden_six_times_as_long_as_its_function_may_take() -> None:
+    hidden = RESOURCES["Drops"]["Properties"]["VisibilityTimeout"]
+    assert hidden >= 6 * RESOURCES["StartRun"]["Properties"]["Timeout"]
+
+
+@pytest.mark.parametrize("name", [*sorted(TASKS), "StartRun"])
+def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
+    properties = RESOURCES[name]["Properties"]
+    given = properties["Environment"]["Variables"].keys()
+    source = (ROOT / properties["CodeUri"] / "app.py").read_text("utf-8")
+    if "import connection" in source:
+        source += (ROOT / "layers/straight_through/connection.py").read_text("utf-8")
+    read = set(re.findall(r'os\.environ\["(\w+)"\]', source))
+    assert given - {"POWERTOOLS_SERVICE_NAME"} == read
+
+
+# --- the sample events are what the states send ---------------------------------------------------
+
+
+def test_upload_and_execute_is_sent_what_the_sample_holds(event: Event) -> None:
+    payload = STATES["UploadAndExecute"]["Parameters"]["Payload"]
+    sample = event("upload_and_execute")
+    assert {field.removesuffix(".$") for field in payload} == sample.keys()
+    # And the input is what start_run gives, or a person
+    assert payload["input.$"] == "$"
+    assert event("execution_input").keys() <= sample["input"].keys()
+
+
+def test_download_output_is_sent_what_the_sample_holds(event: Event) -> None:
+    selected = STATES["DownloadOutputs"]["ItemSelector"]
+    sample = event("download_output")
+    assert {field.removesuffix(".$") for field in selected} == sample.keys()
+    # And the rest of it is a part of what the steps before and after are sent
+    assert selected["output.$"] == "$$.Map.Item.Value"
+    for field in sample.keys() - {"output"}:
+        assert selected[f"{field}.$"] == f"$.{field}"
+        assert sample[field] == event("publish_run")[field]
+
+
+@pytest.mark.parametrize("name", ["CheckStatus", "DownloadOutput", "PublishRun"])
+def test_the_other_steps_are_sent_the_whole_record(name: str) -> None:
+    assert STATES[name]["Parameters"]["Payload.$"] == "$"
+
+
+def test_the_record_only_grows_on_its_way(event: Event) -> None:
+    first, last = event("check_status"), event("publish_run")
+    assert first.keys() | {"outputs"} == last.keys()
+    for field in ("run", "execution_arn", "route", "source"):
+        assert first[field] == last[field]
+    assert first["quantemplate"].items() <= last["quantemplate"].items()
+
+
+def test_the_states_read_only_fields_that_the_record_has(event: Event) -> None:
+    assert STATES["WaitForPipeline"]["SecondsPath"] == "$.wait_seconds"
+    (choice,) = STATES["PipelineFinished?"]["Choices"]
+    assert choice["Variable"] == "$.status"
+    outputs = STATES["DownloadOutputs"]
+    assert (outputs["ItemsPath"], outputs["ResultPath"]) == ("$.outputs", "$.outputs")
+    assert {"wait_seconds", "status", "outputs"} <= event("publish_run").keys()
