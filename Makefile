@@ -1,0 +1,98 @@
+# One command for each thing a person does here. `make help` lists them.
+PYTHON ?= python3
+RUN := .venv/.run
+TESTS := .venv/.tests
+SAM := .venv-sam/.installed
+AWS := .venv-aws/.installed
+BUILT := .aws-sam/build/template.yaml
+SOURCES := template.yaml layers/requirements.txt \
+  $(shell find functions layers statemachine -type f ! -name '*.pyc' ! -name '*.in')
+INSTALL := .venv/bin/uv pip install --quiet --require-hashes --only-binary :all: --python
+LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam-cli tests/requirements
+# Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
+DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
+  dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SAM_CLI_TELEMETRY := 0
+# uv trusts what this machine trusts, as pip does, where the machine says what that is.
+export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo up test check build lock clean aws-client
+help: ## list the commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(RUN) ## run one sample file through the whole road and stop again
+	@.venv/bin/python -m local demo
+
+up: $(RUN) aws-client ## start the local AWS and Quantemplate and stay, until Ctrl-C
+	@.venv/bin/python -m local up
+
+test: $(TESTS) $(BUILT) ## run every test
+	.venv/bin/python -m pytest
+
+check: $(TESTS) $(SAM) ## lint, types and template
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy layers/straight_through
+	for app in functions/*/app.py; do .venv/bin/mypy $$app || exit 1; done
+	.venv-sam/bin/cfn-lint template.yaml
+	.venv-sam/bin/sam validate --lint --region eu-west-1
+
+build: $(BUILT) ## build what goes to Lambda (arm64) into .aws-sam/build
+	@echo "Built into .aws-sam/build"
+
+lock: .venv/bin/uv ## pin every requirements file anew from its .in file
+	for name in $(LOCKS); do .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
+
+clean: ## remove all that these commands made
+	rm -rf .venv .venv-* .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find functions layers local tests -name __pycache__ -prune -exec rm -rf {} +
+
+# --- what goes to Lambda ---------------------------------------------------------------------
+$(BUILT): $(SOURCES) $(SAM)
+	@printf 'Building for Lambda (arm64) '
+	@mkdir -p .aws-sam
+	@$(DOTS) sh -c 'PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv-sam/bin/sam build >.aws-sam/build.log 2>&1' || { cat .aws-sam/build.log; exit 1; }
+	@touch $@
+
+# --- environments: made once, and again when their pins change -------------------------------
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; there is no $(PYTHON) here. Name another with: make PYTHON=python3.13 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) was found. Name another with: make PYTHON=python3.13 …"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make a virtual environment. Install the package that lets it: apt install python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"; exit 1; }
+	@printf 'Making .venv (once) '
+	@$(DOTS) $(PYTHON) -m venv --clear .venv
+
+.venv/bin/uv: local/uv.txt .venv/bin/python
+	@printf 'Installing the installer, uv (once) '
+	@$(DOTS) .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r local/uv.txt
+	@touch $@
+
+$(RUN): local/requirements.txt .venv/bin/uv
+	@printf 'Installing what the local stack runs (once) '
+	@$(DOTS) $(INSTALL) .venv --compile-bytecode -r local/requirements.txt
+	@touch $@
+
+$(TESTS): tests/requirements.txt $(RUN)
+	@printf 'Installing what the tests need (once) '
+	@$(DOTS) $(INSTALL) .venv -r tests/requirements.txt
+	@touch $@
+
+$(SAM): local/sam-cli.txt .venv/bin/uv
+	@printf 'Installing the SAM CLI (once) '
+	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-sam
+	@$(DOTS) $(INSTALL) .venv-sam -r local/sam-cli.txt
+	@touch $@
+
+# Only where the machine has no aws client that runs; client/ holds nothing else, for the PATH.
+aws-client:
+	@aws --version >/dev/null 2>&1 || $(MAKE) --no-print-directory $(AWS)
+
+$(AWS): local/aws-cli.txt .venv/bin/uv
+	@printf 'Installing an aws client (once) '
+	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-aws
+	@$(DOTS) $(INSTALL) .venv-aws -r local/aws-cli.txt
+	@mkdir .venv-aws/client && ln -s ../bin/aws .venv-aws/client/aws
+	@touch $@
