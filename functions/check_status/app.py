@@ -2,46 +2,89 @@
 
 import os
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any
 
+import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from straight_through.attempts import Attempt, attempt_of
 from straight_through.connection import connection
-from straight_through.errors import ApiThrottled, concerning
-from straight_through.polling import LONGEST_WAIT, seconds_since
-from straight_through.progress import look_at, outputs_of
+from straight_through.errors import PipelineCancelled, PipelineFailed, WaitedFor, concerning
+from straight_through.patience import wait_out
+from straight_through.polling import seconds_since
+from straight_through.progress import NOT_EXECUTED, RUN_AGAIN, look_at, outputs_of
 from straight_through.quantemplate import SUCCEEDED
+from straight_through.records import Records
+from straight_through.table import Table
+from straight_through.turns import Turns
 
 logger = Logger()
 metrics = Metrics()
+table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
+turns = Turns(table, boto3.client("stepfunctions"))
+records = Records(table)
 quantemplate = connection()
 DEADLINE_HOURS = float(os.environ["PIPELINE_DEADLINE_HOURS"])
+LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
 
 
-@logger.inject_lambda_context(correlation_id_path="run")
+@logger.inject_lambda_context(correlation_id_path="execution.Name")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the run's record with its status, and the outputs of a run that succeeded."""
-    run, source = event["quantemplate"], event["source"]
-    with concerning(f"file s3://{source['bucket']}/{source['key']}, route {event['route']}"):
+    attempt = attempt_of(event["execution"])
+    record: dict[str, Any] = event["record"]
+    if record["status"] == NOT_EXECUTED:
+        return record  # what it waited for may be over: UploadAndExecute finds out
+    run, source = record["quantemplate"], record["source"]
+    with concerning(f"file s3://{source['bucket']}/{source['key']}, route {record['route']}"):
         try:
             listed = quantemplate.open().list_executions(run["organisation_id"], run["pipeline_id"])
-        except ApiThrottled as throttled:
-            if not throttled.retry_after:
+        except WaitedFor as trouble:
+            return wait_out(record, trouble, attempt, datetime.now(UTC))
+        record.pop("waiting", None)
+        try:
+            look = look_at(
+                listed, run, datetime.now(UTC), attempt, DEADLINE_HOURS, LATE_LIST_SECONDS
+            )
+        except (PipelineFailed, PipelineCancelled):
+            pass_turn_on(record, attempt)
+            if not to_run_again(record, attempt):
                 raise
-            # The wait that the server asks for costs nothing here.
-            return event | {"wait_seconds": ceil(min(throttled.retry_after, LONGEST_WAIT))}
-        look = look_at(listed, run, datetime.now(UTC), DEADLINE_HOURS)
+            return record | {"status": RUN_AGAIN}
     if not look.known:
         logger.warning("Unknown status, waiting on", status=look.status)
-    event |= {"status": look.status, "wait_seconds": look.wait_seconds}
+    record |= {"status": look.status, "wait_seconds": look.wait_seconds}
     if look.execution and look.status == SUCCEEDED:
+        pass_turn_on(record, attempt)
         began, ended = look.execution.started_at, look.execution.finished_at
-        event["quantemplate"] |= {"started_at": began, "finished_at": ended}
-        event["outputs"] = outputs_of(look.execution)
+        record["quantemplate"] |= {"started_at": began, "finished_at": ended}
+        record["outputs"] = outputs_of(look.execution)
         logger.info("Pipeline succeeded", outputs=len(look.execution.outputs))
         if delay := seconds_since(ended, datetime.now(UTC)):
             metrics.add_metric("DetectionDelay", MetricUnit.Seconds, max(delay, 0))
             metrics.flush_metrics()
-    return event
+    return record
+
+
+def pass_turn_on(record: dict[str, Any], attempt: Attempt) -> None:
+    """Let the next file of the queue begin: this one's run has ended."""
+    if turn := record["turn"]:
+        turns.pass_on(turn["queue"], attempt.execution_arn, attempt.redrive_count, turn["turn_id"])
+
+
+def to_run_again(record: dict[str, Any], attempt: Attempt) -> bool:
+    """Whether the run's bad end was told in an earlier attempt, and a person has redriven since."""
+    execution_id = record["quantemplate"]["execution_id"]
+    known = records.get(attempt.run)
+    if not record["turn"]:
+        return False  # an attached run is not ours to repeat
+    if known.get("abandoned") == execution_id:
+        return True
+    raised = known.get("raised", {})
+    told = raised.get("execution_id") == execution_id
+    if told and raised["redrive_count"] < attempt.redrive_count:
+        records.abandon(attempt.run, execution_id)
+        return True
+    records.raised(attempt.run, execution_id, attempt.redrive_count)
+    return False

@@ -24,16 +24,16 @@ def handler(batch: dict[str, Any], _context: object) -> dict[str, Any]:
     for message in batch["Records"]:
         logger.set_correlation_id(None)  # the one before's
         try:
-            start_run(json.loads(message["body"])["detail"])
+            start_run(json.loads(message["body"]))
         except Exception:
             logger.exception("Not started; SQS gives it again", message_id=message["messageId"])
             failed.append({"itemIdentifier": message["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def start_run(dropped: dict[str, Any]) -> None:
+def start_run(event: dict[str, Any]) -> None:
     """Start the run of one `Object Created` event, whose key is as it is, not URL-encoded."""
-    bucket, item = dropped["bucket"]["name"], dropped["object"]
+    bucket, item = event["detail"]["bucket"]["name"], event["detail"]["object"]
     key, version_id = item["key"], item.get("version-id")
     # Without versions, the sequencer tells one drop from the next.
     name = run_name(bucket, key, version_id or item["sequencer"])
@@ -42,10 +42,12 @@ def start_run(dropped: dict[str, Any]) -> None:
         logger.info("Ignored", key=key)
         return
     # Only what the object fixes: the same event twice must give the same input.
-    pinned = {"bucket": bucket, "key": key} | ({"version_id": version_id} if version_id else {})
+    dropped = {"bucket": bucket, "key": key} | ({"version_id": version_id} if version_id else {})
+    # Its place among the files that wait for the same pipeline.
+    dropped |= {"dropped_at": event["time"], "sequencer": item["sequencer"]}
     try:
         states.start_execution(
-            stateMachineArn=STATE_MACHINE_ARN, name=name, input=json.dumps(pinned)
+            stateMachineArn=STATE_MACHINE_ARN, name=name, input=json.dumps(dropped)
         )
     except states.exceptions.ExecutionAlreadyExists:
         logger.info("Started already", key=key)

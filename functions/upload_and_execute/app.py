@@ -2,51 +2,85 @@
 
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from straight_through.attempts import Attempt, attempt_of
+from straight_through.bindings import enter_bound
 from straight_through.connection import connection
-from straight_through.errors import concerning
-from straight_through.inbox import SourceBody, pin_source
+from straight_through.errors import WaitedFor, concerning
+from straight_through.inbox import Source, SourceBody
+from straight_through.patience import wait_out
 from straight_through.polling import next_wait
-from straight_through.routes import find_route
-from straight_through.runs import upload_and_execute
+from straight_through.progress import NOT_EXECUTED
+from straight_through.quantemplate import STARTED
+from straight_through.records import Records
+from straight_through.routes import find_route, read_route
+from straight_through.runs import Runs
+from straight_through.table import Table
+from straight_through.turns import Turn, Turns
 
 logger = Logger()
 metrics = Metrics()
 s3 = boto3.client("s3")
 ssm = boto3.client("ssm")
+table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
+turns = Turns(table, boto3.client("stepfunctions"))
+records = Records(table)
 quantemplate = connection()
 ROUTES_PATH = os.environ["ROUTES_PATH"]
+LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
+END = timedelta(seconds=10)  # that a function may take to end after its time-out
 
 
-@logger.inject_lambda_context(correlation_id_path="run")
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+@logger.inject_lambda_context(correlation_id_path="execution.Name")
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the run's record, which travels through the state machine."""
-    source = pin_source(s3, event["input"])
+    attempt, record = attempt_of(event["execution"]), event["record"]
+    known = records.get(attempt.run)
+    source = Source(**known["source"])
+    until = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
     with concerning(f"file s3://{source.bucket}/{source.key}"):
-        route = find_route(ssm, ROUTES_PATH, source.key)
-    with concerning(f"file s3://{source.bucket}/{source.key}, route {route.name}"):
-        execution = upload_and_execute(quantemplate.open(), route, SourceBody(s3, source))
-    metrics.add_metric("BytesUploaded", MetricUnit.Bytes, source.size)
-    metrics.flush_metrics()
-    logger.info("Executed", route=route.name, size=source.size, execution_id=execution.id)
+        try:
+            made = known.get("execution") or execution_of(attempt, record["turn"], source, until)
+        except WaitedFor as trouble:
+            waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
+            logger.warning("Waiting", trouble=waiting["waiting"], seconds=waiting["wait_seconds"])
+            return waiting | {"status": NOT_EXECUTED}
+    logger.info("Executed", size=source.size, **made)
     return {
-        "run": event["run"],
-        "execution_arn": event["execution_arn"],
-        "route": route.name,
+        "run": attempt.run,
+        "execution_arn": attempt.execution_arn,
+        "turn": record["turn"],
+        "route": made["route"],
         "source": asdict(source),
-        "quantemplate": {
-            "organisation_id": route.organisation_id,
-            "dataset_id": route.dataset_id,
-            "pipeline_id": route.pipeline_id,
-            "execution_id": execution.id,
-            "run_number": execution.run_number,
-            "created_at": execution.created_at,
-        },
-        "status": execution.status,
+        "quantemplate": {field: value for field, value in made.items() if field != "route"},
+        "status": STARTED,
         "wait_seconds": next_wait(0),
     }
+
+
+def execution_of(
+    attempt: Attempt, granted: dict[str, str] | None, source: Source, until: datetime
+) -> dict[str, Any]:
+    """Return the file's run in Quantemplate: the one it is attached to, or one that is made now."""
+    route = find_route(ssm, ROUTES_PATH, source.key)
+    with concerning(f"route {route.name}"):
+        runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
+        if granted is None:
+            return runs.attach(route, attempt.input["execution_id"])
+        turn = Turn(**granted)
+        current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
+        mark = enter_bound(turns, turn, attempt, route, until, current)
+        made = None
+        try:
+            made = runs.upload_and_execute(turn, mark, attempt, route, SourceBody(s3, source))
+        finally:
+            turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
+        metrics.add_metric("BytesUploaded", MetricUnit.Bytes, source.size)
+        metrics.flush_metrics()
+        return made

@@ -1,22 +1,30 @@
 """The errors that end or delay a run; their names are the state machine's contract.
 
     StraightThroughError
-    ├── tried again by the state machine
+    ├── waited for, while the turn is kept
     │   ├── ApiUnavailable        Quantemplate did not answer, or with a 5xx
     │   ├── ApiThrottled          429
     │   ├── SourceUnavailable     S3 broke off while the dropped object was read
+    │   └── PipelineBusy          a run that is not this file's is going on
+    ├── tried again by the state machine
+    │   ├── TurnsUnavailable      the table of turns does not answer
     │   └── OutputIncomplete      a reply broke off, or is no output
+    ├── gone astray: back to TakeTurn
+    │   └── TurnLost
     └── final until a person mends the cause
         ├── InputInvalid          the execution's input
         ├── SourceNotFound        the dropped object, or this version of it, is gone
         ├── EmptyFile
         ├── NoRoute, RouteInvalid
+        ├── RouteConflict         another queue uses the route's dataset or pipeline
         ├── CredentialsMissing    the secret has no value, or one of another shape
         ├── CredentialsRejected   401
         ├── AccessDenied          403
         ├── NotFound              404
         ├── RequestRefused        any other 4xx, or a reply that is not the API's
         ├── ExecuteUncertain      Execute's reply was lost, and the list does not tell
+        ├── FunctionKilled        the upload's function died again and again
+        ├── TurnOverdue           the turn did not come in time
         └── PipelineFailed, PipelineCancelled, PipelineOverdue
 
 A message says what happened, to which file and route, and what to do.
@@ -30,26 +38,42 @@ class StraightThroughError(Exception):
     """Base of all errors that this application names."""
 
 
-class ApiUnavailable(StraightThroughError):
-    """Quantemplate did not answer, or answered 5xx; `sent` says whether it may have acted on it."""
-
-    def __init__(self, message: str, *, sent: bool = True) -> None:
-        """Keep whether the request may have reached the server."""
-        super().__init__(message)
-        self.sent = sent
-
-
-class ApiThrottled(StraightThroughError):
-    """Quantemplate answered 429; `retry_after` is its own wish in seconds, 0 where it has none."""
+class WaitedFor(StraightThroughError):
+    """What passes by itself; `retry_after` is when to look again, in seconds, 0 if nobody says."""
 
     def __init__(self, message: str, *, retry_after: float = 0) -> None:
-        """Keep the wait that the server asked for, in seconds."""
+        """Keep the wait that was asked for, in seconds."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
-class SourceUnavailable(StraightThroughError):
+class ApiUnavailable(WaitedFor):
+    """Quantemplate did not answer, or answered 5xx; `sent` says whether it may have acted on it."""
+
+    def __init__(self, message: str, *, sent: bool = True, retry_after: float = 0) -> None:
+        """Keep whether the request may have reached the server."""
+        super().__init__(message, retry_after=retry_after)
+        self.sent = sent
+
+
+class ApiThrottled(WaitedFor):
+    """Quantemplate answered 429."""
+
+
+class SourceUnavailable(WaitedFor):
     """S3 broke off while the dropped object was read."""
+
+
+class PipelineBusy(WaitedFor):
+    """A run or an upload that is not this attempt's may be going on."""
+
+
+class TurnsUnavailable(StraightThroughError):
+    """The table of turns does not answer."""
+
+
+class TurnLost(StraightThroughError):
+    """The execution's turn was passed on: it asks for another one."""
 
 
 class OutputIncomplete(StraightThroughError):
@@ -76,6 +100,10 @@ class RouteInvalid(StraightThroughError):
     """A route's document is not what a route must be."""
 
 
+class RouteConflict(StraightThroughError):
+    """The route's dataset or pipeline belongs to another queue."""
+
+
 class CredentialsMissing(StraightThroughError):
     """The secret has no value, or one that is not the client id and secret."""
 
@@ -98,6 +126,14 @@ class RequestRefused(StraightThroughError):
 
 class ExecuteUncertain(StraightThroughError):
     """Whether the pipeline was executed cannot be told: a person must look."""
+
+
+class FunctionKilled(StraightThroughError):
+    """The function that uploads died several times in a row."""
+
+
+class TurnOverdue(StraightThroughError):
+    """The turn did not come within the deadline."""
 
 
 class PipelineFailed(StraightThroughError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = (
     'Start a new execution with an input like {"bucket": "…", "key": "claims/may.csv"}; '
-    '"version_id" may pin a version.'
+    '"version_id" may pin a version, and "execution_id" attach it to a run of Quantemplate.'
 )
 
 

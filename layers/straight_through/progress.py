@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from straight_through.attempts import Attempt
 from straight_through.errors import NotFound, PipelineCancelled, PipelineFailed, PipelineOverdue
 from straight_through.names import file_names
 from straight_through.polling import next_wait, seconds_since
 from straight_through.quantemplate import CANCELLED, FAILED, STARTED, SUCCEEDED, Execution
 
-LATE_LIST = 300  # seconds that a new run may be missing from the list, which is documented nowhere
+NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again
+RUN_AGAIN = "RunAgain"  # the run ended badly and its execution was redriven: from TakeTurn on
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,17 @@ class Look:
 
 
 def look_at(
-    listed: list[Execution], run: dict[str, Any], now: datetime, deadline_hours: float
+    listed: list[Execution],
+    run: dict[str, Any],
+    now: datetime,
+    attempt: Attempt,
+    deadline_hours: float,
+    late_list: float,
 ) -> Look:
     """Find the run among the pipeline's executions and say what to do next.
+
+    `late_list` is how many seconds a new run may be missing from the list. The deadline counts anew
+    from a redrive.
 
     Raises PipelineFailed, PipelineCancelled, PipelineOverdue, and NotFound for a run that stays
     missing. A status that nobody knows is neither success nor an end.
@@ -37,9 +47,12 @@ def look_at(
     execution = next((e for e in listed if e.id == run["execution_id"]), None)
     begun = (execution and execution.started_at) or run["created_at"]
     elapsed = max(seconds_since(begun, now) or 0, 0)
+    waited = elapsed
+    if attempt.redrive_count:
+        waited = min(elapsed, max(seconds_since(attempt.began, now) or 0, 0))
     who = f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']}"
     if execution is None:
-        if elapsed > LATE_LIST:
+        if elapsed > late_list and waited > late_list:
             raise NotFound(
                 f"{who} is not in the list of executions {elapsed:.0f} seconds after it was made. "
                 "Look for it in Quantemplate; where it is gone, start a new execution with the "
@@ -57,7 +70,7 @@ def look_at(
             f"{who} was cancelled at {execution.finished_at}. To run it again, start a new "
             "execution with the same input."
         )
-    if execution.status != SUCCEEDED and elapsed > deadline_hours * 3600:
+    if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
         raise PipelineOverdue(
             f"{who} began at {begun} and has not ended {elapsed / 3600:.1f} hours later (status "
             f"{execution.status!r}); the deadline is {deadline_hours:g} hours. Look at it in "

@@ -258,7 +258,7 @@ def _check(response: requests.Response, what: str) -> None:
     if status == requests.codes.too_many_requests:
         raise ApiThrottled(said, retry_after=_retry_after(response))
     if status >= 500 or status == requests.codes.request_timeout:
-        raise ApiUnavailable(said)
+        raise ApiUnavailable(said, retry_after=_retry_after(response))
     raise RequestRefused(f"{said} Check the file and the API's address.")
 
 

@@ -17,6 +17,7 @@ LONGEST_NAME = 1011  # characters of a parameter's name; PutParameter's document
 
 # The fields of a route and the prefix of Quantemplate's ids.
 FIELDS = {"organisation_id": "c-", "dataset_id": "d-", "pipeline_id": "p-"}
+QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Route:
     organisation_id: str
     dataset_id: str
     pipeline_id: str
+    queue: str = ""  # whose turns its files take; the pipeline, unless the route names another
+
+    def __post_init__(self) -> None:
+        """Let the queue be the pipeline where none is named."""
+        object.__setattr__(self, "queue", self.queue or self.pipeline_id)
 
 
 def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
@@ -42,6 +48,14 @@ def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
         raise NoRoute(_no_route(key, folders, routes_path))
     deepest = max(found, key=lambda parameter: len(parameter["Name"]))
     return parse_route(deepest["Name"].removeprefix(f"{routes_path}/"), deepest["Value"])
+
+
+def read_route(ssm: "SSMClient", routes_path: str, name: str) -> Route:
+    """Return the route of this very folder as it stands now. Raises NoRoute and RouteInvalid."""
+    found = ssm.get_parameters(Names=[f"{routes_path}/{name}"])["Parameters"]
+    if not found:
+        raise NoRoute(f"There is no route {name!r} any more.")
+    return parse_route(name, found[0]["Value"])
 
 
 def routable_folders(key: str) -> list[str]:
@@ -70,7 +84,13 @@ def parse_route(name: str, document: str) -> Route:
                 f"Route {name!r}: field {field!r} {found}; expected is an id that starts with "
                 f"{prefix!r}, as Quantemplate shows it. {_expected()}"
             )
-    unknown = sorted(fields.keys() - FIELDS.keys())
+    queue = fields.get("queue")
+    if "queue" in fields and not (isinstance(queue, str) and QUEUE_NAME.fullmatch(queue)):
+        raise RouteInvalid(
+            f"Route {name!r}: field 'queue' is {queue!r}; expected is a name of at most 100 "
+            f"letters, digits, '.', '_' and '-'. {_expected()}"
+        )
+    unknown = sorted(fields.keys() - FIELDS.keys() - {"queue"})
     if unknown:
         raise RouteInvalid(f"Route {name!r}: unknown field {unknown[0]!r}. {_expected()}")
     return Route(name, **fields)
@@ -78,7 +98,10 @@ def parse_route(name: str, document: str) -> Route:
 
 def _expected() -> str:
     """Say what a route looks like."""
-    return 'A route is {"organisation_id": "c-…", "dataset_id": "d-…", "pipeline_id": "p-…"}.'
+    return (
+        'A route is {"organisation_id": "c-…", "dataset_id": "d-…", "pipeline_id": "p-…"}; "queue" '
+        "may name another queue than the pipeline's own."
+    )
 
 
 def _no_route(key: str, folders: list[str], routes_path: str) -> str:

@@ -106,7 +106,7 @@ class Attempt:
             program.states, program.start_at.start_at_name, program.query_language, plan.resumption
         )
         self._recorder = Recorder(plan.history)
-        self._tokens = AttemptTokens(tokens)
+        self._tokens = AttemptTokens(tokens, plan.context["StateMachine"]["Id"])
         self._ended = ended
         self._env = AttemptEnvironment(
             aws_execution_details=AWSExecutionDetails(plan.account, plan.region, plan.role_arn),

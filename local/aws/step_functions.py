@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
@@ -37,6 +38,7 @@ def install(port: int, time_scale: float) -> None:  # noqa: ARG001 - one way to 
     replace(stepfunctions, "handle_request", service.handler)
     replace(stepfunctions, "_start_execution", lambda _: service.answer_to("StartExecution"))
     replace(provisioners, "_sfn_definition", checked_definition)
+    replace(iam_actions, "extract_resource_arn", service.naming_machine_of_token)
 
 
 def checked_definition(original: Callable[[Fields], str]) -> Callable[[Fields], str]:
@@ -100,6 +102,21 @@ class StepFunctions:
             return self.answer_to(action)(json.loads(body or b"{}"))
 
         return handle
+
+    def naming_machine_of_token(self, resource_of: Callable[..., str]) -> Callable[..., str]:
+        """Let an answer to a task token be about the state machine that gave it out.
+
+        SAM's StepFunctionsCallbackPolicy allows the answers per state machine.
+        """
+
+        def resource(
+            service: str, method: str, path: str, headers: Fields, body: bytes, *rest: Any
+        ) -> str:
+            if service == "states" and ".SendTask" in headers.get("x-amz-target", ""):
+                return self._tokens.machine_of(json.loads(body or b"{}").get("taskToken", ""))
+            return resource_of(service, method, path, headers, body, *rest)
+
+        return resource
 
     def answer_to(self, action: str) -> Callable[[Fields], Response]:
         """The action as a function from a request to a response."""

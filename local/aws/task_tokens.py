@@ -26,11 +26,17 @@ class TaskTokens:
         self._lock = threading.Lock()
         self._open: dict[str, CallbackEndpoint] = {}
         self._closed: set[str] = set()
+        self._machines: dict[str, str] = {}
 
-    def open(self, token: str, endpoint: CallbackEndpoint) -> None:
-        """From now on an answer to `token` goes to `endpoint`."""
+    def open(self, token: str, endpoint: CallbackEndpoint, machine: str) -> None:
+        """From now on an answer to `token`, of this state machine, goes to `endpoint`."""
         with self._lock:
             self._open[token] = endpoint
+            self._machines[token] = machine
+
+    def machine_of(self, token: str) -> str:
+        """ARN of the state machine that gave out a token; "*" where none did."""
+        return self._machines.get(token, "*")
 
     def close(self, token: str) -> None:
         """Refuse every further answer to `token`."""
@@ -75,14 +81,15 @@ class TaskTokens:
 class AttemptTokens(CallbackPoolManager):  # type: ignore[misc] # untyped library
     """The tokens of one attempt at an execution, as the engine asks for them."""
 
-    def __init__(self, tokens: TaskTokens) -> None:
+    def __init__(self, tokens: TaskTokens, machine: str) -> None:
         super().__init__(activity_store={})
         self._tokens = tokens
+        self._machine = machine
 
     def add(self, callback_id: str) -> CallbackEndpoint:
         """Give out `callback_id`."""
         endpoint = super().add(callback_id)
-        self._tokens.open(callback_id, endpoint)
+        self._tokens.open(callback_id, endpoint, self._machine)
         return endpoint
 
     def close(self, callback_id: str) -> None:

@@ -131,7 +131,7 @@ def test_a_used_token_is_refused_and_an_unknown_one_is_invalid(machines: StateMa
 def test_a_token_is_used_up_by_its_first_answer_before_anyone_has_heard_it() -> None:
     """AWS API reference: SendTaskSuccess, TaskTimedOut: the task has already been closed."""
     tokens, endpoint = TaskTokens(), CallbackEndpoint("token")
-    tokens.open("token", endpoint)
+    tokens.open("token", endpoint, "machine")
     tokens.succeed("token", '"first"')
     with pytest.raises(ServiceError) as error:
         tokens.fail("token", "second", None)

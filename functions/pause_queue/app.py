@@ -1,0 +1,29 @@
+"""PauseQueue: an operator pauses a queue or lets it go on."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from straight_through.errors import InputInvalid
+from straight_through.queues import Queues
+from straight_through.table import Table
+
+logger = Logger()
+table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
+queues = Queues(table, boto3.client("stepfunctions"))
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Take {"pause": queue, "reason": text} or {"resume": queue}; say who holds the turn."""
+    match event:
+        case {"pause": str(queue), **rest} if queue:
+            state = queues.pause(queue, str(rest.get("reason", "by hand")))
+        case {"resume": str(queue)} if queue:
+            state = queues.resume(queue)
+        case _:
+            raise InputInvalid('Expected is {"pause": "<queue>"} or {"resume": "<queue>"}.')
+    logger.info("Set", **event)
+    holder = state.get("holder", {})
+    return {"queue": queue, "paused": state.get("paused"), "holder": holder.get("run")}

@@ -1,0 +1,170 @@
+"""What keeps the queues going: runs that have ended, pauses, and the sweep that misses nothing."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from straight_through.attempts import iso
+from straight_through.errors import TurnOverdue
+from straight_through.records import Records
+from straight_through.table import Item, Refused, Table
+from straight_through.turns import QUEUES, Turns, queue_key, tickets
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+# Every file of the queue would meet them until a person has mended the cause.
+PAUSING = ("CredentialsMissing", "CredentialsRejected", "AccessDenied")
+OF_ALL_QUEUES = ("CredentialsMissing", "CredentialsRejected")
+UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
+
+
+class Queues:
+    """All queues of the stack."""
+
+    def __init__(
+        self,
+        table: Table,
+        states: "SFNClient",
+        tell: Callable[[str, str], None] = lambda _subject, _message: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take the parts; `tell` sends people a message with a subject."""
+        self._table = table
+        self._states = states
+        self._tell = tell
+        self._now = now
+        self._turns = Turns(table, states, now)
+        self._records = Records(table)
+
+    def run_ended(self, run: str, execution_arn: str, redrive_count: int, error: str) -> None:
+        """Give back what an ended execution has of its queue; pause the queue if need be."""
+        record = self._records.get(run)
+        if "queue" not in record:
+            return
+        queue = record["queue"]
+        if error in PAUSING:
+            self._pause_for(queue, run, execution_arn, redrive_count, error)
+        self._turns.leave(queue, record["ticket"], execution_arn, redrive_count)
+
+    # --- pauses ---------------------------------------------------------------------------------
+    def pause(self, queue: str, reason: str) -> Item:
+        """Let no further file begin, until `resume`; return the queue."""
+        paused = {"since": iso(self._now()), "reason": reason}
+        return self._table.update(queue_key(queue), "SET #paused = :paused", paused=paused)
+
+    def resume(self, queue: str) -> Item:
+        """Let the files of a queue go on; return the queue."""
+        self._table.update(queue_key(queue), "REMOVE #paused")
+        self._turns.grant(queue)
+        return self._turns.state(queue)
+
+    def _pause_for(
+        self, queue: str, run: str, execution_arn: str, redrive_count: int, error: str
+    ) -> None:
+        """Pause the queue before the turn passes on, and tell it once."""
+        paused = {
+            "since": iso(self._now()),
+            "reason": f"run {run} ended with {error}",
+            "error": error,
+            "attempt": f"{run} {redrive_count}",
+            "told": False,
+        }
+        try:
+            self._table.update(
+                queue_key(queue),
+                "SET #paused = :paused",
+                "attribute_not_exists(#paused) AND #holder.#execution_arn = :arn"
+                " AND #holder.#redrive_count <= :count",
+                paused=paused,
+                arn=execution_arn,
+                count=redrive_count,
+            )
+        except Refused as refused:
+            (seen,) = refused.items
+            before = (seen or {}).get("paused", {})
+            if before.get("attempt") != paused["attempt"] or before["told"]:
+                return
+        self._tell(
+            f"Queue {queue} is paused: {error}",
+            f"Run {run} ended with {error}, and every other file of queue {queue} would. They "
+            "wait, and nothing is lost.\n\nMend the cause (the run's error says what it is), then "
+            f"redrive {execution_arn}: a redrive resumes the queue. Or resume it by hand.",
+        )
+        self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
+
+    # --- the sweep ------------------------------------------------------------------------------
+    def sweep(self, turn_deadline: timedelta) -> None:
+        """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets."""
+        states = {item["sk"]: item for item in self._table.items(QUEUES)}
+        for queue, state in states.items():
+            self._resume_after_success(queue, state, states)
+            if "holder" in state:
+                self._sweep_holder(queue, state["holder"])
+            else:
+                self._turns.grant(queue)
+            self._end_overdue(queue, turn_deadline)
+
+    def _sweep_holder(self, queue: str, holder: Item) -> None:
+        """Pass on the turn of a run that has ended; wake a holder that may never have been."""
+        ended = self._turns.ended(holder["execution_arn"])
+        if ended:
+            arn, count = holder["execution_arn"], ended["redrive_count"]
+            if ended["error"] in PAUSING:
+                self._pause_for(queue, holder["run"], arn, count, ended["error"])
+            self._turns.pass_on(queue, arn, count)
+        elif "ended" in holder:  # and its function, which would have passed it on, was killed
+            self._turns.pass_on(queue, holder["execution_arn"], holder["ended"])
+        elif not holder["entered"] and holder["granted_at"] < iso(self._now() - UNANSWERED):
+            self._turns.answer_again(queue, holder)
+
+    def _resume_after_success(self, queue: str, state: Item, states: dict[str, Item]) -> None:
+        """Resume a queue that rejected credentials have paused once they worked in another."""
+        paused = state.get("paused", {})
+        if paused.get("error") not in OF_ALL_QUEUES:
+            return
+        if any(other.get("executed_at", "") > paused["since"] for other in states.values()):
+            self.resume(queue)
+
+    def _end_overdue(self, queue: str, turn_deadline: timedelta) -> None:
+        """Fail the executions whose turn has not come in time."""
+        latest = iso(self._now() - turn_deadline)
+        for ticket in self._table.items(tickets(queue)):
+            if ticket["asked_at"] > latest:
+                continue
+            hours = turn_deadline.total_seconds() / 3600
+            cause = (
+                f"Run {ticket['run']} of route {ticket['route']} has waited in queue {queue} "
+                f"since {ticket['asked_at']}; the deadline is {hours:g} hours. See what holds the "
+                "queue up (a paused queue, a run that does not end), then redrive the execution."
+            )
+            errors = self._states.exceptions
+            try:
+                self._states.send_task_failure(
+                    taskToken=ticket["token"], error=TurnOverdue.__name__, cause=_as_lambda(cause)
+                )
+            except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
+                if not self._turns.ended(ticket["execution_arn"]):
+                    continue  # a later try has a ticket of its own, under this very key
+            try:
+                self._table.delete(
+                    (tickets(queue), ticket["sk"]), "#token = :token", token=ticket["token"]
+                )
+            except Refused:
+                continue
+
+
+def _as_lambda(message: str) -> str:
+    """Return a cause in the shape of those that functions give, for whoever reads both."""
+    return json.dumps({"errorMessage": message, "errorType": TurnOverdue.__name__})
+
+
+def topic_of(sns: "SNSClient", topic_arn: str) -> Callable[[str, str], None]:
+    """Return a function that publishes a message; SNS takes subjects of 100 characters."""
+
+    def tell(subject: str, message: str) -> None:
+        sns.publish(TopicArn=topic_arn, Subject=subject[:100], Message=message)
+
+    return tell

@@ -1,0 +1,197 @@
+"""The DynamoDB table of turns, run records and bindings: consistent reads, conditional writes."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from straight_through.errors import TurnsUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+Key = tuple[str, str]
+Write = dict[str, Any]
+
+# Two writes of one item at the same time: the one that is refused for it is simply repeated.
+CONFLICTS = {
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
+TRIES = 20
+_to_dynamodb = TypeSerializer().serialize
+_from_dynamodb = TypeDeserializer().deserialize
+
+
+class Refused(Exception):
+    """A write's condition did not hold; `items` has, for each write, the item that stood there.
+
+    None stands for a write that was not refused, an empty item for one that met nothing.
+    """
+
+    def __init__(self, items: list[Item | None]) -> None:
+        """Keep what stood there."""
+        super().__init__("A condition did not hold.")
+        self.items = items
+
+
+class Table:
+    """One table with the keys `pk` and `sk`. In expressions each name is written as `#name`.
+
+    Every method raises TurnsUnavailable where DynamoDB does not answer.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
+        """Read nothing yet."""
+        self._dynamodb = dynamodb
+        self._name = name
+
+    def get(self, key: Key) -> Item | None:
+        """Return one item as it is now."""
+        found = self._call("get_item", Key=_key(key), ConsistentRead=True)
+        return _item(found["Item"]) if "Item" in found else None
+
+    def first(self, pk: str) -> Item | None:
+        """Return the first item of a partition as it is now: one request, however many follow."""
+        return next(self._query(pk, Limit=1), None)
+
+    def items(self, pk: str) -> Iterator[Item]:
+        """Return all items of a partition, in their order."""
+        yield from self._query(pk)
+
+    def update(self, key: Key, change: str, condition: str = "", **values: Any) -> Item:
+        """Change one item and return it as it is then. Raises Refused."""
+        write = update(key, change, condition, **values)["Update"]
+        return _item(self._write("update_item", write, ReturnValues="ALL_NEW")["Attributes"])
+
+    def delete(self, key: Key, condition: str, **values: Any) -> None:
+        """Delete one item. Raises Refused."""
+        self._write("delete_item", delete(key, condition, **values)["Delete"])
+
+    def together(self, *writes: Write) -> None:
+        """Make all the writes or none. Raises Refused."""
+        parts = [
+            {kind: {"TableName": self._name, **part} for kind, part in write.items()}
+            for write in writes
+        ]
+        for _ in range(TRIES):
+            try:
+                self._dynamodb.transact_write_items(TransactItems=parts)  # type: ignore[arg-type]
+                return
+            except ClientError as error:
+                reasons = error.response.get("CancellationReasons", [])
+                codes = {reason.get("Code") for reason in reasons}
+                if "ConditionalCheckFailed" in codes:
+                    raise Refused([_stood_there(reason) for reason in reasons]) from None
+                if not (codes | {error.response["Error"]["Code"]}) & CONFLICTS:
+                    raise _unavailable(error) from None
+            except BotoCoreError as error:
+                raise _unavailable(error) from None
+        raise TurnsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
+
+    def _query(self, pk: str, **options: Any) -> Iterator[Item]:
+        """Read a partition page by page."""
+        page: dict[str, Any] = {}
+        while True:
+            found = self._call(
+                "query",
+                KeyConditionExpression="#pk = :pk",
+                ExpressionAttributeNames={"#pk": "pk"},
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                ConsistentRead=True,
+                **options,
+                **page,
+            )
+            yield from map(_item, found["Items"])
+            if "LastEvaluatedKey" not in found or options:
+                return
+            page = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
+
+    def _write(self, operation: str, write: Mapping[str, Any], **options: Any) -> Any:
+        """Make one conditional write. Raises Refused with the item that stood there."""
+        for _ in range(TRIES):
+            try:
+                return self._call(operation, **write, **options)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in CONFLICTS:
+                    continue
+                raise Refused([_item(error.response.get("Item", {}))]) from None  # type: ignore[arg-type]
+        raise TurnsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
+
+    def _call(self, operation: str, **parameters: Any) -> Any:
+        """Call DynamoDB; a refused condition and a conflict stay its own errors."""
+        try:
+            return getattr(self._dynamodb, operation)(TableName=self._name, **parameters)
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if code in CONFLICTS | {"ConditionalCheckFailedException"}:
+                raise
+            raise _unavailable(error) from None
+
+
+def update(key: Key, change: str, condition: str = "", **values: Any) -> Write:
+    """Return a conditional change of one item as a part of `together`."""
+    return {"Update": {"UpdateExpression": change, **_part(key, condition, change, values)}}
+
+
+def delete(key: Key, condition: str, **values: Any) -> Write:
+    """Return a conditional deletion as a part of `together`."""
+    return {"Delete": _part(key, condition, "", values)}
+
+
+def check(key: Key, condition: str, **values: Any) -> Write:
+    """Return a condition on an item that is not written, as a part of `together`."""
+    return {"ConditionCheck": _part(key, condition, "", values)}
+
+
+def _part(key: Key, condition: str, change: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what all kinds of writes have in common."""
+    names = set(re.findall(r"#(\w+)", f"{change} {condition}"))
+    part: dict[str, Any] = {
+        "Key": _key(key),
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if condition:
+        part["ConditionExpression"] = condition
+    if values:
+        part["ExpressionAttributeValues"] = {
+            f":{name}": _to_dynamodb(value) for name, value in values.items()
+        }
+    return part
+
+
+def _key(key: Key) -> dict[str, Any]:
+    """Return a key as DynamoDB takes it."""
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _item(attributes: Mapping[str, Any]) -> Item:
+    """Return an item as plain data; all our numbers are whole."""
+    return {name: _plain(_from_dynamodb(value)) for name, value in attributes.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return DynamoDB's data without its own kind of number."""
+    if isinstance(value, Decimal):
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _stood_there(reason: Mapping[str, Any]) -> Item | None:
+    """Return the item that a refused write of a transaction met."""
+    return _item(reason.get("Item", {})) if reason["Code"] == "ConditionalCheckFailed" else None
+
+
+def _unavailable(error: Exception) -> TurnsUnavailable:
+    """Return our error for DynamoDB's."""
+    return TurnsUnavailable(f"The table of turns does not answer: {error}")
