@@ -130,9 +130,11 @@ class Runs:
         Only then may the next one be sent: two open ones could not be told apart.
         """
         mine = post["run"] == attempt.run
-        listed = self._client.list_executions(post["organisation_id"], post["pipeline_id"])
         noted = self._records.get(post["run"])
-        if noted.get("posted", {}).get("id") == post["id"] and "execution" in noted:
+        if noted.get("posted", {}).get("id") != post["id"] or "uncertain" in noted:
+            return  # it made no run, or nobody can tell
+        listed = self._client.list_executions(post["organisation_id"], post["pipeline_id"])
+        if "execution" in noted:
             found = [e for e in listed if e.id == noted["execution"]["execution_id"]]
         else:
             found = runs_of(post, listed)

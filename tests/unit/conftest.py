@@ -14,11 +14,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from straight_through.attempts import attempt_of
 from straight_through.quantemplate import Credentials, Quantemplate
+from straight_through.records import record_key
+from straight_through.table import Table, update
+from straight_through.turns import queue_key
+from tests.unit.fake_states import FakeStates
 from tests.unit.wire import Wire, serving
 
 ROOT = Path(__file__).parents[2]
 INBOX, OUTBOX = "straight-through-inbox", "straight-through-outbox"
+TURNS = "turns"
 ROUTE = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
 
 
@@ -97,6 +103,31 @@ def s3(aws: None) -> Any:  # noqa: ARG001
 
 
 @pytest.fixture
+def table(aws: None) -> Table:  # noqa: ARG001
+    """The stack's table of turns, empty."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName=TURNS,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+    )
+    return Table(dynamodb, TURNS)
+
+
+@pytest.fixture
+def states(aws: None) -> FakeStates:  # noqa: ARG001
+    """Step Functions, as those see it who answer task tokens."""
+    return FakeStates(boto3.client("stepfunctions").exceptions)
+
+
+@pytest.fixture
 def secret_arn(aws: None) -> str:  # noqa: ARG001
     """The stack's secret with a value in it."""
     value = json.dumps({"client_id": "straight-through", "client_secret": "s3cr3t"})
@@ -136,17 +167,32 @@ def load(
 
 @pytest.fixture
 def handler(
-    load: Callable[..., ModuleType], secret_arn: str, wire: Wire, s3: Any
+    load: Callable[..., ModuleType],
+    secret_arn: str,
+    wire: Wire,
+    s3: Any,
+    table: Table,
+    states: FakeStates,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Handler]:
     """The handler of a function in a stack with a route, a secret and a scripted Quantemplate."""
     assert s3
+    assert table
     boto3.client("ssm").put_parameter(
         Name="/straight-through/routes/claims", Type="String", Value=json.dumps(ROUTE)
     )
 
+    topic = boto3.client("sns").create_topic(Name="messages")["TopicArn"]
+
     def handler(name: str) -> Handler:
         app = load(
             name,
+            TURNS_TABLE=TURNS,
+            TOPIC_ARN=topic,
+            LATE_LIST_SECONDS="120",
+            API_PATIENCE_HOURS="12",
+            BUSY_DEADLINE_HOURS="24",
+            TURN_DEADLINE_HOURS="720",
             QUANTEMPLATE_API_URL=wire.api_url,
             QUANTEMPLATE_TOKEN_URL=wire.token_url,
             CREDENTIALS_SECRET_ARN=secret_arn,
@@ -154,6 +200,13 @@ def handler(
             ROUTES_PATH="/straight-through/routes",
             PIPELINE_DEADLINE_HOURS="168",
         )
+        for part in ("turns", "queues"):
+            if hasattr(app, part):
+                monkeypatch.setattr(getattr(app, part), "_states", states)
+        if hasattr(app, "queues"):
+            monkeypatch.setattr(app.queues._turns, "_states", states)
+        if hasattr(app, "states"):
+            monkeypatch.setattr(app, "states", states)
         return lambda event: app.handler(event, lambda_context(name))
 
     return handler
@@ -166,4 +219,32 @@ def lambda_context(name: str) -> SimpleNamespace:
         memory_limit_in_mb=256,
         invoked_function_arn=f"arn:aws:lambda:eu-west-1:000000000000:function:{name}",
         aws_request_id="8f5d2c1e-0000-4000-8000-000000000000",
+        get_remaining_time_in_millis=lambda: 900_000,
+    )
+
+
+def give_turn(table: Table, given: dict[str, Any], source: dict[str, Any]) -> None:
+    """Let the execution of a step's event hold the turn that the event names."""
+    attempt, turn = attempt_of(given["execution"]), given["record"]["turn"]
+    holder = {
+        "execution_arn": attempt.execution_arn,
+        "run": attempt.run,
+        "redrive_count": attempt.redrive_count,
+        "turn_id": turn["turn_id"],
+        "token": "token",
+        "route": "claims",
+        "granted_at": attempt.began,
+        "entered": False,
+        "kills": 0,
+    }
+    table.together(
+        update(queue_key(turn["queue"]), "SET #holder = :holder", holder=holder),
+        update(
+            record_key(attempt.run),
+            "SET #source = :source, #queue = :queue, #ticket = :ticket, #stamp = :stamp",
+            source=source,
+            queue=turn["queue"],
+            ticket=attempt.order,
+            stamp="00000",
+        ),
     )

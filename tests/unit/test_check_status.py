@@ -1,13 +1,18 @@
 """CheckStatus: one look, and the wait until the next."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from straight_through.errors import ApiThrottled, PipelineFailed
-from tests.unit.conftest import Event, Handler
+from straight_through.attempts import iso
+from straight_through.errors import ApiUnavailable, PipelineFailed, StraightThroughError
+from straight_through.records import record_key
+from straight_through.table import Table
+from straight_through.turns import queue_key
+from tests.unit.conftest import Event, Handler, give_turn
+from tests.unit.fake_states import FakeStates
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
 
 SUCCEEDED = {
@@ -41,24 +46,62 @@ def test_a_run_that_goes_on_changes_nothing_but_the_wait(
 ) -> None:
     now = datetime.now(UTC).isoformat()
     listed(wire, status="Started", startedAt=now, finishedAt=None, outputs=[])
-    record = event("check_status") | {"wait_seconds": 17}
-    assert check(record) == event("check_status") | {"status": "Started", "wait_seconds": 1}
+    given = event("check_status")
+    given["record"]["wait_seconds"] = 17
+    expected = event("check_status")["record"] | {"status": "Started", "wait_seconds": 1}
+    assert check(given) == expected
 
 
 def test_a_run_that_succeeded_brings_its_times_and_outputs(
-    check: Handler, wire: Wire, event: Event, capsys: pytest.CaptureFixture[str]
+    check: Handler,
+    wire: Wire,
+    event: Event,
+    table: Table,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     listed(wire)
-    found = check(event("check_status"))
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    found = check(given)
     # Then each output, with the rest of the record, is what the next step's samples have
     publish, download = event("publish_run"), event("download_output")
     assert found["status"] == "Succeeded"
     assert found["quantemplate"] == publish["quantemplate"] == download["quantemplate"]
     assert found["outputs"][0] == download["output"]
     assert [output["id"] for output in found["outputs"]] == ["o-1", "o-2"]
-    assert found.keys() - {"outputs"} == event("check_status").keys()
+    assert found.keys() - {"outputs"} == event("check_status")["record"].keys()
     # And the delay is measured
     assert "DetectionDelay" in capsys.readouterr().out
+    # And the turn is given back
+    assert "holder" not in (table.get(queue_key("p-claims")) or {})
+
+
+def test_the_next_file_gets_the_turn_of_a_run_that_ended(
+    check: Handler, wire: Wire, event: Event, table: Table, states: FakeStates
+) -> None:
+    # Given a file that waits while another one's run ends
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    table.update(
+        ("tickets#p-claims", "2026-05-04T08:16:00.000Z#0#june"),
+        "SET #execution_arn = :arn, #run = :run, #redrive_count = :none, #token = :token,"
+        " #route = :route, #asked_at = :at",
+        arn="arn:june",
+        run="june",
+        none=0,
+        token="june",
+        route="claims",
+        at="2026-05-04T08:16:00.000Z",
+    )
+    states.wait("june", "arn:june")
+    listed(wire)
+    check(given)
+    # Then it is woken with a turn of its own
+    holder = (table.get(queue_key("p-claims")) or {})["holder"]
+    turn = {"queue": "p-claims", "turn_id": holder["turn_id"]}
+    assert states.answers == {"june": {"turn": turn}}
+    assert holder["run"] == "june"
+    assert table.first("tickets#p-claims") is None
 
 
 def test_the_wait_that_a_throttling_server_asks_for_is_waited(
@@ -66,22 +109,95 @@ def test_the_wait_that_a_throttling_server_asks_for_is_waited(
 ) -> None:
     for asked, waited in [("17", 17), ("86400", 300), ("9" * 400, 300)]:
         wire.answer("GET", EXECUTIONS, Reply(429, headers={"Retry-After": asked}))
-        expected = event("check_status") | {"wait_seconds": waited}
-        assert check(event("check_status")) == expected
+        record = check(event("check_status"))
+        assert record["wait_seconds"] == waited
+        assert record["status"] == "Started"
 
 
-def test_throttling_without_a_wait_is_left_to_the_state_machine(
+def test_trouble_is_waited_for_until_its_deadline_and_then_told(
     check: Handler, wire: Wire, event: Event
 ) -> None:
-    wire.answer("GET", EXECUTIONS, Reply(429))
-    with pytest.raises(ApiThrottled, match=r"\[file s3://.*, route claims\]$"):
-        check(event("check_status"))
+    # Given a Quantemplate that does not answer, for the first time
+    wire.answer("GET", EXECUTIONS, Reply(503))
+    record = check(event("check_status"))
+    assert 3 <= record["wait_seconds"] <= 5
+    # When it has not for eleven hours, the wait is long, and it is waited on
+    record["waiting"]["since"] = iso(datetime.now(UTC) - timedelta(hours=11))
+    assert check(event("check_status") | {"record": record})["wait_seconds"] >= 150
+    # When it has not for more than twelve, it is told with the times, the file and the route
+    since = record["waiting"]["since"] = iso(datetime.now(UTC) - timedelta(hours=12.1))
+    late = event("check_status") | {"record": record}
+    told = rf"503.*so since {since}, for 12.1 hours.*12 hours.*redrive.*\[file .*, route claims\]$"
+    with pytest.raises(ApiUnavailable, match=told):
+        check(late)
+    # And a redrive gives it as much time again
+    late["execution"] |= {"RedriveCount": 1, "RedriveTime": iso(datetime.now(UTC))}
+    assert 3 <= check(late)["wait_seconds"] <= 5
 
 
-def test_a_failed_pipeline_names_file_and_route(check: Handler, wire: Wire, event: Event) -> None:
+def test_a_look_that_succeeds_ends_the_waiting(check: Handler, wire: Wire, event: Event) -> None:
+    wire.answer("GET", EXECUTIONS, Reply(503))
+    record = check(event("check_status"))
+    now = datetime.now(UTC).isoformat()
+    listed(wire, status="Started", startedAt=now, finishedAt=None, outputs=[])
+    assert "waiting" not in check(event("check_status") | {"record": record})
+
+
+def test_a_failed_pipeline_names_file_and_route_and_gives_the_turn_back(
+    check: Handler, wire: Wire, event: Event, table: Table
+) -> None:
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
     listed(wire, status="Failed")
     with pytest.raises(PipelineFailed, match=r"failed at .*\[file s3://.*, route claims\]$"):
-        check(event("check_status"))
+        check(given)
+    assert "holder" not in (table.get(queue_key("p-claims")) or {})
+
+
+@pytest.mark.parametrize("status", ["Failed", "Cancelled"])
+def test_a_redrive_after_it_was_told_runs_again(
+    check: Handler, wire: Wire, event: Event, table: Table, status: str
+) -> None:
+    # Given a run whose bad end was told
+    listed(wire, status=status)
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    for _ in range(2):  # a retry of the same attempt tells it again
+        with pytest.raises(StraightThroughError, match="Run 7"):
+            check(given)
+    # When the execution is redriven
+    given["execution"] |= {"RedriveCount": 1, "RedriveTime": iso(datetime.now(UTC))}
+    for _ in range(2):  # also where the first reply was lost
+        assert check(given)["status"] == "RunAgain"
+    # Then the file is to be executed anew
+    assert "execution" not in (table.get(record_key(given["execution"]["Name"])) or {})
+
+
+def test_a_redrive_that_sees_the_bad_end_first_tells_it(
+    check: Handler, wire: Wire, event: Event
+) -> None:
+    listed(wire, status="Failed")
+    given = event("check_status")
+    given["execution"] |= {"RedriveCount": 1, "RedriveTime": iso(datetime.now(UTC))}
+    with pytest.raises(PipelineFailed):
+        check(given)
+
+
+def test_an_attached_run_is_never_run_again(check: Handler, wire: Wire, event: Event) -> None:
+    listed(wire, status="Failed")
+    given = event("check_status")
+    given["record"]["turn"] = None
+    for count in range(3):
+        given["execution"] |= {"RedriveCount": count}
+        with pytest.raises(PipelineFailed):
+            check(given)
+
+
+def test_what_was_not_executed_yet_goes_on_to_be(check: Handler, wire: Wire, event: Event) -> None:
+    given = event("check_status")
+    given["record"] = {"turn": given["record"]["turn"], "status": "NotExecuted", "wait_seconds": 9}
+    assert check(given) == given["record"]
+    assert wire.requests == []
 
 
 def test_an_unknown_status_is_logged_with_the_runs_name(
@@ -93,4 +209,4 @@ def test_an_unknown_status_is_logged_with_the_runs_name(
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert line["level"] == "WARNING"
     assert line["status"] == "Paused"
-    assert line["correlation_id"] == event("check_status")["run"]
+    assert line["correlation_id"] == event("check_status")["record"]["run"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from straight_through.attempts import Attempt, iso
 from straight_through.errors import (
     NotFound,
     PipelineCancelled,
@@ -30,10 +31,24 @@ def execution(status: str, **changed: Any) -> Execution:
     return Execution(**(fields | {"status": status} | changed))
 
 
-def look(*listed: Execution, after: float = 0, run: dict[str, Any] = RUN) -> Look:
+def attempt(redriven_after: float | None = None) -> Attempt:
+    """The execution's first attempt, or one that was redriven so many seconds after its start."""
+    started = "2026-05-04T08:00:00.000Z"
+    redriven = redriven_after is not None
+    began = iso(BEGAN + timedelta(seconds=redriven_after or 0))
+    return Attempt("may", "arn:may", int(redriven), began, started, {})
+
+
+def look(
+    *listed: Execution,
+    after: float = 0,
+    run: dict[str, Any] = RUN,
+    redriven_after: float | None = None,
+) -> Look:
     """Look at the run some seconds after it began."""
     others = [execution("Failed", id="e-6", run_number=6), execution("Cancelled", id="e-8")]
-    return look_at([*others, *listed], run, BEGAN + timedelta(seconds=after), 2.0)
+    now = BEGAN + timedelta(seconds=after)
+    return look_at([*others, *listed], run, now, attempt(redriven_after), 2.0, 300)
 
 
 @pytest.mark.parametrize(("after", "wait"), [(0, 1), (100, 10), (3600, 300)])
@@ -84,6 +99,13 @@ def test_the_deadline_counts_from_the_start_and_until_then_from_the_making() -> 
     assert look(execution("Started", started_at=started), after=7201).wait_seconds == 181
     with pytest.raises(PipelineOverdue):
         look(execution("Started", started_at=None), after=7201)
+
+
+def test_a_redrive_waits_on_for_as_long_again() -> None:
+    assert look(execution("Started"), after=10**5, redriven_after=10**5).wait_seconds == 300
+    assert look(execution("Started"), after=10**5 + 7199, redriven_after=10**5).wait_seconds == 300
+    with pytest.raises(PipelineOverdue):
+        look(execution("Started"), after=10**5 + 7201, redriven_after=10**5)
 
 
 def test_a_new_run_may_be_missing_from_the_list_for_a_while() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from straight_through.errors import StraightThroughError
-from tests.unit.conftest import OUTBOX, Event, Handler
+from straight_through.table import Table
+from tests.unit.conftest import OUTBOX, Event, Handler, give_turn
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply
 
 SECRET, TOKEN, CONTENT = "s3cr3t", "t0ken-of-access", b"Erika Mustermann,1.00"
@@ -46,6 +47,7 @@ def test_nothing_marked_comes_out(
     s3: Any,
     wire: Wire,
     event: Event,
+    table: Table,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     name: str,
@@ -64,9 +66,10 @@ def test_nothing_marked_comes_out(
         wire.answer(method, path, reply)
     given = event(name)
     if name == "upload_and_execute":
-        named = given["input"]
-        put = s3.put_object(Bucket=named["bucket"], Key=named["key"], Body=CONTENT)
-        named["version_id"] = put["VersionId"]
+        source = event("check_status")["record"]["source"]
+        put = s3.put_object(Bucket=source["bucket"], Key=source["key"], Body=CONTENT)
+        kept = {"version_id": put["VersionId"], "etag": put["ETag"].strip('"')}
+        give_turn(table, given, source | kept | {"size": len(CONTENT)})
     # When the step is run
     run: Handler = handler(name)
     try:

@@ -66,8 +66,8 @@ def test_the_sample_drop_starts_a_run_of_its_pinned_version(
     start: Start, machine: str, event: Event
 ) -> None:
     assert start(event("drops")) == {"batchItemFailures": []}
-    upload = event("upload_and_execute")
-    assert executions(machine) == [{"name": upload["run"]} | upload["input"]]
+    execution = event("take_turn")["execution"]
+    assert executions(machine) == [{"name": execution["Name"]} | execution["Input"]]
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,16 @@ import pytest
 import yaml
 
 from straight_through import errors
+from straight_through.progress import NOT_EXECUTED, RUN_AGAIN
+from straight_through.quantemplate import SUCCEEDED
 from tests.unit.conftest import ROOT, Event
 
 ASL = (ROOT / "statemachine/straight_through.asl.yaml").read_text(encoding="utf-8")
 MACHINE = yaml.safe_load(ASL)
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
-# After these of Lambda's errors, the function may have run all the same.
-LEAVE_OPEN = (
+# What a function leaves that was killed, or whose reply was lost: each finds out what it had done.
+KILLED = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
@@ -24,10 +26,7 @@ LEAVE_OPEN = (
     "Lambda.Unknown",
     "Runtime.ExitError",
     "Sandbox.Timedout",
-    "States.Timeout",
-    "States.TaskFailed",
-    "States.ALL",
-)
+}
 
 
 class _Template(yaml.SafeLoader):
@@ -70,7 +69,7 @@ def retried(state: dict[str, Any]) -> set[str]:
 def errors_of(heading: str) -> set[str]:
     """The errors that stand under a heading of the tree in the module's docstring."""
     tree = inspect.getdoc(errors) or ""
-    branch = re.split(r"[├└]── (?=tried|final)", tree.split("\n\n")[1])
+    branch = re.split(r"[├└]── (?=waited|tried|gone|final)", tree.split("\n\n")[1])
     (found,) = [part for part in branch if part.startswith(heading)]
     named = [line.split("  ")[0] for line in re.findall(r"[├└]── (.*)", found)]
     return {name for names in named for name in names.split(", ")}
@@ -79,26 +78,51 @@ def errors_of(heading: str) -> set[str]:
 ALL_ERRORS = {
     name
     for name, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, errors.StraightThroughError) and kind is not errors.StraightThroughError
+    if issubclass(kind, errors.StraightThroughError)
+    and kind not in (errors.StraightThroughError, errors.WaitedFor)
 }
 RETRIED = {name for state in STATES.values() for name in retried(state)}
 
 
 def test_the_tree_of_errors_has_each_class_once() -> None:
-    again, final = errors_of("tried again"), errors_of("final")
-    assert again | final == ALL_ERRORS
-    assert not again & final
+    branches = [errors_of(name) for name in ("waited", "tried again", "gone astray", "final")]
+    assert set().union(*branches) == ALL_ERRORS
+    assert sum(map(len, branches)) == len(ALL_ERRORS)
 
 
 def test_what_is_said_to_be_tried_again_is_and_nothing_final() -> None:
-    assert errors_of("tried again") == RETRIED & ALL_ERRORS
-    # And every other name in a Retry is one of Lambda's
-    assert all(re.match(r"(Lambda|Runtime)\.", name) for name in RETRIED - ALL_ERRORS)
+    assert errors_of("tried again") <= RETRIED
+    assert not (errors_of("final") | errors_of("gone astray")) & RETRIED
+    # And every other name in a Retry is one of AWS's
+    assert all(
+        re.match(r"(Lambda|Runtime|Sandbox)\.|States\.Timeout$", name)
+        for name in RETRIED - ALL_ERRORS
+    )
 
 
-def test_upload_and_execute_is_not_repeated_where_it_may_have_executed() -> None:
-    assert not retried(STATES["UploadAndExecute"]) & set(LEAVE_OPEN)
-    assert "OutputIncomplete" not in retried(STATES["UploadAndExecute"])
+def test_what_is_waited_for_is() -> None:
+    waited = {name for name in ALL_ERRORS if issubclass(getattr(errors, name), errors.WaitedFor)}
+    assert errors_of("waited") == waited - {"WaitedFor"}
+    # And the states that hold the turn do not retry it: their functions say how long to wait
+    assert not (retried(STATES["UploadAndExecute"]) | retried(STATES["CheckStatus"])) & waited
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_function_that_was_killed_is_called_again(name: str) -> None:
+    assert retried(TASKS[name]) >= KILLED
+    # And one that did not return in time too, but where a task waits for its turn
+    assert ("States.Timeout" in retried(TASKS[name])) == (name != "TakeTurn")
+
+
+def test_only_a_lost_turn_is_caught_and_asked_for_again() -> None:
+    caught = {
+        (name, error, catch["Next"])
+        for name, state in STATES.items()
+        for catch in state.get("Catch", [])
+        for error in catch["ErrorEquals"]
+    }
+    (lost,) = errors_of("gone astray")
+    assert caught == {("UploadAndExecute", lost, "TakeTurn")}
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -111,18 +135,23 @@ def test_a_task_calls_its_function_and_outlives_it(name: str) -> None:
     assert (ROOT / "functions" / folder / "app.py").is_file()
     # Then its own time-out is the longer one
     assert task["TimeoutSeconds"] > function["Properties"]["Timeout"]
-    assert task["Resource"] == "arn:aws:states:::lambda:invoke"
-    assert task["OutputPath"] == "$.Payload"
-    assert "Catch" not in task
+    waits = ".waitForTaskToken" if name == "TakeTurn" else ""
+    assert task["Resource"] == f"arn:aws:states:::lambda:invoke{waits}"
+    assert task.get("OutputPath") == (None if waits else "$.Payload")
 
 
 def test_each_choice_has_a_default_and_the_machine_a_deadline() -> None:
     choices = [state for state in STATES.values() if state["Type"] == "Choice"]
     assert choices
     assert all(choice["Default"] in STATES for choice in choices)
-    # And the machine's deadline comes behind the longest that a pipeline may be given
-    longest = TEMPLATE["Parameters"]["PipelineDeadlineHours"]["MaxValue"] * 3600
-    assert MACHINE["TimeoutSeconds"] > longest
+    # And the machine's deadlines come behind the longest that the functions may be given
+    hours = {
+        name: parameter["MaxValue"]
+        for name, parameter in TEMPLATE["Parameters"].items()
+        if name.endswith("Hours")
+    }
+    assert TASKS["TakeTurn"]["TimeoutSeconds"] > hours["TurnDeadlineHours"] * 3600
+    assert MACHINE["TimeoutSeconds"] > sum(hours.values()) * 3600
 
 
 def test_states_lead_to_states_and_none_ends_in_a_failure_of_its_own() -> None:
@@ -155,7 +184,9 @@ def test_a_batch_stays_hidden_six_times_as_long_as_its_function_may_take() -> No
     assert hidden >= 6 * RESOURCES["StartRun"]["Properties"]["Timeout"]
 
 
-@pytest.mark.parametrize("name", [*sorted(TASKS), "StartRun"])
+@pytest.mark.parametrize(
+    "name", [*sorted(TASKS), "StartRun", "RunEnded", "SweepQueues", "PauseQueue"]
+)
 def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
     properties = RESOURCES[name]["Properties"]
     given = properties["Environment"]["Variables"].keys()
@@ -163,19 +194,22 @@ def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
     if "import connection" in source:
         source += (ROOT / "layers/straight_through/connection.py").read_text("utf-8")
     read = set(re.findall(r'os\.environ\["(\w+)"\]', source))
+    if "import wait_out" in source:
+        read |= {"API_PATIENCE_HOURS", "BUSY_DEADLINE_HOURS"}
     assert given - {"POWERTOOLS_SERVICE_NAME"} == read
 
 
 # --- the sample events are what the states send ---------------------------------------------------
 
 
-def test_upload_and_execute_is_sent_what_the_sample_holds(event: Event) -> None:
-    payload = STATES["UploadAndExecute"]["Parameters"]["Payload"]
-    sample = event("upload_and_execute")
+@pytest.mark.parametrize("name", ["TakeTurn", "UploadAndExecute", "CheckStatus"])
+def test_a_step_is_sent_what_the_sample_holds(event: Event, name: str) -> None:
+    payload = STATES[name]["Parameters"]["Payload"]
+    sample = event(re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower())
     assert {field.removesuffix(".$") for field in payload} == sample.keys()
+    assert payload["execution.$"] == "$$.Execution"
     # And the input is what start_run gives, or a person
-    assert payload["input.$"] == "$"
-    assert event("execution_input").keys() <= sample["input"].keys()
+    assert event("execution_input").keys() <= sample["execution"]["Input"].keys()
 
 
 def test_download_output_is_sent_what_the_sample_holds(event: Event) -> None:
@@ -189,13 +223,13 @@ def test_download_output_is_sent_what_the_sample_holds(event: Event) -> None:
         assert sample[field] == event("publish_run")[field]
 
 
-@pytest.mark.parametrize("name", ["CheckStatus", "DownloadOutput", "PublishRun"])
+@pytest.mark.parametrize("name", ["DownloadOutput", "PublishRun"])
 def test_the_other_steps_are_sent_the_whole_record(name: str) -> None:
     assert STATES[name]["Parameters"]["Payload.$"] == "$"
 
 
 def test_the_record_only_grows_on_its_way(event: Event) -> None:
-    first, last = event("check_status"), event("publish_run")
+    first, last = event("check_status")["record"], event("publish_run")
     assert first.keys() | {"outputs"} == last.keys()
     for field in ("run", "execution_arn", "route", "source"):
         assert first[field] == last[field]
@@ -204,8 +238,10 @@ def test_the_record_only_grows_on_its_way(event: Event) -> None:
 
 def test_the_states_read_only_fields_that_the_record_has(event: Event) -> None:
     assert STATES["WaitForPipeline"]["SecondsPath"] == "$.wait_seconds"
-    (choice,) = STATES["PipelineFinished?"]["Choices"]
-    assert choice["Variable"] == "$.status"
+    choices = STATES["PipelineFinished?"]["Choices"]
+    assert {choice["Variable"] for choice in choices} == {"$.status"}
+    known = {SUCCEEDED: "DownloadOutputs", NOT_EXECUTED: "UploadAndExecute", RUN_AGAIN: "TakeTurn"}
+    assert {choice["StringEquals"]: choice["Next"] for choice in choices} == known
     outputs = STATES["DownloadOutputs"]
     assert (outputs["ItemsPath"], outputs["ResultPath"]) == ("$.outputs", "$.outputs")
     assert {"wait_seconds", "status", "outputs"} <= event("publish_run").keys()

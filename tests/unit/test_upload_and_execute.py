@@ -1,4 +1,4 @@
-"""UploadAndExecute: from the execution's input to the run's record."""
+"""UploadAndExecute: from the turn to the run's record."""
 
 import json
 from typing import Any
@@ -8,16 +8,16 @@ import pytest
 
 from straight_through.errors import (
     AccessDenied,
-    ApiThrottled,
     CredentialsMissing,
-    EmptyFile,
-    InputInvalid,
-    NoRoute,
-    RouteInvalid,
-    SourceNotFound,
-    StraightThroughError,
+    NotFound,
+    RouteConflict,
+    TurnLost,
 )
-from tests.unit.conftest import INBOX, ROUTE, Event, Handler
+from straight_through.records import record_key
+from straight_through.table import Table, update
+from straight_through.turns import queue_key
+from tests.unit.conftest import ROUTE, Event, Handler, give_turn
+from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
 
 FILE = b"id,paid\nC-1,1.00\n"
@@ -26,6 +26,7 @@ EXECUTION = {
     "runNumber": 7,
     "status": "Started",
     "createdAt": "2026-05-04T08:15:33Z",
+    "createdBy": "u-api",
 }
 
 
@@ -39,98 +40,236 @@ def upload(handler: Any, wire: Wire) -> Handler:
     return loaded
 
 
-def drop(s3: Any, event: dict[str, Any], content: bytes = FILE) -> dict[str, Any]:
-    """Put the file that the event names and pin the event to it."""
-    named = event["input"]
-    put = s3.put_object(Bucket=named["bucket"], Key=named["key"], Body=content)
-    return event | {"input": named | {"version_id": put["VersionId"]}}
+@pytest.fixture
+def given(s3: Any, table: Table, event: Event) -> dict[str, Any]:
+    """The sample event, whose file was dropped and whose execution holds the turn."""
+    given = event("upload_and_execute")
+    named = given["execution"]["Input"]
+    put = s3.put_object(Bucket=named["bucket"], Key=named["key"], Body=FILE)
+    source = {
+        "bucket": named["bucket"],
+        "key": named["key"],
+        "version_id": put["VersionId"],
+        "size": len(FILE),
+        "etag": put["ETag"].strip('"'),
+        "dropped_at": named["dropped_at"],
+    }
+    give_turn(table, given, source)
+    return given
+
+
+def holder(table: Table, queue: str = "p-claims") -> dict[str, Any]:
+    """Who holds the queue's turn."""
+    return dict((table.get(queue_key(queue)) or {}).get("holder", {}))
 
 
 def test_the_sample_gives_the_record_that_travels_on(
-    upload: Handler, s3: Any, wire: Wire, event: Event
+    upload: Handler, given: dict[str, Any], wire: Wire, event: Event, table: Table
 ) -> None:
-    given = drop(s3, event("upload_and_execute"))
     record = upload(given)
     # Then its shape is the next step's sample
-    sample = event("check_status")
+    sample = event("check_status")["record"]
     assert record.keys() == sample.keys()
     assert record["source"].keys() == sample["source"].keys()
-    assert record["source"] | given["input"] == record["source"]
-    assert record["quantemplate"] == sample["quantemplate"]
-    fields = ("run", "execution_arn", "route", "status", "wait_seconds")
+    fields = ("run", "execution_arn", "turn", "route", "quantemplate", "status", "wait_seconds")
     assert {field: record[field] for field in fields} == {field: sample[field] for field in fields}
     assert record["source"]["size"] == len(FILE)
     # And the file's bytes went up
     assert wire.calls("POST", DATASET)[0].body == FILE
     assert json.loads(json.dumps(record)) == record
+    # And the turn is held on, without a mark
+    assert holder(table)["entered"]
+    assert "mark" not in holder(table)
 
 
-def test_what_a_person_types_pins_the_version_of_now(
-    upload: Handler, s3: Any, event: Event
+def test_it_asks_quantemplate_three_times(
+    upload: Handler, given: dict[str, Any], wire: Wire
 ) -> None:
-    typed = event("execution_input")
-    version = s3.put_object(Bucket=typed["bucket"], Key=typed["key"], Body=FILE)["VersionId"]
-    record = upload(event("upload_and_execute") | {"input": typed, "run": "by-hand"})
-    assert record["source"]["version_id"] == version
-    assert record["run"] == "by-hand"
+    upload(given)
+    assert [(r.method, r.path) for r in wire.requests][1:] == [
+        ("GET", EXECUTIONS),
+        ("POST", DATASET),
+        ("POST", EXECUTIONS),
+    ]
 
 
-def test_a_throttled_upload_names_file_and_route_once(
-    upload: Handler, s3: Any, wire: Wire, event: Event
+def test_a_second_try_returns_the_run_that_the_first_made(
+    upload: Handler, given: dict[str, Any], wire: Wire
 ) -> None:
-    given = drop(s3, event("upload_and_execute"))
-    wire.answer("POST", DATASET, Reply(429, b"later"))
-    with pytest.raises(ApiThrottled) as raised:
-        upload(given)
-    about = f"[file s3://{INBOX}/{given['input']['key']}, route claims]"
-    assert str(raised.value).endswith(about)
-    assert str(raised.value).count(given["input"]["key"]) == 1
+    first = upload(given)
+    asked = len(wire.requests)
+    assert upload(given) == first
+    assert len(wire.requests) == asked
 
 
 @pytest.mark.parametrize(
-    ("key", "content", "error"),
+    ("reply", "asked"),
     [
-        ("premiums/may.csv", FILE, NoRoute),
-        ("may.csv", FILE, NoRoute),
-        ("claims/may.csv", b"", EmptyFile),
-        ("broken/may.csv", FILE, RouteInvalid),
+        (Reply(429, b"later", headers={"Retry-After": "17"}), (17, 17)),
+        (Reply(503), (3, 5)),
+        (Reply(hang_up=True), (3, 5)),
     ],
 )
-def test_a_file_that_cannot_go_up_is_told_before_quantemplate_is_asked(
-    upload: Handler, s3: Any, wire: Wire, event: Event, key: str, content: bytes, error: type
+def test_what_passes_is_waited_for_with_the_turn(
+    upload: Handler,
+    given: dict[str, Any],
+    wire: Wire,
+    table: Table,
+    reply: Reply,
+    asked: tuple[int, int],
 ) -> None:
-    boto3.client("ssm").put_parameter(
-        Name="/straight-through/routes/broken", Type="String", Value=json.dumps(ROUTE | {"x": 1})
-    )
-    named = {"input": {"bucket": INBOX, "key": key}}
-    with pytest.raises(StraightThroughError, match=key) as raised:
-        upload(drop(s3, event("upload_and_execute") | named, content))
-    assert type(raised.value) is error
+    # Given a Quantemplate that does not take the file now
+    wire.answer("POST", DATASET, reply)
+    record = upload(given)
+    # Then the record says what is waited for, and the wait
+    assert record["status"] == "NotExecuted"
+    assert asked[0] <= record["wait_seconds"] <= asked[1]
+    assert record["waiting"]["for"].endswith("[route claims]")
+    # And the turn is kept, without a mark
+    assert "mark" not in holder(table)
+    # When it is entered again, all is well
+    wire.answer("POST", DATASET, Reply(200))
+    assert upload(given | {"record": record})["status"] == "Started"
+
+
+def test_a_run_that_is_not_ours_is_waited_for(
+    upload: Handler, given: dict[str, Any], wire: Wire
+) -> None:
+    going = EXECUTION | {"id": "e-6", "runNumber": 6, "createdBy": "u-somebody"}
+    wire.answer("GET", EXECUTIONS, json_reply([going]))
+    record = upload(given)
+    assert record["status"] == "NotExecuted"
+    assert "Run 6 (e-6)" in record["waiting"]["for"]
+    assert "u-somebody" in record["waiting"]["for"]
+    assert not wire.calls("POST", DATASET)
+
+
+def test_a_turn_that_was_passed_on_is_lost(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    table.update(queue_key("p-claims"), "SET #holder.#turn_id = :other", other="other")
+    with pytest.raises(TurnLost, match="queue p-claims"):
+        upload(given)
     assert wire.requests == []
 
 
-def test_a_file_that_is_gone_is_told(upload: Handler, event: Event) -> None:
-    gone = event("upload_and_execute")
-    del gone["input"]["version_id"]
-    with pytest.raises(SourceNotFound, match="Schäden a"):
-        upload(gone)
+def test_a_route_with_another_queue_by_now_gives_the_turn_back(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    boto3.client("ssm").put_parameter(
+        Name="/straight-through/routes/claims",
+        Value=json.dumps(ROUTE | {"queue": "other"}),
+        Overwrite=True,
+    )
+    with pytest.raises(TurnLost, match="left queue p-claims for other"):
+        upload(given)
+    assert holder(table) == {}
+    assert wire.requests == []
 
 
-@pytest.mark.parametrize("typed", [{}, [], "claims/may.csv", {"key": "claims/may.csv"}])
-def test_an_input_without_a_file_is_told(upload: Handler, event: Event, typed: Any) -> None:
-    with pytest.raises(InputInvalid):
-        upload(event("upload_and_execute") | {"input": typed})
+def test_a_dataset_of_another_queue_is_refused_with_both_routes(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    # Given a route whose dataset belongs to another route's queue
+    boto3.client("ssm").put_parameter(
+        Name="/straight-through/routes/premiums",
+        Type="String",
+        Value=json.dumps(ROUTE | {"pipeline_id": "p-premiums"}),
+    )
+    table.update(
+        ("dataset#c-broker/d-claims", "binding"),
+        "SET #queue = :queue, #route = :route",
+        queue="p-premiums",
+        route="premiums",
+    )
+    # Then its file is refused before anything is uploaded
+    with pytest.raises(RouteConflict, match=r"'claims' .*'premiums'.*dataset c-broker/d-claims"):
+        upload(given)
+    assert wire.requests == []
 
 
-def test_no_access_says_can_edit(upload: Handler, s3: Any, wire: Wire, event: Event) -> None:
+def test_a_binding_that_its_route_has_left_is_taken_over(
+    upload: Handler, given: dict[str, Any], table: Table
+) -> None:
+    table.update(
+        ("dataset#c-broker/d-claims", "binding"),
+        "SET #queue = :queue, #route = :route",
+        queue="gone",
+        route="gone",
+    )
+    assert upload(given)["status"] == "Started"
+    bound = table.get(("dataset#c-broker/d-claims", "binding")) or {}
+    assert (bound["queue"], bound["route"]) == ("p-claims", "claims")
+
+
+def test_a_binding_whose_queue_still_runs_is_waited_for(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    table.together(
+        update(
+            ("dataset#c-broker/d-claims", "binding"),
+            "SET #queue = :queue, #route = :route",
+            queue="old",
+            route="claims",
+        ),
+        update(queue_key("old"), "SET #holder = :holder", holder={"run": "other"}),
+    )
+    record = upload(given)
+    assert record["status"] == "NotExecuted"
+    assert "still in use in queue 'old'" in record["waiting"]["for"]
+    assert wire.calls("POST", DATASET) == []
+
+
+def attached(given: dict[str, Any], table: Table, execution_id: str) -> dict[str, Any]:
+    """The event of an execution that follows a run which exists."""
+    execution = given["execution"]
+    source = (table.get(record_key(execution["Name"])) or {})["source"]
+    table.update(record_key("by-hand"), "SET #source = :source", source=source)
+    execution |= {"Name": "by-hand", "Input": execution["Input"] | {"execution_id": execution_id}}
+    return {"execution": execution, "record": {"turn": None}}
+
+
+def test_an_attached_run_is_followed_and_nothing_is_uploaded(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    wire.answer("GET", EXECUTIONS, json_reply([EXECUTION | {"status": "Succeeded"}]))
+    record = upload(attached(given, table, "e-7"))
+    assert (record["quantemplate"]["execution_id"], record["turn"]) == ("e-7", None)
+    assert not wire.calls("POST", DATASET)
+    assert not wire.calls("POST", EXECUTIONS)
+
+
+def test_an_attached_run_that_the_pipeline_does_not_have_is_told(
+    upload: Handler, given: dict[str, Any], table: Table
+) -> None:
+    with pytest.raises(NotFound, match="no run 'e-8'"):
+        upload(attached(given, table, "e-8"))
+
+
+def test_no_access_says_can_edit_and_clears_the_mark(
+    upload: Handler, given: dict[str, Any], wire: Wire, table: Table
+) -> None:
     wire.answer("GET", EXECUTIONS, Reply(403, b"Forbidden"))
     with pytest.raises(AccessDenied, match='"Can edit" mode'):
-        upload(drop(s3, event("upload_and_execute")))
+        upload(given)
+    assert "mark" not in holder(table)
 
 
 def test_a_missing_secret_is_told_with_the_file(
-    upload: Handler, s3: Any, event: Event, secret_arn: str
+    upload: Handler, given: dict[str, Any], secret_arn: str
 ) -> None:
     boto3.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
     with pytest.raises(CredentialsMissing, match=r"another shape.*route claims"):
-        upload(drop(s3, event("upload_and_execute")))
+        upload(given)
+
+
+def test_a_function_that_always_dies_is_not_started_for_ever(
+    upload: Handler, given: dict[str, Any], table: Table, states: FakeStates, wire: Wire
+) -> None:
+    # Given a turn in which functions have died five times in a row
+    assert states
+    table.update(queue_key("p-claims"), "SET #holder.#kills = :five", five=5)
+    with pytest.raises(Exception, match="died 5 times in a row") as raised:
+        upload(given)
+    assert type(raised.value).__name__ == "FunctionKilled"
+    assert wire.calls("POST", DATASET) == []

@@ -1,0 +1,141 @@
+"""TakeTurn: the version is pinned, and the execution waits for its queue's turn."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from straight_through.errors import (
+    EmptyFile,
+    InputInvalid,
+    NoRoute,
+    RouteInvalid,
+    SourceNotFound,
+    StraightThroughError,
+)
+from straight_through.records import record_key
+from straight_through.table import Table
+from straight_through.turns import queue_key, tickets
+from tests.unit.conftest import INBOX, ROUTE, Event, Handler
+from tests.unit.fake_states import FakeStates
+from tests.unit.wire import Wire
+
+FILE = b"id,paid\nC-1,1.00\n"
+
+
+@pytest.fixture
+def take(handler: Any) -> Handler:
+    """The handler."""
+    loaded: Handler = handler("take_turn")
+    return loaded
+
+
+def drop(s3: Any, given: dict[str, Any], content: bytes = FILE) -> dict[str, Any]:
+    """Put the file that the event's input names, and pin the input to it."""
+    named = given["execution"]["Input"]
+    put = s3.put_object(Bucket=named["bucket"], Key=named["key"], Body=content)
+    named["version_id"] = put["VersionId"]
+    return given
+
+
+def typed(given: dict[str, Any], name: str, **named: Any) -> dict[str, Any]:
+    """The event of an execution that a person has started."""
+    given["execution"] |= {"Name": name, "Id": f"arn:{name}", "Input": named}
+    return given
+
+
+def test_a_free_queue_gives_its_turn_at_once(
+    take: Handler, s3: Any, event: Event, states: FakeStates, table: Table
+) -> None:
+    given = drop(s3, event("take_turn"))
+    states.wait(given["token"], given["execution"]["Id"])
+    assert take(given) is None
+    # Then the answer has the shape that the next step's sample has
+    (answer,) = states.answers.values()
+    sample = event("upload_and_execute")["record"]
+    assert answer.keys() == sample.keys()
+    assert answer["turn"].keys() == sample["turn"].keys()
+    assert answer["turn"]["queue"] == sample["turn"]["queue"]
+    # And the pinned version is kept for the next step
+    record = table.get(record_key(given["execution"]["Name"])) or {}
+    assert record["source"].keys() == event("check_status")["record"]["source"].keys()
+    assert table.first(tickets("p-claims")) is None
+
+
+def test_what_a_person_types_pins_the_version_of_the_first_attempt(
+    take: Handler, s3: Any, event: Event, table: Table
+) -> None:
+    # Given an execution that names no version, and that waits
+    table.update(queue_key("p-claims"), "SET #holder = :other", other={"execution_arn": "x"})
+    version = s3.put_object(Bucket=INBOX, Key="claims/may.csv", Body=FILE)["VersionId"]
+    given = typed(event("take_turn"), "by-hand", bucket=INBOX, key="claims/may.csv")
+    take(given)
+    # When the key is overwritten, and the execution is redriven
+    s3.put_object(Bucket=INBOX, Key="claims/may.csv", Body=FILE + FILE)
+    given["execution"] |= {"RedriveCount": 1, "RedriveTime": "2026-05-04T09:00:00.000Z"}
+    take(given)
+    # Then it is still about the version of its first attempt
+    record = table.get(record_key("by-hand")) or {}
+    assert record["source"]["version_id"] == version
+
+
+def test_an_attached_execution_needs_no_turn(
+    take: Handler, s3: Any, event: Event, states: FakeStates, table: Table
+) -> None:
+    s3.put_object(Bucket=INBOX, Key="claims/may.csv", Body=FILE)
+    table.update(queue_key("p-claims"), "SET #holder = :other", other={"execution_arn": "x"})
+    named = {"bucket": INBOX, "key": "claims/may.csv", "execution_id": "e-7"}
+    given = typed(event("take_turn"), "by-hand", **named)
+    states.wait(given["token"], "arn:by-hand")
+    take(given)
+    assert states.answers == {given["token"]: {"turn": None}}
+    assert table.first(tickets("p-claims")) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "error"),
+    [
+        ("premiums/may.csv", FILE, NoRoute),
+        ("may.csv", FILE, NoRoute),
+        ("claims/may.csv", b"", EmptyFile),
+        ("broken/may.csv", FILE, RouteInvalid),
+        ("queue/may.csv", FILE, RouteInvalid),
+    ],
+)
+def test_a_file_that_cannot_go_up_is_told_before_it_waits(
+    take: Handler,
+    s3: Any,
+    wire: Wire,
+    event: Event,
+    table: Table,
+    key: str,
+    content: bytes,
+    error: type,
+) -> None:
+    for name, wrong in {"broken": {"x": 1}, "queue": {"queue": "no name"}}.items():
+        boto3.client("ssm").put_parameter(
+            Name=f"/straight-through/routes/{name}", Type="String", Value=json.dumps(ROUTE | wrong)
+        )
+    given = event("take_turn")
+    given["execution"]["Input"] |= {"key": key}
+    with pytest.raises(StraightThroughError, match=key) as raised:
+        take(drop(s3, given, content))
+    assert type(raised.value) is error
+    assert wire.requests == []
+    assert list(table.items("queues")) == []
+
+
+def test_a_file_that_is_gone_is_told(take: Handler, event: Event) -> None:
+    gone = event("take_turn")
+    del gone["execution"]["Input"]["version_id"]
+    with pytest.raises(SourceNotFound, match="Schäden a"):
+        take(gone)
+
+
+@pytest.mark.parametrize("wrong", [{}, [], "claims/may.csv", {"key": "claims/may.csv"}])
+def test_an_input_without_a_file_is_told(take: Handler, event: Event, wrong: Any) -> None:
+    given = event("take_turn")
+    given["execution"]["Input"] = wrong
+    with pytest.raises(InputInvalid):
+        take(given)

@@ -1,0 +1,420 @@
+"""Turns: one at a time, in order, never lost and never shared."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from straight_through.attempts import Attempt, attempt_of, iso
+from straight_through.errors import PipelineBusy, TurnLost
+from straight_through.names import run_name
+from straight_through.queues import Queues
+from straight_through.table import Table
+from straight_through.turns import Turn, Turns, queue_key, tickets
+from tests.unit.fake_states import FakeStates
+
+START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+QUEUE = "p-claims"
+
+
+class World:
+    """The turns of one queue, with a clock that only moves when it is told to."""
+
+    def __init__(self, table: Table, states: FakeStates) -> None:
+        """Begin at START."""
+        self.now = START
+        self.table = table
+        self.states = states
+        self.messages: list[tuple[str, str]] = []
+        clock: Callable[[], datetime] = lambda: self.now  # noqa: E731 - shorter
+        self.turns = Turns(table, states, clock)  # type: ignore[arg-type]
+        tell = lambda *message: self.messages.append(message)  # noqa: E731
+        self.queues = Queues(table, states, tell, clock)  # type: ignore[arg-type]
+
+    def drop(self, key: str, *, seconds: int = 0, redrive: int = 0) -> Attempt:
+        """An attempt for a file that was dropped so many seconds after START."""
+        dropped = {"bucket": "inbox", "key": key, "version_id": "v", "sequencer": "0"}
+        name = run_name("inbox", key, "v")
+        execution = {
+            "Name": name,
+            "Id": f"arn:{name}",
+            "StartTime": iso(START),
+            "RedriveCount": redrive,
+            "Input": dropped | {"dropped_at": iso(START + timedelta(seconds=seconds))},
+        }
+        return attempt_of(execution | ({"RedriveTime": iso(self.now)} if redrive else {}))
+
+    def take(self, attempt: Attempt, stamp: str = "1", token: str = "") -> str:
+        """Let an execution ask for the turn; return its token."""
+        token = token or f"{attempt.run} {attempt.redrive_count} {stamp}"
+        self.states.wait(token, attempt.execution_arn)
+        stamp = f"{attempt.redrive_count} {stamp}"
+        self.turns.take(QUEUE, attempt, {"key": attempt.run}, token, stamp, "claims")
+        return token
+
+    def turn(self, token: str) -> Turn | None:
+        """The turn that a token was answered with."""
+        answer = self.states.answers.get(token)
+        return Turn(**answer["turn"]) if answer else None
+
+    def taken(self, attempt: Attempt) -> Turn:
+        """The turn that an execution gets at once."""
+        turn = self.turn(self.take(attempt))
+        assert turn
+        return turn
+
+    def enter(self, turn: Turn, attempt: Attempt, seconds: int = 900) -> str:
+        """Enter the turn."""
+        return self.turns.enter(turn, attempt, self.now + timedelta(seconds=seconds))
+
+    @property
+    def holder(self) -> dict[str, Any]:
+        """The holder of the queue's turn."""
+        return dict(self.turns.state(QUEUE).get("holder", {}))
+
+    def waiting(self) -> int:
+        """How many tickets the queue has."""
+        return len(list(self.table.items(tickets(QUEUE))))
+
+
+@pytest.fixture
+def world(table: Table, states: FakeStates) -> World:
+    """A queue with nobody in it."""
+    return World(table, states)
+
+
+def ended(world: World, attempt: Attempt, status: str = "FAILED", error: str = "") -> None:
+    """End an attempt; its event is still to come."""
+    world.states.end(attempt.execution_arn, status, error, attempt.redrive_count)
+
+
+def tell_end(world: World, attempt: Attempt, error: str = "") -> None:
+    """Deliver the event of an attempt's end."""
+    run, arn, count = attempt.run, attempt.execution_arn, attempt.redrive_count
+    world.queues.run_ended(run, arn, count, error)
+
+
+def test_the_oldest_drop_goes_next(world: World) -> None:
+    # Given a holder and three that wait, not in the order of their drops
+    first = world.drop("a")
+    turn = world.taken(first)
+    waiting = {s: world.take(world.drop(f"f{s}", seconds=s)) for s in (3, 1, 2)}
+    # When the turn is passed on again and again, it goes by the time of the drop
+    order = []
+    holder, held = first, turn
+    for _ in waiting:
+        world.turns.pass_on(QUEUE, holder.execution_arn, 0, held.turn_id)
+        (second,) = [s for s in waiting if s not in order and world.turn(waiting[s])]
+        order.append(second)
+        holder = world.drop(f"f{second}", seconds=second)
+        held = world.turn(waiting[second]) or held
+    assert order == [1, 2, 3]
+
+
+def test_a_rerun_queues_by_its_own_start(world: World) -> None:
+    dropped = world.drop("may", seconds=60)
+    rerun = attempt_of(
+        {
+            "Name": "by-hand",
+            "Id": "arn:by-hand",
+            "StartTime": iso(START + timedelta(seconds=90)),
+            "Input": dropped.input,
+        }
+    )
+    assert dropped.was_dropped
+    assert not rerun.was_dropped
+    assert dropped.order < rerun.order
+    assert rerun.order.startswith("2026-05-04T08:01:30.000Z#")
+
+
+def test_versions_of_one_second_go_by_their_sequencer() -> None:
+    def order(version: str, sequencer: str) -> str:
+        named = {"bucket": "b", "key": "k", "version_id": version, "sequencer": sequencer}
+        name = run_name("b", "k", version)
+        given = {"Name": name, "Id": "arn", "StartTime": iso(START)}
+        return attempt_of(given | {"Input": named | {"dropped_at": "2026-05-04T08:00:00Z"}}).order
+
+    # AWS: the shorter one is filled up with zeros on the right
+    assert order("v1", "0055AED6DCD9") < order("v2", "0055AED6DCD90281E5")
+    assert order("v1", "0055AED6DCD9028") < order("v2", "0055AED6DCE")
+
+
+def test_one_holds_the_turn_and_the_next_gets_it_once(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    token = world.take(second)
+    assert world.turn(token) is None
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    assert world.turn(token)
+    assert world.holder["run"] == second.run
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_turn_of_an_ended_run_is_passed_on(world: World, status: str, times: int) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first, status)
+    for _ in range(times):
+        tell_end(world, first)
+    assert world.turn(token)
+    assert world.holder["run"] == second.run
+
+
+def test_the_sweep_finds_the_turn_whose_event_was_lost(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token)
+
+
+def test_a_ticket_of_an_ended_run_is_passed_over(world: World) -> None:
+    # Given a run that was aborted while it waited, whose event was lost
+    first, second, third = (world.drop(k, seconds=s) for s, k in enumerate("abc"))
+    turn = world.taken(first)
+    world.take(second)
+    token = world.take(third)
+    ended(world, second, "ABORTED")
+    # When the turn is given back
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    # Then the third has it
+    assert world.turn(token)
+    assert world.waiting() == 0
+
+
+def test_a_late_event_of_an_earlier_attempt_takes_nothing(world: World) -> None:
+    # Given an execution that failed and was redriven, and holds the turn
+    world.taken(world.drop("a"))
+    ended(world, world.drop("a"))
+    again = world.drop("a", redrive=1)
+    turn = world.turn(world.take(again))
+    assert turn
+    # When the event of its first end arrives, late, and once more
+    tell_end(world, world.drop("a"))
+    tell_end(world, world.drop("a"))
+    # Then it holds the turn still, and can enter it
+    assert world.enter(turn, again)
+
+
+def test_a_late_event_takes_no_ticket_of_a_later_attempt(world: World) -> None:
+    world.taken(world.drop("a"))
+    world.take(world.drop("b", seconds=1))
+    ended(world, world.drop("b", seconds=1), "ABORTED")
+    world.take(world.drop("b", seconds=1, redrive=1))
+    tell_end(world, world.drop("b", seconds=1))
+    assert world.waiting() == 1
+
+
+def test_an_execution_that_lost_its_turn_cannot_enter(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    world.take(second)
+    ended(world, first)
+    tell_end(world, first)
+    with pytest.raises(TurnLost):
+        world.enter(turn, world.drop("a", redrive=1))
+
+
+def test_a_marked_turn_is_not_passed_on_until_the_function_has_ended(world: World) -> None:
+    # Given a function that uploads while its execution is aborted
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    mark = world.enter(turn, first)
+    token = world.take(second)
+    ended(world, first, "ABORTED")
+    tell_end(world, first)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token) is None
+    # And it may not execute any more
+    with pytest.raises(TurnLost, match="was not executed"):
+        world.turns.post(turn, mark, first.run, {"id": "post"})
+    # When it ends, the next file has the turn
+    world.turns.unmark(turn, mark, first.execution_arn)
+    assert world.turn(token)
+
+
+def test_a_killed_functions_mark_lapses_and_the_sweep_passes_the_turn_on(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    mark = world.enter(turn, first, seconds=900)
+    token = world.take(second)
+    ended(world, first, "ABORTED")
+    tell_end(world, first)
+    world.now += timedelta(seconds=899)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token) is None
+    world.now += timedelta(seconds=2)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token)
+    # And what the function still does, if it was only slow, is refused
+    with pytest.raises(TurnLost):
+        world.turns.post(turn, mark, first.run, {"id": "post"})
+    world.turns.unmark(turn, mark, first.execution_arn)
+    assert world.holder["run"] == second.run
+
+
+def test_a_marked_turn_is_not_entered_again(world: World) -> None:
+    first = world.drop("a")
+    turn = world.taken(first)
+    world.enter(turn, first, seconds=30)
+    with pytest.raises(PipelineBusy) as busy:
+        world.enter(turn, first)
+    assert busy.value.retry_after == 30
+    world.now += timedelta(seconds=31)
+    assert world.enter(turn, first)
+
+
+def test_a_retry_waits_with_its_newest_token(world: World) -> None:
+    # Given a try whose invocation failed after it had written its ticket
+    world.taken(world.drop("a"))
+    second = world.drop("b", seconds=1)
+    old = world.take(second, stamp="1")
+    world.states.waiting.pop(old)
+    new = world.take(second, stamp="2")
+    # When the first try's function wakes up and goes on, it changes nothing
+    world.turns.take(QUEUE, second, {}, old, "0 1", "claims")
+    first = world.drop("a")
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, world.holder["turn_id"])
+    assert world.turn(new)
+    assert world.waiting() == 0
+
+
+def test_a_holder_whose_token_is_dead_and_that_runs_gets_the_turn_when_it_asks_again(
+    world: World,
+) -> None:
+    # Given a grant that met a try which had just failed
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    world.states.waiting.pop(world.take(second, stamp="1"))
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    assert world.holder["run"] == second.run
+    # When the next try asks
+    new = world.turn(world.take(second, stamp="2"))
+    # Then it is answered, and enters
+    assert new
+    assert world.enter(new, second)
+
+
+def test_a_grant_that_was_never_sent_is_sent_by_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a function that was killed between the grant and its answer
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    token = world.take(second)
+    with monkeypatch.context() as killed:
+        killed.setattr(world.turns, "_answer", lambda *_: True)
+        world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    assert world.turn(token) is None
+    # When the sweep comes a minute later
+    world.now += timedelta(seconds=61)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token)
+
+
+# --- pauses -------------------------------------------------------------------------------------
+def test_rejected_credentials_pause_the_queue_with_one_message(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first, "FAILED", "CredentialsRejected")
+    for _ in range(2):
+        tell_end(world, first, "CredentialsRejected")
+    world.queues.sweep(timedelta(hours=1))
+    # Then nobody else begins, and people are told once
+    assert world.turn(token) is None
+    assert [subject for subject, _ in world.messages] == [
+        f"Queue {QUEUE} is paused: CredentialsRejected"
+    ]
+    # When the execution is redriven, the queue goes on: the oldest drop first
+    world.now += timedelta(seconds=5)
+    assert world.turn(world.take(world.drop("a", redrive=1)))
+    assert "paused" not in world.turns.state(QUEUE)
+
+
+def test_a_lost_event_pauses_all_the_same(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first, "FAILED", "AccessDenied")
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token) is None
+    assert len(world.messages) == 1
+
+
+def test_credentials_that_work_in_another_queue_resume_this_one(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first, "FAILED", "CredentialsRejected")
+    tell_end(world, first, "CredentialsRejected")
+    at = iso(START - timedelta(seconds=1))
+    world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token) is None
+    at = iso(START + timedelta(seconds=1))
+    world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token)
+
+
+def test_a_queue_is_paused_and_resumed_by_hand(world: World) -> None:
+    world.queues.pause(QUEUE, "closing")
+    token = world.take(world.drop("a"))
+    # A redrive does not resume what a person has paused
+    world.now += timedelta(seconds=5)
+    again = world.take(world.drop("a", redrive=1))
+    world.queues.sweep(timedelta(hours=1))
+    assert world.turn(token) is world.turn(again) is None
+    world.queues.resume(QUEUE)
+    assert world.turn(again)
+
+
+# --- deadlines ----------------------------------------------------------------------------------
+def test_a_turn_that_does_not_come_is_told_with_its_times(world: World) -> None:
+    world.taken(world.drop("a"))
+    late = world.drop("b", seconds=1)
+    token = world.take(late)
+    world.now += timedelta(hours=1)
+    world.queues.sweep(timedelta(hours=1, seconds=1))
+    assert world.waiting() == 1
+    world.now += timedelta(seconds=1)
+    world.queues.sweep(timedelta(hours=1, seconds=1))
+    told = world.states.answers[token]
+    assert told["error"] == "TurnOverdue"
+    assert f"has waited in queue {QUEUE} since 2026-05-04T08:00:00.000Z" in told["cause"]
+    assert world.waiting() == 0
+
+
+# --- what it costs ------------------------------------------------------------------------------
+@pytest.mark.parametrize("length", [10, 200])
+def test_a_turn_costs_the_same_however_long_the_queue_is(world: World, length: int) -> None:
+    # Given a queue of this length
+    first = world.drop("a")
+    turn = world.taken(first)
+    waiting = {number: world.drop(f"f{number}", seconds=number) for number in range(1, length)}
+    for attempt in waiting.values():
+        world.take(attempt)
+    # When one more asks for its turn, and one turn is passed on
+    requests: list[str] = []
+    real = world.table._dynamodb
+
+    class Counting:
+        exceptions = real.exceptions
+
+        def __getattr__(self, name: str) -> Any:
+            requests.append(name)
+            return getattr(real, name)
+
+    world.table._dynamodb = Counting()  # type: ignore[assignment]
+    world.take(world.drop("last", seconds=length))
+    asked = len(requests)
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    # Then the requests are as many as ever
+    assert (asked, len(requests) - asked) == (3, 4)
+    assert world.holder["run"] == waiting[1].run
