@@ -99,11 +99,15 @@ def running(
 
 
 def deployed(
-    endpoint: str, server: Quantemplate, layer: Path, progress: Callable[[str], None]
+    endpoint: str,
+    server: Quantemplate,
+    layer: Path,
+    progress: Callable[[str], None],
+    **parameters: str,
 ) -> Mapping[str, str]:
     """Deploy the project, then put its secret and its routes; return the stack's outputs."""
     client = deploy.clients(endpoint)
-    parameters = {
+    parameters |= {
         "QuantemplateApiUrl": server.api_url,
         "QuantemplateTokenUrl": server.token_url,
     }

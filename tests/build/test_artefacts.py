@@ -14,12 +14,9 @@ from packaging.requirements import Requirement
 from local.stack import free_port
 from tests.build.checkout import ROOT
 
-FUNCTIONS = {
-    "StartRun": "start_run",
-    "UploadAndExecute": "upload_and_execute",
-    "CheckStatus": "check_status",
-    "DownloadOutput": "download_output",
-    "PublishRun": "publish_run",
+FUNCTIONS = {  # logical id: folder
+    "".join(word.title() for word in path.parent.name.split("_")): path.parent.name
+    for path in (ROOT / "functions").glob("*/app.py")
 }
 LAMBDA = {
     "python_version": "3.13",
@@ -50,6 +47,7 @@ elsewhere = [
 ]
 assert not elsewhere, elsewhere
 class Context:
+    get_remaining_time_in_millis = staticmethod(lambda: 1000)
     function_name = memory_limit_in_mb = aws_request_id = "x"
     invoked_function_arn = "arn:aws:lambda:eu-west-1:000000000000:function:x"
 try:
@@ -57,40 +55,11 @@ try:
 except Exception as error:
     print("RAISED", type(error).__name__, error)
 """
-DROP = (
-    '{"detail": {"bucket": {"name": "b"}, "object": {"key": "claims/%s", "version-id": "v",'
-    ' "sequencer": "1", "size": 1, "etag": "e"}}}'
-)
-RECORD = {
-    "run": "may-1",
-    "execution_arn": "arn:x",
-    "route": "claims",
-    "source": {"bucket": "b", "key": "claims/may.csv", "version_id": "v", "size": 1, "etag": "e"},
-    "quantemplate": {
-        "organisation_id": "c-1",
-        "dataset_id": "d-1",
-        "pipeline_id": "p-1",
-        "execution_id": "e-1",
-        "run_number": 1,
-        "created_at": "2026-05-01T00:00:00Z",
-        "started_at": "2026-05-01T00:00:00Z",
-        "finished_at": "2026-05-01T00:00:01Z",
-    },
-    "status": "Succeeded",
-    "wait_seconds": 1,
-}
-OUTPUT = {"id": "o-1", "name": "Clean claims", "file_name": "Clean claims.csv"}
 EVENTS = {  # that take each handler up to its first call of AWS
-    "UploadAndExecute": {
-        "input": {"bucket": "b", "key": "claims/may.csv"},
-        "run": "may-1",
-        "execution_arn": "arn:x",
-    },
-    "CheckStatus": RECORD,
-    "DownloadOutput": RECORD | {"output": OUTPUT},
-    "PublishRun": RECORD
-    | {"outputs": [OUTPUT | {"key": "k", "bytes": 1, "sha256": "0" * 64, "rows": 1}]},
-}
+    function: json.loads((ROOT / "events" / f"{folder}.json").read_text(encoding="utf-8"))
+    for function, folder in FUNCTIONS.items()
+    if folder not in ("start_run", "sweep_queues")
+} | {"SweepQueues": {}}
 
 
 def called(built: Path, function: str, event: object) -> str:
@@ -110,6 +79,12 @@ def called(built: Path, function: str, event: object) -> str:
         "QUANTEMPLATE_TOKEN_URL": f"{nobody}/token",
         "CREDENTIALS_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:x",
         "OUTBOX_BUCKET": "outbox",
+        "TURNS_TABLE": "turns",
+        "TOPIC_ARN": "arn:aws:sns:eu-west-1:000000000000:x",
+        "LATE_LIST_SECONDS": "120",
+        "API_PATIENCE_HOURS": "12",
+        "BUSY_DEADLINE_HOURS": "24",
+        "TURN_DEADLINE_HOURS": "720",
         "ROUTES_PATH": "/straight-through/routes",
         "STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:000000000000:stateMachine:x",
         "IGNORE_PATTERNS": "*.filepart",
@@ -139,8 +114,11 @@ def test_a_function_runs_from_its_folder_and_the_layer_alone_up_to_its_first_cal
 
 def test_start_run_ignores_and_reports_from_its_folder_and_the_layer_alone(built: Path) -> None:
     # Given a message to ignore, and one to start, which cannot be as nobody answers
+    (sample,) = json.loads((ROOT / "events" / "drops.json").read_text(encoding="utf-8"))["Records"]
+    key = json.loads(sample["body"])["detail"]["object"]["key"]
     messages = [
-        {"messageId": name, "body": DROP % name} for name in ("may.csv.filepart", "june.csv")
+        sample | {"messageId": name, "body": sample["body"].replace(key, f"claims/{name}")}
+        for name in ("may.csv.filepart", "june.csv")
     ]
     # When
     printed = called(built, "StartRun", {"Records": messages})

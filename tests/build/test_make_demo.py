@@ -55,7 +55,7 @@ def test_a_run_that_fails_is_explained_in_a_terminal(checkout: Checkout) -> None
     # Then the state, the error and its cause are there, and the exit status says it too
     assert code != 0
     assert "FAILED" in shown
-    assert re.search(r"✗\s+UploadAndExecute", shown), shown
+    assert re.search(r"✗\s+TakeTurn", shown), shown
     assert "EmptyFile" in shown
     assert "claims/may.csv" in shown.split("EmptyFile", 1)[1]
     assert "Traceback" not in shown

@@ -31,7 +31,7 @@ def road(stand_in: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     try:
         (endpoint,) = wait_until_ready(aws)
         server = Quantemplate(stand_in.api_url, stand_in.token_url)
-        outputs = deployed(endpoint, server, layer, lambda _: None)
+        outputs = deployed(endpoint, server, layer, lambda _: None, LateListSeconds="2")
         yield Road(endpoint, dict(outputs))
     finally:
         aws.ask_to_stop()

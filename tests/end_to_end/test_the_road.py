@@ -75,7 +75,7 @@ def test_manifest_tells_what_was_dropped(road: Road, copy_route: Route) -> None:
         folder + "manifest.json",
     ]
     # And the states are those of the design, in order
-    assert road.entered(run)[:3] == ["UploadAndExecute", "WaitForPipeline", "CheckStatus"]
+    assert road.entered(run)[:3] == ["TakeTurn", "UploadAndExecute", "WaitForPipeline"]
     assert road.entered(run)[-3:] == ["DownloadOutputs", "DownloadOutput", "PublishRun"]
 
 
@@ -160,10 +160,14 @@ def test_the_same_event_twice_starts_one_execution(road: Road, copy_route: Route
     run = road.processed(key, b"a\n1\n")
     # When its event comes again, which S3 does not rule out
     version = road.manifest(run)["source"]["version_id"]
-    detail = {"bucket": {"name": road.inbox}, "object": {"key": key, "version-id": version}}
+    item = {"key": key, "version-id": version, "sequencer": "0065F1C2A4B7D8E901"}
+    event = {
+        "time": "2026-05-04T08:15:30Z",
+        "detail": {"bucket": {"name": road.inbox}, "object": item},
+    }
     sqs = road.client("sqs")
     (queue,) = (url for url in sqs.list_queues()["QueueUrls"] if "DeadLetters" not in url)
-    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"detail": detail}))
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     # Then StartRun says so and nothing new is started
     road.until(lambda: road.logs("Started already"), "a log line")
     assert road.executions_of(key) == [run.arn]

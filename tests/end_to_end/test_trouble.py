@@ -125,6 +125,8 @@ TRANSIENT = [
     ("upload_dataset", "drop", {"when": "after"}),
     ("execute_pipeline", "reply", {"status": 429, "retry_after_date": 5}),
     ("execute_pipeline", "drop", {"when": "after"}),
+    ("execute_pipeline", "drop", {"when": "before"}),
+    ("execute_pipeline", "reply", {"status": 503}),
     ("execute_pipeline", "reply", {"status": 504, "when": "after"}),
     ("execute_pipeline", "html", {"when": "after"}),
     ("execute_pipeline", "reply", {"status": 204, "when": "after"}),
@@ -161,19 +163,18 @@ def test_passing_trouble_delays_and_no_more(
     assert road.stored(output["key"]) == CONTENT
 
 
-def test_execute_without_a_trace_is_uncertain(
+def test_an_execute_of_which_two_runs_may_come_is_uncertain(
     road: Road, stand_in: Control, copy_route: Route
 ) -> None:
-    # Given an Execute whose reply is lost and whose run does not show in the list
-    run_plan = {"hidden_seconds": 3600}
-    stand_in.trouble("execute_pipeline", "run", run=run_plan)
+    # Given an Execute that makes two runs at once, and whose reply is lost
+    stand_in.trouble("execute_pipeline", "run", run={"duplicate": True})
     stand_in.trouble("execute_pipeline", "drop", when="after")
     # When a file is dropped
     run = processed(road, copy_route)
-    # Then nothing is executed twice: a person must look
+    # Then a person must look, and nothing more is executed
     assert (run.error, run.failed_at) == ("ExecuteUncertain", "UploadAndExecute")
-    assert "Look at the pipeline's runs" in run.cause
-    assert executed(stand_in, copy_route) == 1
+    assert "Look at them in Quantemplate" in run.cause
+    assert executed(stand_in, copy_route) == 2
 
 
 def test_tokens_that_expire_are_renewed(road: Road, stand_in: Control, copy_route: Route) -> None:
@@ -243,7 +244,7 @@ def test_no_route_says_how_to_add_one_and_redrive_goes_on(road: Road, stand_in: 
     # Given a folder without a route
     folder = f"r{uuid.uuid4().hex[:8]}"
     run = road.processed(f"{folder}/may.csv", CONTENT)
-    assert (run.error, run.failed_at) == ("NoRoute", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("NoRoute", "TakeTurn")
     assert f"/straight-through/routes/{folder}" in run.cause
     # When the route is added and the execution redriven
     target = make_route(road, stand_in, "Copy")
@@ -260,7 +261,7 @@ def test_a_key_that_can_have_no_route_is_told(road: Road, key: str) -> None:
     # When it is dropped
     run = road.processed(key, CONTENT)
     # Then the message names the key and what a folder may be called
-    assert (run.error, run.failed_at) == ("NoRoute", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("NoRoute", "TakeTurn")
     assert "letters, digits" in run.cause
 
 
@@ -287,7 +288,7 @@ def test_a_wrong_route_names_the_field(road: Road, document: Any, says: str) -> 
     # When a file is dropped there
     run = road.processed(f"{folder}/may.csv", CONTENT)
     # Then the message names the route and the field
-    assert (run.error, run.failed_at) == ("RouteInvalid", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("RouteInvalid", "TakeTurn")
     assert folder in run.cause
     assert says in run.cause
 
@@ -307,7 +308,7 @@ def test_an_empty_file_is_told(road: Road, stand_in: Control, copy_route: Route)
     # When it is dropped
     run = processed(road, copy_route, b"")
     # Then it is refused before anything is uploaded
-    assert (run.error, run.failed_at) == ("EmptyFile", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("EmptyFile", "TakeTurn")
     assert stand_in.datasets()[copy_route.dataset_id]["versions"] == []
 
 
@@ -324,7 +325,7 @@ def test_a_file_that_is_not_there_is_told(road: Road, copy_route: Route, missing
     # When it is started by hand
     run = road.ended(road.start(named))
     # Then the message names it
-    assert run.failed_at == "UploadAndExecute"
+    assert run.failed_at == "TakeTurn"
     assert run.error in ("SourceNotFound", "AccessDenied")
     assert key in run.cause
 
@@ -335,7 +336,7 @@ def test_an_input_that_names_no_file_is_told(road: Road, wrong: Any) -> None:
     # When it is started by hand
     run = road.ended(road.start(wrong))
     # Then the message shows what an input looks like
-    assert (run.error, run.failed_at) == ("InputInvalid", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("InputInvalid", "TakeTurn")
     assert "claims/may.csv" in run.cause
 
 
