@@ -61,20 +61,20 @@ def look_at(
         return Look("NotListed", next_wait(elapsed), None)
     if execution.status == FAILED:
         raise PipelineFailed(
-            f"{who} failed at {execution.finished_at}. Look at it in Quantemplate; when the file "
-            "or the pipeline is mended, drop the file again or start a new execution with the same "
-            "input."
+            f"{who} failed at {execution.finished_at}. Look at it in Quantemplate; when the "
+            "pipeline is mended, redrive the execution to run the file again. A mended file is to be "
+            "dropped again."
         )
     if execution.status in CANCELLED:
         raise PipelineCancelled(
-            f"{who} was cancelled at {execution.finished_at}. To run it again, start a new "
-            "execution with the same input."
+            f"{who} was cancelled at {execution.finished_at}. To run the file again, redrive "
+            "the execution."
         )
     if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
         raise PipelineOverdue(
             f"{who} began at {begun} and has not ended {elapsed / 3600:.1f} hours later (status "
             f"{execution.status!r}); the deadline is {deadline_hours:g} hours. Look at it in "
-            "Quantemplate; when it has ended, redrive the execution to fetch its outputs."
+            "Quantemplate; redrive the execution to wait for as long again."
         )
     return Look(execution.status, next_wait(elapsed), execution)
 

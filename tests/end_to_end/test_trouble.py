@@ -62,7 +62,7 @@ FINAL = [
     Trouble(
         "PipelineFailed",
         "CheckStatus",
-        "new execution",
+        "redrive",
         "execute_pipeline",
         "run",
         {"run": {"end_status": "Failed"}},

@@ -82,7 +82,7 @@ def test_a_run_that_ended_badly_is_told(status: str, error: type, told: str) -> 
         look(execution(status, finished_at="2026-05-04T09:00:00Z"), after=10**6)
     assert type(raised.value) is error
     assert "Run 7 (e-7) of pipeline p-claims" in str(raised.value)
-    assert "start a new execution" in str(raised.value)
+    assert "redrive the execution" in str(raised.value)
 
 
 @pytest.mark.parametrize("status", ["Started", "Queued"])
