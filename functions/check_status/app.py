@@ -43,6 +43,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         except WaitedFor as trouble:
             return wait_out(record, trouble, attempt, datetime.now(UTC))
         record.pop("waiting", None)
+        if record["turn"]:
+            turns.works_again(record["turn"]["queue"], attempt)
         try:
             look = look_at(
                 listed, run, datetime.now(UTC), attempt, DEADLINE_HOURS, LATE_LIST_SECONDS

@@ -62,8 +62,8 @@ def look_at(
     if execution.status == FAILED:
         raise PipelineFailed(
             f"{who} failed at {execution.finished_at}. Look at it in Quantemplate; when the "
-            "pipeline is mended, redrive the execution to run the file again. A mended file is to be "
-            "dropped again."
+            "pipeline is mended, redrive the execution to run the file again. A mended file is "
+            "dropped anew."
         )
     if execution.status in CANCELLED:
         raise PipelineCancelled(

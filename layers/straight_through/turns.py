@@ -104,8 +104,7 @@ class Turns:
                 holds = refused.items[0]
             if holds and self._take_again(queue, holds["holder"], attempt, token, remember):
                 return
-        if attempt.redrive_count:
-            self._resume_for(queue, attempt)
+        self._resume_for(queue, attempt)
         self.grant(queue)
 
     def _take_again(
@@ -136,8 +135,15 @@ class Turns:
         self._answer(queue, anew)
         return True
 
-    def _resume_for(self, queue: str, attempt: Attempt) -> None:
-        """Let a redriven execution show whether the trouble that paused its queue is over."""
+    def works_again(self, queue: str, attempt: Attempt) -> None:
+        """Let a queue go on that trouble has paused, since a redriven execution has met none."""
+        if self._resume_for(queue, attempt):
+            self.grant(queue)
+
+    def _resume_for(self, queue: str, attempt: Attempt) -> bool:
+        """Take back a pause for trouble that is older than this redrive: a person has mended it."""
+        if not attempt.redrive_count:
+            return False
         try:
             self.table.update(
                 queue_key(queue),
@@ -146,7 +152,8 @@ class Turns:
                 began=attempt.began,
             )
         except Refused:
-            return
+            return False
+        return True
 
     # --- granting -------------------------------------------------------------------------------
     def grant(self, queue: str) -> None:

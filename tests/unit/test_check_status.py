@@ -173,6 +173,23 @@ def test_a_redrive_after_it_was_told_runs_again(
     assert "execution" not in (table.get(record_key(given["execution"]["Name"])) or {})
 
 
+def test_a_redriven_look_that_succeeds_resumes_the_queue_that_trouble_had_paused(
+    check: Handler, wire: Wire, event: Event, table: Table
+) -> None:
+    # Given a queue that is paused since an execution's look met rejected credentials
+    paused = {"since": "2026-05-04T09:00:00.000Z", "error": "CredentialsRejected"}
+    table.update(queue_key("p-claims"), "SET #paused = :paused", paused=paused)
+    now = datetime.now(UTC).isoformat()
+    listed(wire, status="Started", startedAt=now, finishedAt=None, outputs=[])
+    given = event("check_status")
+    check(given)
+    assert "paused" in (table.get(queue_key("p-claims")) or {})
+    # When it is redriven and looks again
+    given["execution"] |= {"RedriveCount": 1, "RedriveTime": iso(datetime.now(UTC))}
+    check(given)
+    assert "paused" not in (table.get(queue_key("p-claims")) or {})
+
+
 def test_a_redrive_that_sees_the_bad_end_first_tells_it(
     check: Handler, wire: Wire, event: Event
 ) -> None:

@@ -1,0 +1,89 @@
+"""Waiting for what passes by itself: as long as was asked for, and not for ever."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from straight_through.attempts import Attempt, iso
+from straight_through.errors import (
+    ApiThrottled,
+    ApiUnavailable,
+    PipelineBusy,
+    SourceUnavailable,
+    WaitedFor,
+)
+from straight_through.patience import wait_out
+
+NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve hours for the API, 24 for another's run."""
+    monkeypatch.setenv("API_PATIENCE_HOURS", "12")
+    monkeypatch.setenv("BUSY_DEADLINE_HOURS", "24")
+
+
+def attempt(redrive: int = 0) -> Attempt:
+    """An attempt of an execution."""
+    return Attempt("may", "arn:may", redrive, iso(NOW), iso(NOW), {})
+
+
+def waited(trouble: WaitedFor, hours: float, kind: str, redrive: int = 0) -> dict[str, Any]:
+    """What is waited next, when a trouble of this kind has been met for so many hours."""
+    since = iso(NOW - timedelta(hours=hours))
+    before = {"kind": kind, "since": since, "redrive_count": 0}
+    return wait_out({"waiting": before}, trouble, attempt(redrive), NOW)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "hours"),
+    [
+        (ApiUnavailable("Down."), 12),
+        (ApiThrottled("Later."), 12),
+        (SourceUnavailable("Broken."), 12),
+        (PipelineBusy("Busy."), 24),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_each_trouble_has_its_deadline(trouble: WaitedFor, hours: float) -> None:
+    kind = "PipelineBusy" if hours == 24 else "ApiUnavailable"
+    assert waited(trouble, hours - 0.1, kind)["wait_seconds"] <= 300
+    told = rf"so since 2026.*for {hours + 0.1:.1f} hours; the deadline is {hours} hours.*redrive"
+    with pytest.raises(type(trouble), match=told):
+        waited(trouble, hours + 0.1, kind)
+
+
+def test_another_kind_of_trouble_and_a_redrive_count_anew() -> None:
+    assert waited(PipelineBusy("Busy."), 99, "ApiUnavailable")["waiting"]["since"] == iso(NOW)
+    assert waited(ApiThrottled("Later."), 99, "ApiUnavailable", redrive=1)["wait_seconds"] <= 5
+
+
+def test_a_wait_that_is_asked_for_is_kept_up_to_five_minutes() -> None:
+    for asked, wait in [(17, 17), (0.2, 1), (10**9, 300)]:
+        for trouble in (ApiThrottled("Later.", retry_after=asked), PipelineBusy("Busy.")):
+            trouble.retry_after = asked
+            assert wait_out({}, trouble, attempt(), NOW)["wait_seconds"] == wait
+
+
+def test_the_waits_double_with_jitter_up_to_five_minutes() -> None:
+    record: dict[str, Any] = {}
+    now, waits = NOW, []
+    for _ in range(12):
+        record = wait_out(record, ApiUnavailable("Down."), attempt(), now)
+        waits.append(record["wait_seconds"])
+        now += timedelta(seconds=record["wait_seconds"])
+    assert waits[0] <= 5
+    assert all(150 <= wait <= 300 for wait in waits[-3:])
+
+
+def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
+    record = wait_out({"turn": "x"}, PipelineBusy("Run 7 is going on."), attempt(), NOW)
+    assert record["turn"] == "x"
+    assert record["waiting"] == {
+        "kind": "PipelineBusy",
+        "since": iso(NOW),
+        "redrive_count": 0,
+        "for": "PipelineBusy: Run 7 is going on.",
+    }
