@@ -13,7 +13,7 @@ from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import lambda_runtime
 
-from local.aws import access, events, functions, secrets_manager, step_functions
+from local.aws import access, events, functions, secrets_manager, step_functions, tables
 from local.aws.function_host import FunctionHost
 
 
@@ -25,6 +25,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     secrets_manager.install()
     functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
     step_functions.install(port, time_scale)
+    tables.install()
     logging.getLogger("local.aws").setLevel(logging.INFO)
 
     stop = asyncio.Event()
