@@ -13,7 +13,16 @@ from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import lambda_runtime
 
-from local.aws import access, events, functions, secrets_manager, step_functions, tables
+from local.aws import (
+    access,
+    event_targets,
+    events,
+    functions,
+    schedules,
+    secrets_manager,
+    step_functions,
+    tables,
+)
 from local.aws.function_host import FunctionHost
 
 
@@ -26,6 +35,8 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
     step_functions.install(port, time_scale)
     tables.install()
+    event_targets.install(time_scale)
+    schedules.install(time_scale)
     logging.getLogger("local.aws").setLevel(logging.INFO)
 
     stop = asyncio.Event()

@@ -84,10 +84,10 @@ class Account:
         made = sqs.create_queue(QueueName=name, Attributes={"Policy": policy, **attributes})
         return made["QueueUrl"], arn
 
-    def received(self, queue_url: str, count: int) -> list[Any]:
+    def received(self, queue_url: str, count: int, seconds: float = 10) -> list[Any]:
         """The bodies of `count` JSON messages, taken from a queue."""
         sqs, bodies = self.client("sqs"), []
-        end = time.monotonic() + 10
+        end = time.monotonic() + seconds
         while len(bodies) < count:
             assert time.monotonic() < end, f"{len(bodies)} of {count} messages came"
             reply = sqs.receive_message(
