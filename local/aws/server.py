@@ -20,6 +20,7 @@ from local.aws import (
     functions,
     schedules,
     secrets_manager,
+    status_trouble,
     step_functions,
     tables,
 )
@@ -37,6 +38,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     tables.install()
     event_targets.install(time_scale)
     schedules.install(time_scale)
+    served = status_trouble.install(app)
     logging.getLogger("local.aws").setLevel(logging.INFO)
 
     stop = asyncio.Event()
@@ -46,7 +48,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
-    serving = asyncio.create_task(serve_http(app, config, shutdown_trigger=stop.wait))
+    serving = asyncio.create_task(serve_http(served, config, shutdown_trigger=stop.wait))
     answering = asyncio.create_task(answers(port))
     await asyncio.wait({serving, answering}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
