@@ -31,13 +31,13 @@ def ended(account: Account, name: str) -> dict[str, Any]:
     """A stack as it is once nothing is in progress any more."""
     formation = account.client("cloudformation")
 
-    def look() -> dict[str, Any] | None:
-        # By its id, since a deleted stack is not found by its name.
+    def look() -> dict[str, Any]:
+        # From the list, since a deleted stack is not found by its name.
         stacks = formation.describe_stacks()["Stacks"]
         found = next((stack for stack in stacks if stack["StackName"] == name), None)
         if found is None:
             return {"StackStatus": "DELETE_COMPLETE"}
-        return None if found["StackStatus"].endswith("IN_PROGRESS") else found
+        return {} if found["StackStatus"].endswith("IN_PROGRESS") else found
 
     return eventually(look)
 

@@ -138,16 +138,20 @@ def test_a_nested_path_needs_its_map(table: Table) -> None:
     assert table.get() == {}
 
 
-@pytest.mark.parametrize("action", ["put_item", "update_item", "delete_item"])
-def test_a_failed_condition_gives_the_item_only_when_asked(table: Table, action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "fields"),
+    [
+        ("put_item", {"Item": {}}),
+        ("update_item", {"UpdateExpression": "REMOVE holder"}),
+        ("delete_item", {}),
+    ],
+)
+def test_a_failed_condition_gives_the_item_only_when_asked(
+    table: Table, action: str, fields: dict[str, Any]
+) -> None:
     """DynamoDB API reference, "PutItem": ReturnValuesOnConditionCheckFailure."""
     # Given
     table.put(holder={"turn_id": "t-1"})
-    fields: dict[str, Any] = {
-        "put_item": {"Item": {}},
-        "update_item": {"UpdateExpression": "REMOVE holder"},
-        "delete_item": {},
-    }[action]
     operation = table.operation(
         ConditionExpression="holder.turn_id = :t", values={":t": "t-2"}, **fields
     )

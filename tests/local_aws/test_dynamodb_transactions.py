@@ -1,5 +1,6 @@
 """DynamoDB's transactions: all or nothing, one after the other, and only what is allowed."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -178,18 +179,18 @@ def test_an_action_needs_its_permission_on_the_very_table(
     allowed = {"Effect": "Allow", "Action": f"dynamodb:{action}", "Resource": arn}
     role = account.role(allowed)
     mine = Table(session_clients(account, role)("dynamodb"), table.name, table.queue)
-    call = {
+    calls: dict[str, Callable[[], Any]] = {
         "GetItem": mine.get,
         "Query": mine.pages,
         "PutItem": mine.put,
         "UpdateItem": lambda: mine.update("REMOVE holder"),
         "DeleteItem": lambda: mine.api.delete_item(**mine.operation()),
-    }[action]
+    }
 
     # When it is allowed, then
-    call()
+    calls[action]()
 
     # When it is allowed on another table, then
     account.allow(role, {**allowed, "Resource": f"{arn}-other"})
     with pytest.raises(ClientError, match=f"AccessDenied.*dynamodb:{action}"):
-        call()
+        calls[action]()
