@@ -23,6 +23,7 @@ from local.aws import (
     status_trouble,
     step_functions,
     tables,
+    topics,
 )
 from local.aws.function_host import FunctionHost
 
@@ -36,6 +37,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
     step_functions.install(port, time_scale)
     tables.install()
+    topics.install()
     event_targets.install(time_scale)
     schedules.install(time_scale)
     served = status_trouble.install(app)

@@ -95,7 +95,12 @@ def things(account: Account) -> Things:
 
 def session_clients(account: Account, role: str) -> Callable[[str], Any]:
     """Clients with the credentials that a function of this role finds in its environment."""
-    found = account.invoked(account.function(WHOAMI, Role=role))
+    return clients_of(account, account.function(WHOAMI, Role=role))
+
+
+def clients_of(account: Account, whoami: str) -> Callable[[str], Any]:
+    """Clients with the credentials of a function, whose code is WHOAMI."""
+    found = account.invoked(whoami)
     session = boto3.Session(
         found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"], found["AWS_SESSION_TOKEN"]
     )
