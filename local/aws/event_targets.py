@@ -10,10 +10,10 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import eventbridge, lambda_svc, sqs
 
+from local.aws.async_invocations import send_message
 from local.aws.seams import replace, seam
 
 EVENTBRIDGE = "events.amazonaws.com"
-FIRST_RETRY, LAST_RETRY = 60, 300  # seconds after which Lambda invokes a failed function again
 Fields = dict[str, Any]
 
 
@@ -36,21 +36,15 @@ invocable = seam(lambda_svc, "_execution_record_for_config")
 invoke_asynchronously = seam(lambda_svc, "invoke_async_with_retry")
 queue_of = seam(sqs, "_queue_by_arn")
 policy_allows = seam(sqs, "queue_policy_allows")
-send_to_sqs = seam(sqs, "_act_send_message")
 evaluate = seam(iam_evaluator, "evaluate_resource_policy")
 request_origin = seam(iam_evaluator, "_request_origin")
 
 
-def install(time_scale: float) -> None:
-    """Deliver as AWS does; `time_scale` is the length of a second until a function is retried.
-
-    AWS documentation: "How Lambda handles errors and retries with asynchronous invocation".
-    """
+def install() -> None:
+    """Deliver to functions and queues as AWS does."""
     replace(eventbridge, "_invoke_target", knowing_its_rule)
     replace(eventbridge, "_dispatch_to_lambda", lambda _: to_function)
     replace(eventbridge, "_dispatch_to_sqs", to_queue)
-    replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_BASE_SECONDS", lambda _: FIRST_RETRY * time_scale)
-    replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_MAX_SECONDS", lambda _: LAST_RETRY * time_scale)
 
 
 def knowing_its_rule(invoke: Callable[..., None]) -> Callable[..., None]:
@@ -139,8 +133,4 @@ def keep_as_dead_letter(payload: str, code: str, message: str) -> None:
         "ERROR_MESSAGE": message,
         "RETRY_ATTEMPTS": "0",
     }
-    typed = {
-        name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-    }
-    name = arn.rpartition(":")[2]  # SQS takes it for a URL
-    send_to_sqs({"QueueUrl": name, "MessageBody": payload, "MessageAttributes": typed}, name)
+    send_message(arn, payload, attributes)

@@ -15,6 +15,7 @@ from ministack.core import lambda_runtime
 
 from local.aws import (
     access,
+    async_invocations,
     event_targets,
     events,
     functions,
@@ -38,7 +39,8 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     step_functions.install(port, time_scale)
     tables.install()
     topics.install()
-    event_targets.install(time_scale)
+    async_invocations.install(time_scale)
+    event_targets.install()
     schedules.install(time_scale)
     served = status_trouble.install(app)
     logging.getLogger("local.aws").setLevel(logging.INFO)

@@ -98,6 +98,18 @@ class Account:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
+    def dead_letter(self, queue_url: str) -> dict[str, Any]:
+        """A JSON message of a dead-letter queue, taken from it: `body` and `attributes`."""
+        sqs = self.client("sqs")
+        request = {"QueueUrl": queue_url, "MessageAttributeNames": ["All"], "WaitTimeSeconds": 1}
+        (message,) = eventually(lambda: sqs.receive_message(**request).get("Messages"))
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        attributes = message.get("MessageAttributes", {}).items()
+        return {
+            "body": json.loads(message["Body"]),
+            "attributes": {name: value["StringValue"] for name, value in attributes},
+        }
+
     def rule(self, pattern: dict[str, Any], target_arn: str) -> None:
         """Send events that match `pattern` to a target."""
         events, name = self.client("events"), f"rule-{uuid.uuid4().hex[:12]}"
