@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.local_aws.account import REGION, Account
 from tests.local_aws.dynamodb_table import Table, decoded
-from tests.local_aws.test_iam import session_clients
+from tests.local_aws.sessions import session_clients
 
 
 def granting(table: Table, ticket: str) -> list[dict[str, Any]]:

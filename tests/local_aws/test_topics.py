@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_aws.account import Account
+from tests.local_aws.sessions import WHOAMI, clients_of
 from tests.local_aws.stacks import created, function_resource
-from tests.local_aws.test_iam import WHOAMI, clients_of
 
 TOPIC: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
 
