@@ -16,6 +16,7 @@ from ministack.core import lambda_runtime
 from local.aws import (
     access,
     async_invocations,
+    dynamodb_expressions,
     event_targets,
     events,
     functions,
@@ -38,6 +39,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
     step_functions.install(port, time_scale)
     tables.install()
+    dynamodb_expressions.install()
     topics.install()
     async_invocations.install(time_scale)
     event_targets.install()
