@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.aws", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="0 takes any free one")
     parser.add_argument(
-        "--time-scale", type=float, default=1.0, help="of Wait states and Retry intervals"
+        "--time-scale", type=float, default=1.0, help="of Wait states, retries and schedules"
     )
     parser.add_argument("--workers", type=int, default=8, help="processes a function may have")
     options = parser.parse_args()

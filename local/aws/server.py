@@ -13,7 +13,20 @@ from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import lambda_runtime
 
-from local.aws import access, events, functions, secrets_manager, step_functions
+from local.aws import (
+    access,
+    async_invocations,
+    dynamodb_expressions,
+    event_targets,
+    events,
+    functions,
+    schedules,
+    secrets_manager,
+    status_trouble,
+    step_functions,
+    tables,
+    topics,
+)
 from local.aws.function_host import FunctionHost
 
 
@@ -25,6 +38,13 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     secrets_manager.install()
     functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
     step_functions.install(port, time_scale)
+    tables.install()
+    dynamodb_expressions.install()
+    topics.install()
+    async_invocations.install(time_scale)
+    event_targets.install()
+    schedules.install(time_scale)
+    served = status_trouble.install(app)
     logging.getLogger("local.aws").setLevel(logging.INFO)
 
     stop = asyncio.Event()
@@ -34,7 +54,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
-    serving = asyncio.create_task(serve_http(app, config, shutdown_trigger=stop.wait))
+    serving = asyncio.create_task(serve_http(served, config, shutdown_trigger=stop.wait))
     answering = asyncio.create_task(answers(port))
     await asyncio.wait({serving, answering}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():

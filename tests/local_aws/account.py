@@ -84,10 +84,10 @@ class Account:
         made = sqs.create_queue(QueueName=name, Attributes={"Policy": policy, **attributes})
         return made["QueueUrl"], arn
 
-    def received(self, queue_url: str, count: int) -> list[Any]:
+    def received(self, queue_url: str, count: int, seconds: float = 10) -> list[Any]:
         """The bodies of `count` JSON messages, taken from a queue."""
         sqs, bodies = self.client("sqs"), []
-        end = time.monotonic() + 10
+        end = time.monotonic() + seconds
         while len(bodies) < count:
             assert time.monotonic() < end, f"{len(bodies)} of {count} messages came"
             reply = sqs.receive_message(
@@ -97,6 +97,18 @@ class Account:
                 bodies.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
+
+    def dead_letter(self, queue_url: str) -> dict[str, Any]:
+        """A JSON message of a dead-letter queue, taken from it: `body` and `attributes`."""
+        sqs = self.client("sqs")
+        request = {"QueueUrl": queue_url, "MessageAttributeNames": ["All"], "WaitTimeSeconds": 1}
+        (message,) = eventually(lambda: sqs.receive_message(**request).get("Messages"))
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        attributes = message.get("MessageAttributes", {}).items()
+        return {
+            "body": json.loads(message["Body"]),
+            "attributes": {name: value["StringValue"] for name, value in attributes},
+        }
 
     def rule(self, pattern: dict[str, Any], target_arn: str) -> None:
         """Send events that match `pattern` to a target."""

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.local_aws.account import Account
+from tests.local_aws.dynamodb_table import TABLE, Table
 from tests.local_aws.server_process import running_aws
+from tests.local_aws.stacks import created
 from tests.local_aws.state_machines import FUNCTION_CODE, TIME_SCALE, StateMachines
 
 Server = tuple[str, subprocess.Popen[str]]
@@ -31,3 +33,16 @@ def machines(account: Account) -> StateMachines:
     """What state machines need: a role that may do everything, and a function."""
     role = account.role()
     return StateMachines(account, role, account.function(FUNCTION_CODE, Role=role))
+
+
+@pytest.fixture(scope="session")
+def table_name(account: Account) -> Iterator[str]:
+    """The name of a table that CloudFormation made."""
+    with created(account, {"Turns": TABLE}) as stack:
+        yield stack["Turns"]
+
+
+@pytest.fixture
+def table(account: Account, table_name: str, request: pytest.FixtureRequest) -> Table:
+    """The table, and a queue in it that no other test uses."""
+    return Table(account.client("dynamodb"), table_name, request.node.name)

@@ -10,14 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_aws.account import ANYTHING, REGION, Account, eventually
-
-WHOAMI = """
-import os
-
-def handler(event, context):
-    return {name: os.environ[name] for name in
-            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
-"""
+from tests.local_aws.sessions import session_clients
 
 
 class Things:
@@ -91,17 +84,6 @@ class Things:
 def things(account: Account) -> Things:
     """What the calls below are about."""
     return Things(account)
-
-
-def session_clients(account: Account, role: str) -> Callable[[str], Any]:
-    """Clients with the credentials that a function of this role finds in its environment."""
-    found = account.invoked(account.function(WHOAMI, Role=role))
-    session = boto3.Session(
-        found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"], found["AWS_SESSION_TOKEN"]
-    )
-    return lambda service: session.client(
-        service, endpoint_url=account.endpoint, region_name=REGION
-    )
 
 
 @pytest.mark.parametrize(
