@@ -105,7 +105,7 @@ class RouteConflict(StraightThroughError):
 
 
 class CredentialsMissing(StraightThroughError):
-    """The secret has no value, or one that is not the client id and secret."""
+    """The secret is to be deleted, has no value, or one that is not the client id and secret."""
 
 
 class CredentialsRejected(StraightThroughError):
