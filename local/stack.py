@@ -187,10 +187,21 @@ def stack_environment(stack: Stack) -> dict[str, str]:
     }
 
 
+SHELL_LINES = [  # for any POSIX shell, with or without `set -eu`
+    "# Of your own account: they would win.",
+    "unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+    r" $(env | sed -n 's/^\(AWS_ENDPOINT_URL_[A-Z0-9_]*\)=.*/\1/p')",
+    "# No proxy leads back to this machine. Of the two spellings, the small one is read first.",
+    'no_proxy="${no_proxy:-${NO_PROXY:-}}"',
+    'export no_proxy="${no_proxy:+$no_proxy,}127.0.0.1,localhost"',
+    'export NO_PROXY="$no_proxy"',
+]
+
+
 def shell_lines(values: Mapping[str, str], aws_client: Path) -> str:
     """The values as lines for `. .local/stack.env`; `aws_client` joins the PATH if it exists."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    lines.append("unset AWS_PROFILE AWS_SESSION_TOKEN  # of your own account: they would win")
+    lines += SHELL_LINES
     if aws_client.is_dir():
         lines.append(f'export PATH={shlex.quote(str(aws_client))}:"$PATH"')
     return "\n".join(lines) + "\n"
