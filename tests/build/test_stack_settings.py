@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from local.stack import (
     Stack,
     chosen_port,
     chosen_server,
+    refuse_second,
     remove_environment,
     shell_lines,
     stack_environment,
@@ -162,6 +164,21 @@ def test_stack_env_goes_with_its_stack_and_not_with_another(
     remove_environment(path)
     # Then
     assert path.exists() == stays
+
+
+def test_a_second_stack_is_refused_while_the_first_one_serves(tmp_path: Path) -> None:
+    # Given a stack.env of another process that lives, and an address that is served
+    path = tmp_path / "stack.env"
+    refuse_second(path)  # there is none yet
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        endpoint = f"http://127.0.0.1:{somebody.getsockname()[1]}"
+        values = {"AWS_ENDPOINT_URL": endpoint, "STACK_PID": str(os.getppid())}
+        write_environment(path, shell_lines(values, tmp_path / "missing"))
+        # Then a second one is refused with both
+        with pytest.raises(SettingsError, match=f"running at {endpoint}.*kill {os.getppid()}"):
+            refuse_second(path)
+    # And when nobody serves there, the number is a stranger's
+    refuse_second(path)
 
 
 def test_nothing_of_the_users_own_aws_reaches_the_parts() -> None:
