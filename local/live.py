@@ -73,7 +73,7 @@ def news(before: Run | None, now: Run) -> list[tuple[datetime, str, str]]:
     known = set() if before is None else {step.name for step in before.steps}
     redriven = now.redriven if now.redrives > (before.redrives if before else 0) else None
     if before is None:
-        told.append((now.started, f"started  {now.key}".rstrip(), "bold"))
+        told.append((now.started, f"started  {visible(now.key)}".rstrip(), "bold"))
     if redriven:
         told.append((redriven, "running again", "bold"))
     # Each state once, however often the run comes back to it, except when it was redriven.
@@ -101,6 +101,11 @@ def ending(run: Run) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks."""
     return " ".join(text.split())
+
+
+def visible(key: str) -> str:
+    """The key on one line: what cannot be printed as Python writes it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in key)
 
 
 def print_news(console: Console, before: Run | None, now: Run) -> None:

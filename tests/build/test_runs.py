@@ -132,6 +132,11 @@ def test_a_new_run_is_told_with_its_file_and_the_states_it_has_entered() -> None
     assert told(None, run(LOOPED)) == ["started  claims/may.csv", "Upload", "Wait", "Check"]
 
 
+def test_a_key_is_told_on_one_line() -> None:
+    strange = replace(run([]), key="claims/a\nb\x1b[2J\ud800 ü.csv")
+    assert told(None, strange) == [r"started  claims/a\nb\x1b[2J\ud800 ü.csv"]
+
+
 def test_a_state_that_a_run_comes_back_to_is_told_once() -> None:
     assert told(run(LOOPED[:5]), run(LOOPED)) == []
 
