@@ -6,7 +6,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 
+from straight_through.errors import OutboxUnavailable
 from tests.unit.conftest import OUTBOX, ROOT, Event, Handler
 
 SCHEMA = json.loads(
@@ -38,6 +40,22 @@ def test_the_result_says_where_the_manifest_lies(
         "manifest": f"{folder}/manifest.json",
     }
     assert '"RunsPublished":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_a_manifest_that_cannot_be_written_names_file_and_route(
+    handler: Callable[[str], Handler], event: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an S3 that is not reached
+    publish = handler("publish_run")
+
+    def unreached(*_: Any) -> None:
+        raise ConnectTimeoutError(endpoint_url="https://s3")
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", unreached)
+    # Then the error says what it is about
+    about = r"manifest.json broke off \(ConnectTimeoutError\).*\[file s3://.*, route claims\]$"
+    with pytest.raises(OutboxUnavailable, match=about):
+        publish(event("publish_run"))
 
 
 def test_the_manifest_is_what_its_schema_says(manifest: dict[str, Any]) -> None:
