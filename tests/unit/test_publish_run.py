@@ -71,6 +71,32 @@ def test_a_run_without_outputs_has_a_manifest_too(
     VALIDATOR.validate(json.loads(body))
 
 
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        (1_000, "claims/may/claims-may-8e4a34ed3a68e23dd38f/Clean claims: Sheet 1.csv"),
+        (500, f"{'k' * 205}/{'n' * 40}.csv"),
+        (150, f"{'k' * 768}/{'n' * 251}.csv"),
+    ],
+)
+def test_as_many_outputs_as_the_readme_says_fit_into_a_state(
+    event: Event, number: int, key: str
+) -> None:
+    """AWS Step Functions developer guide, "Service quotas": 256 KiB as UTF-8."""
+    # Given the longest record of so many outputs: DownloadOutputs' result
+    name = key.rpartition("/")[2].removesuffix(".csv")
+    output = {"name": name, "id": "o-7368ee52c15ee82f", "key": key, "bytes": 40273}
+    output |= {"sha256": "0" * 64, "rows": 347}
+    record = event("publish_run") | {"outputs": [output] * number}
+    # Then a state can carry it, and half as many more it could not
+    assert len(json.dumps(record, ensure_ascii=False).encode()) <= 256 * 1024
+    record["outputs"] += [output] * (number // 2)
+    assert len(json.dumps(record, ensure_ascii=False).encode()) > 256 * 1024
+    # And the README says so
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{number:,}" in readme[readme.index("A run may have about") :].partition("\n\n")[0]
+
+
 def test_no_field_can_be_missing_or_more(manifest: dict[str, Any]) -> None:
     # Given the manifest with any one field taken away, at any depth, or one added
     changed = [*without_one(manifest), manifest | {"x": 1}]
