@@ -70,26 +70,22 @@ def progress_on(console: Console) -> Iterator[Progress]:
 def news(before: Run | None, now: Run) -> list[tuple[datetime, str, str]]:
     """What happened to a run between two looks: when, what, and in which colour."""
     told = []
-    again = before is not None and before.stopped is not None
+    known = set() if before is None else {step.name for step in before.steps}
+    redriven = now.redriven if now.redrives > (before.redrives if before else 0) else None
     if before is None:
-        told.append((now.started, f"started  {now.key}".rstrip(), "bold"))
-    elif again:
-        told.append((last_entry(now), "running again", "bold"))
-    known = {} if before is None else {step.name: step.entries for step in before.steps}
+        told.append((now.started, f"started  {visible(now.key)}".rstrip(), "bold"))
+    if redriven:
+        told.append((redriven, "running again", "bold"))
     # Each state once, however often the run comes back to it, except when it was redriven.
-    told += [
-        (step.since if again else step.first, step.name, "")
-        for step in now.steps
-        if step.name not in known or (again and step.entries > known[step.name])
-    ]
+    for step in now.steps:
+        if redriven and step.since >= redriven:
+            told.append((step.since, step.name, ""))
+        elif step.name not in known:
+            told.append((step.first, step.name, ""))
+    told.sort(key=lambda line: line[0])
     if now.stopped is not None:
         told.append((now.stopped, ending(now), DONE.get(now.status, "red")))
     return told
-
-
-def last_entry(run: Run) -> datetime:
-    """When the run entered a state most recently."""
-    return max((step.since for step in run.steps), default=run.started)
 
 
 def ending(run: Run) -> str:
@@ -105,6 +101,11 @@ def ending(run: Run) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks."""
     return " ".join(text.split())
+
+
+def visible(key: str) -> str:
+    """The key on one line: what cannot be printed as Python writes it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in key)
 
 
 def print_news(console: Console, before: Run | None, now: Run) -> None:

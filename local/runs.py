@@ -9,6 +9,7 @@ from typing import Any
 LISTED = 100  # newest executions looked at in one go
 FOLLOWED = 6  # runs shown state by state at one time; of others only start and end
 ENDED_BADLY = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+REDRIVEN = "ExecutionRedriven"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Step:
         spent = 0.0 if left else (time - self.since).total_seconds()
         return replace(self, open=left, seconds=self.seconds + spent)
 
+    def reopened(self, time: datetime, times: int) -> "Step":
+        """The step as a redrive goes on with it: no new entry."""
+        return replace(self, since=time, open=times)
+
     def spent(self, now: datetime) -> float:
         """Seconds in this state until `now`."""
         return self.seconds + ((now - self.since).total_seconds() if self.open else 0.0)
@@ -48,6 +53,8 @@ class Run:
     status: str
     started: datetime
     stopped: datetime | None = None
+    redrives: int = 0
+    redriven: datetime | None = None  # the last time
     error: str = ""
     cause: str = ""
     failed_at: str = ""
@@ -62,21 +69,22 @@ class Run:
 def steps(events: Iterable[Mapping[str, Any]]) -> tuple[tuple[Step, ...], str]:
     """A history's states in the order of their first entry, and the one that ended it badly."""
     found: dict[str, Step] = {}
+    closed: dict[str, int] = {}  # how often each state was open at the bad end
     failed_at = ""
     for event in events:
         time = event["timestamp"]
         if entry := event.get("stateEnteredEventDetails"):
             name = entry["name"]
             found[name] = found.get(name, Step(name, time, time)).entered(time)
-            failed_at = ""
         elif done := event.get("stateExitedEventDetails"):
             found[done["name"]] = found[done["name"]].exited(time)
         elif event["type"] in ENDED_BADLY:
             failed_at = next((step.name for step in reversed(found.values()) if step.open), "")
-            found = {
-                name: step.exited(time, step.open) if step.open else step
-                for name, step in found.items()
-            }
+            closed = {name: step.open for name, step in found.items() if step.open}
+            found |= {name: found[name].exited(time, times) for name, times in closed.items()}
+        elif event["type"] == REDRIVEN:  # the states are not entered again: they go on
+            failed_at = ""
+            found |= {name: found[name].reopened(time, times) for name, times in closed.items()}
     return tuple(found.values()), failed_at
 
 
@@ -95,7 +103,9 @@ class RunWatch:
         followed = 0
         for listed in reversed(self.listed()):
             before = self.seen.get(listed["executionArn"])
-            if before and before.status == listed["status"] != "RUNNING":
+            # A redrive may have ended as the run had ended before it.
+            state = (listed["status"], listed.get("redriveCount", 0))
+            if before and before.stopped and (before.status, before.redrives) == state:
                 continue
             followed += listed["status"] == "RUNNING"
             now = self.read(listed, with_steps=followed <= FOLLOWED)
@@ -121,7 +131,9 @@ class RunWatch:
         arn = listed["executionArn"]
         described = self.stepfunctions.describe_execution(executionArn=arn)
         ended = described["status"] != "RUNNING"
-        found, failed_at = steps(self.history(arn)) if with_steps or ended else ((), "")
+        events = self.history(arn) if with_steps or ended else []
+        found, failed_at = steps(events)
+        redriven = [event["timestamp"] for event in events if event["type"] == REDRIVEN]
         return Run(
             arn=arn,
             name=described["name"],
@@ -129,6 +141,8 @@ class RunWatch:
             status=described["status"],
             started=described["startDate"],
             stopped=described.get("stopDate") if ended else None,
+            redrives=described.get("redriveCount", 0),
+            redriven=redriven[-1] if redriven else described.get("redriveDate"),
             error=described.get("error", ""),
             cause=described.get("cause", ""),
             failed_at=failed_at,

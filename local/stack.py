@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
 
@@ -191,10 +192,21 @@ def stack_environment(stack: Stack) -> dict[str, str]:
     }
 
 
+SHELL_LINES = [  # for any POSIX shell, with or without `set -eu`
+    "# Of your own account: they would win.",
+    "unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+    r" $(env | sed -n 's/^\(AWS_ENDPOINT_URL_[A-Z0-9_]*\)=.*/\1/p')",
+    "# No proxy leads back to this machine. Of the two spellings, the small one is read first.",
+    'no_proxy="${no_proxy:-${NO_PROXY:-}}"',
+    'export no_proxy="${no_proxy:+$no_proxy,}127.0.0.1,localhost"',
+    'export NO_PROXY="$no_proxy"',
+]
+
+
 def shell_lines(values: Mapping[str, str], aws_client: Path) -> str:
     """The values as lines for `. .local/stack.env`; `aws_client` joins the PATH if it exists."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    lines.append("unset AWS_PROFILE AWS_SESSION_TOKEN  # of your own account: they would win")
+    lines += SHELL_LINES
     if aws_client.is_dir():
         lines.append(f'export PATH={shlex.quote(str(aws_client))}:"$PATH"')
     return "\n".join(lines) + "\n"
@@ -208,15 +220,40 @@ def write_environment(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def remove_environment(path: Path) -> None:
-    """Remove stack.env where it names this process or one that is gone."""
+def read_environment(path: Path) -> dict[str, str]:
+    """The values that stack.env exports; empty where there is none."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        return
-    owner = next((line.split("=")[1] for line in lines if line.startswith("export STACK_PID=")), "")
+        return {}
+    words = [shlex.split(line)[1] for line in lines if line.startswith("export ")]
+    return dict(word.split("=", 1) for word in words)
+
+
+def refuse_second(path: Path) -> None:
+    """Raise SettingsError where stack.env names a running stack: its file and logs would go."""
+    values = read_environment(path)
+    owner, endpoint = values.get("STACK_PID", ""), values.get("AWS_ENDPOINT_URL", "")
+    # A killed stack's number may be another process's by now, which serves nothing there.
+    if owner.isdigit() and alive(int(owner)) and served(endpoint):
+        raise SettingsError(
+            f"A stack of this folder is already running at {endpoint}. Use it, or stop it first: "
+            f"kill {owner}"
+        )
+
+
+def remove_environment(path: Path) -> None:
+    """Remove stack.env where it names this process or one that is gone."""
+    owner = read_environment(path).get("STACK_PID", "")
     if not owner.isdigit() or int(owner) == os.getpid() or not alive(int(owner)):
         path.unlink(missing_ok=True)
+
+
+def served(endpoint: str) -> bool:
+    """Whether anybody listens at this address."""
+    address = urlsplit(endpoint)
+    with socket.socket() as probe:
+        return probe.connect_ex((address.hostname or "127.0.0.1", address.port or 0)) == 0
 
 
 def alive(process: int) -> bool:

@@ -15,6 +15,7 @@ from local.stack import (
     Stack,
     chosen_port,
     chosen_server,
+    refuse_second,
     remove_environment,
     running,
     shell_lines,
@@ -29,6 +30,7 @@ ENVIRONMENT = LOCAL / "stack.env"
 def up(environment: Mapping[str, str]) -> int:
     """Start everything, say `ready`, show runs; return 0 when asked to stop."""
     out, err = consoles()
+    refuse_second(ENVIRONMENT)
     remove_environment(ENVIRONMENT)
     port, server = chosen_port(environment), chosen_server(environment)
     try:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 CREDENTIALS_LIFETIME = 300  # seconds until the secret is read again
+# What GetSecretValue's error codes mean for a person.
+UNREADABLE = {
+    "ResourceNotFoundException": "has no value",
+    "InvalidRequestException": "is marked for deletion. Restore it first (restore-secret)",
+}
 
 
 class Connection:
@@ -52,9 +57,10 @@ def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Creden
     try:
         value = secrets.get_secret_value(SecretId=secret_arn).get("SecretString", "")
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+        what = UNREADABLE.get(error.response["Error"]["Code"])
+        if what is None:
             raise
-        raise CredentialsMissing(_missing(secret_arn, "has no value")) from None
+        raise CredentialsMissing(_missing(secret_arn, what)) from None
     try:
         fields = json.loads(value)
         credentials = Credentials(fields["client_id"], fields["client_secret"])

@@ -8,6 +8,7 @@
     │   └── PipelineBusy          a run that is not this file's is going on
     ├── tried again by the state machine
     │   ├── TurnsUnavailable      the table of turns does not answer
+    │   ├── OutboxUnavailable     S3 broke off, or answered 5xx, while the outbox was written
     │   └── OutputIncomplete      a reply broke off, or is no output
     ├── gone astray: back to TakeTurn
     │   └── TurnLost
@@ -21,6 +22,7 @@
         ├── CredentialsRejected   401
         ├── AccessDenied          403
         ├── NotFound              404
+        ├── OutboxDenied          403 from S3, while the outbox was written
         ├── RequestRefused        any other 4xx, or a reply that is not the API's
         ├── ExecuteUncertain      Execute's reply was lost, and the list does not tell
         ├── FunctionKilled        the upload's function died again and again
@@ -80,6 +82,14 @@ class OutputIncomplete(StraightThroughError):
     """A reply to Download that is short, encoded or no output; nothing of it was stored."""
 
 
+class OutboxUnavailable(StraightThroughError):
+    """S3 did not take what was written into the outbox, for now."""
+
+
+class OutboxDenied(StraightThroughError):
+    """S3 does not let the function write into the outbox."""
+
+
 class InputInvalid(StraightThroughError):
     """The execution's input does not name a file."""
 
@@ -105,7 +115,7 @@ class RouteConflict(StraightThroughError):
 
 
 class CredentialsMissing(StraightThroughError):
-    """The secret has no value, or one that is not the client id and secret."""
+    """The secret is to be deleted, has no value, or one that is not the client id and secret."""
 
 
 class CredentialsRejected(StraightThroughError):

@@ -2,14 +2,22 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from straight_through.bodies import Download
+from straight_through.errors import OutboxDenied, OutboxUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+# S3's codes of what passes by itself, beside every 5xx and every throttling.
+_PASSES = ("RequestTimeout", "TooManyRequests")
+_LATER = "When S3 answers again, redrive the execution."
 
 
 class StoredOutput(TypedDict):
@@ -72,9 +80,14 @@ class _Measured:
 
 
 def store_output(s3: "S3Client", bucket: str, key: str, download: Download) -> StoredOutput:
-    """Stream a download to `key`, which appears whole or not at all. Raises OutputIncomplete."""
+    """Stream a download to `key`, which appears whole or not at all.
+
+    Raises OutputIncomplete, OutboxUnavailable, OutboxDenied.
+    """
     measured = _Measured(download)
-    s3.upload_fileobj(measured, bucket, key, ExtraArgs={"ContentType": "text/csv; charset=utf-8"})  # type: ignore[arg-type]
+    csv = {"ContentType": "text/csv; charset=utf-8"}
+    with _writing(bucket, key):
+        s3.upload_fileobj(measured, bucket, key, ExtraArgs=csv)  # type: ignore[arg-type]
     return measured.measures()
 
 
@@ -85,8 +98,41 @@ def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str, Any]) -> str:
-    """Write the manifest into the run's folder and return its key."""
+    """Write the manifest into the run's folder and return its key.
+
+    Raises OutboxUnavailable, OutboxDenied.
+    """
     key = folder + MANIFEST
     document = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-    s3.put_object(Bucket=bucket, Key=key, Body=document.encode(), ContentType="application/json")
+    body = document.encode()
+    with _writing(bucket, key):
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
     return key
+
+
+@contextmanager
+def _writing(bucket: str, key: str) -> Iterator[None]:
+    """Give S3's errors our names: what passes by itself, and what a person must allow."""
+    where = f"s3://{bucket}/{key}"
+    try:
+        yield
+    except BotoCoreError as error:
+        raise OutboxUnavailable(
+            f"Writing {where} broke off ({type(error).__name__}). {_LATER}"
+        ) from None
+    except ClientError as error:
+        status, code = (
+            error.response["ResponseMetadata"]["HTTPStatusCode"],
+            error.response["Error"]["Code"],
+        )
+        if status >= 500 or code in _PASSES or "Throttl" in code:
+            raise OutboxUnavailable(
+                f"Writing {where} failed: S3 answered {status} ({code}). {_LATER}"
+            ) from None
+        if status != 403:
+            raise
+        raise OutboxDenied(
+            f"{where} may not be written: S3 answered 403 ({code}). Let the role of the function "
+            "put objects there, with their encryption key if there is one, and let no policy of "
+            "the bucket deny it; then redrive the execution."
+        ) from None

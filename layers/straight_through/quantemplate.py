@@ -251,10 +251,14 @@ def _check(response: requests.Response, what: str) -> None:
     if status == requests.codes.forbidden:
         raise AccessDenied(
             f"{said} Usually the organisation is a wrong one, or the dataset or pipeline is not "
-            'shared with the API user in "Can edit" mode.'
+            'shared with the API user in "Can edit" mode. Share it or mend the id, which is in the '
+            "route; then redrive the execution."
         )
     if status == requests.codes.not_found:
-        raise NotFound(f"{said} Check the ids in the route.")
+        raise NotFound(
+            f"{said} Quantemplate does not know one of the ids. Mend it in the route, then redrive "
+            "the execution."
+        )
     if status == requests.codes.too_many_requests:
         raise ApiThrottled(said, retry_after=_retry_after(response))
     if status >= 500 or status == requests.codes.request_timeout:

@@ -47,7 +47,13 @@ def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
     if not found:
         raise NoRoute(_no_route(key, folders, routes_path))
     deepest = max(found, key=lambda parameter: len(parameter["Name"]))
-    return parse_route(deepest["Name"].removeprefix(f"{routes_path}/"), deepest["Value"])
+    name = deepest["Name"].removeprefix(f"{routes_path}/")
+    try:
+        return parse_route(name, deepest["Value"])
+    except RouteInvalid as error:
+        raise RouteInvalid(
+            f"{error} Mend the parameter {deepest['Name']}, then redrive the execution."
+        ) from None
 
 
 def read_route(ssm: "SSMClient", routes_path: str, name: str) -> Route:
@@ -109,8 +115,8 @@ def _no_route(key: str, folders: list[str], routes_path: str) -> str:
     if folders:
         return (
             f"No route for {key!r}: none of its folders ({', '.join(folders)}) has one. Add the "
-            f"parameter {routes_path}/{folders[-1]} or move the file into a folder that has a "
-            "route, then start a new execution with the same input."
+            f"parameter {routes_path}/{folders[-1]}, then redrive the execution. Or drop the file "
+            "into a folder that has a route."
         )
     return (
         f"No route for {key!r}: it lies in no folder that can have one. Put the file into a folder "

@@ -1,6 +1,7 @@
 """Where ministack's IAM, or what it needs to be told, is otherwise than AWS's."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ def install() -> None:
     replace(app, "pin_request_origin", as_if_over_tls)
     replace(iam_actions, "extract_resource_arn", naming_parameters)
     replace(iam_evaluator, "enforce", for_each_resource)
+    replace(iam_evaluator, "_fnmatch_compile", across_lines)
     handlers = seam(app, "SERVICE_HANDLERS")
     handlers["s3"] = hiding_missing_keys(handlers["s3"])
 
@@ -63,6 +65,21 @@ def for_each_resource(enforce: Callable[..., Any]) -> Callable[..., Any]:
         return next((denied for denied in answers if denied), None)
 
     return allowed
+
+
+def across_lines(
+    compiled: Callable[[str, bool], re.Pattern[str]],
+) -> Callable[[str, bool], re.Pattern[str]]:
+    """Let a wildcard stand for any characters, newlines included: an object's key may hold them.
+
+    AWS documentation: "IAM JSON policy elements: Resource" (AWS IAM user guide).
+    """
+
+    def compile_all(pattern: str, ignore_case: bool) -> re.Pattern[str]:  # noqa: FBT001 - its signature
+        lines = compiled(pattern, ignore_case)
+        return re.compile(rf"{lines.pattern.removesuffix('$')}\Z", lines.flags | re.DOTALL)
+
+    return compile_all
 
 
 def hiding_missing_keys(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

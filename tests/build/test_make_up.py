@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from local.stack import free_port
 from tests.build.checkout import Checkout, Up, variables, wait_until_none
 
 EXPORTED = {
@@ -49,6 +50,12 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
         assert names.keys() >= EXPORTED
         assert names["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{up.port}"
         assert names["STACK_NAME"] == "straight-through"
+        # and which no second one takes over
+        second = checkout.make("up", STACK_PORT=str(free_port()))
+        assert second.returncode != 0
+        assert f"already running at {names['AWS_ENDPOINT_URL']}" in second.stderr
+        assert f"kill {names['STACK_PID']}" in second.stderr
+        assert variables(checkout.stack_env) == names
         # When its user drops a file, in a shell that has read stack.env
         checkout.shell('aws s3 cp local/samples/claims_may.csv "s3://$INBOX_BUCKET/claims/may.csv"')
         # Then each state is shown as it is entered, once

@@ -1,5 +1,6 @@
 """What is shown of runs, from the histories that Step Functions gives."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,12 +83,38 @@ def test_a_bad_end_is_placed_at_the_innermost_open_state_and_stops_its_clock(kin
     assert [step.spent(at(99)) for step in found] == [3.0, 2.0]
 
 
-def test_a_redriven_run_is_no_longer_failed_once_it_enters_a_state_again() -> None:
-    found, failed_at = steps(
-        [entered(0, "Upload"), event(1, "ExecutionFailed"), entered(60, "Upload")]
-    )
+def test_a_redriven_run_goes_on_in_the_states_that_its_bad_end_closed() -> None:
+    # Given a run that failed in a Map of two iterations, and was redriven
+    events = [
+        entered(0, "Upload"),
+        exited(1, "Upload"),
+        entered(1, "Map"),
+        entered(1, "Download"),
+        entered(1, "Download"),
+        event(3, "ExecutionFailed"),
+        event(60, "ExecutionRedriven"),
+        event(60, "TaskScheduled"),
+        event(60, "TaskScheduled"),
+    ]
+    # Then it is no longer failed, and only what was open goes on, without a new entry
+    found, failed_at = steps(events)
     assert failed_at == ""
-    assert found[0].spent(at(62)) == 1.0 + 2.0
+    assert [(step.name, step.entries, step.spent(at(62))) for step in found] == [
+        ("Upload", 1, 1.0),
+        ("Map", 1, 2.0 + 2.0),
+        ("Download", 2, 2.0 + 2.0),
+    ]
+    # And it ends as any other
+    ends = [exited(61, "Download"), exited(63, "Download"), exited(63, "Map")]
+    found, _ = steps([*events, *ends])
+    assert [(step.seconds, step.open) for step in found] == [(1.0, 0), (5.0, 0), (5.0, 0)]
+
+
+def test_a_run_that_fails_again_failed_where_it_went_on() -> None:
+    failed = [entered(0, "Upload"), event(1, "ExecutionFailed"), event(60, "ExecutionRedriven")]
+    found, failed_at = steps([*failed, event(62, "ExecutionFailed")])
+    assert failed_at == "Upload"
+    assert found[0].spent(at(99)) == 1.0 + 2.0
 
 
 # --- lines -------------------------------------------------------------------------------------
@@ -103,6 +130,11 @@ def told(before: Run | None, now: Run) -> list[str]:
 
 def test_a_new_run_is_told_with_its_file_and_the_states_it_has_entered() -> None:
     assert told(None, run(LOOPED)) == ["started  claims/may.csv", "Upload", "Wait", "Check"]
+
+
+def test_a_key_is_told_on_one_line() -> None:
+    strange = replace(run([]), key="claims/a\nb\x1b[2J\ud800 ü.csv")
+    assert told(None, strange) == [r"started  claims/a\nb\x1b[2J\ud800 ü.csv"]
 
 
 def test_a_state_that_a_run_comes_back_to_is_told_once() -> None:
@@ -125,8 +157,31 @@ def test_the_end_is_told_with_its_time_and_a_failure_with_state_error_and_messag
 
 def test_a_redriven_run_is_told_again_from_the_state_where_it_goes_on() -> None:
     failed = run([*LOOPED[:5], event(4, "ExecutionFailed")], "FAILED", stopped=at(4))
-    again = run([*LOOPED[:5], event(4, "ExecutionFailed"), entered(60, "Check")])
+    events = [*LOOPED[:5], event(4, "ExecutionFailed"), event(60, "ExecutionRedriven")]
+    again = run([*events, event(60, "TaskScheduled")], redrives=1, redriven=at(60))
     assert told(failed, again) == ["running again", "Check"]
+    # And once only
+    assert told(again, replace(again, stopped=at(61), status="SUCCEEDED")) == [
+        "SUCCEEDED after 61.0 s"
+    ]
+
+
+def test_a_redrive_that_nobody_saw_running_is_told_at_its_time_before_the_new_end() -> None:
+    # Given a run that failed, was redriven and failed again at once
+    failed = run([*LOOPED[:5], event(4, "ExecutionFailed")], "FAILED", stopped=at(4))
+    events = [*LOOPED[:5], event(4, "ExecutionFailed"), event(60, "ExecutionRedriven")]
+    again = run(
+        [*events, event(61, "ExecutionFailed")],
+        "FAILED",
+        stopped=at(61),
+        redrives=1,
+        redriven=at(60),
+    )
+    # Then that is what its lines say, whether or not the first failure was seen
+    lines = [(at(60), "running again"), (at(60), "Check"), (at(61), "FAILED after 61.0 s at Check")]
+    assert [(when, text) for when, text, _ in news(failed, again)] == lines
+    assert [(when, text) for when, text, _ in news(run(LOOPED[:5]), again)] == lines
+    assert told(None, again)[:2] == ["started  claims/may.csv", "Upload"]
 
 
 def test_the_state_that_failed_is_marked_and_the_others_are_done() -> None:
@@ -143,12 +198,13 @@ class FakeStepFunctions:
         self.executions: dict[str, dict[str, Any]] = {}
         self.histories_read = 0
 
-    def put(self, name: str, status: str, seconds: float = 0) -> None:
+    def put(self, name: str, status: str, seconds: float = 0, redrives: int = 0) -> None:
         self.executions[name] = {
             "executionArn": name,
             "name": name,
             "status": status,
             "startDate": at(seconds),
+            "redriveCount": redrives,
             "input": '{"key": "claims/may.csv"}',
         }
 
@@ -184,6 +240,19 @@ def test_only_what_changed_is_told_and_ended_runs_are_not_read_again() -> None:
     # and the end of the other is told when it comes
     states.put("going", "SUCCEEDED", 1)
     assert [now.status for _, now in watch.changes()] == ["SUCCEEDED"]
+
+
+def test_a_run_that_ends_as_before_after_a_redrive_has_changed() -> None:
+    # Given a failed run that was seen
+    states = FakeStepFunctions()
+    states.put("may-1", "FAILED")
+    watch = RunWatch(states, "arn")
+    watch.changes()
+    # When it is redriven and fails again between two looks
+    states.put("may-1", "FAILED", redrives=1)
+    # Then it is told, once
+    assert [(now.status, now.redrives) for _, now in watch.changes()] == [("FAILED", 1)]
+    assert watch.changes() == []
 
 
 def test_in_a_flood_only_some_runs_are_followed_state_by_state() -> None:

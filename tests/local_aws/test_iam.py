@@ -119,6 +119,37 @@ def test_a_function_may_do_what_its_role_allows_and_nothing_else(
     assert denied.value.response["Error"]["Code"].startswith("AccessDenied")
 
 
+@pytest.mark.parametrize("key", ["claims/a\nb.csv", "claims/a\r\n"])
+def test_a_wildcard_stands_for_any_characters(account: Account, things: Things, key: str) -> None:
+    """AWS IAM user guide, "IAM JSON policy elements: Resource": `*` is any characters."""
+    # Given a role that may write and read below a folder
+    s3_actions = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"]}
+    resource = f"arn:aws:s3:::{things.bucket}/claims/*"
+    role = account.role({**s3_actions, "Resource": resource})
+    s3 = session_clients(account, role)("s3")
+
+    # When a key has line breaks in it
+    s3.put_object(Bucket=things.bucket, Key=key, Body=b"x")
+
+    # Then
+    assert s3.get_object(Bucket=things.bucket, Key=key)["Body"].read() == b"x"
+
+
+def test_what_a_policy_names_whole_is_that_and_no_line_more(
+    account: Account, things: Things
+) -> None:
+    """AWS IAM user guide, "IAM JSON policy elements: Resource"."""
+    # Given a role that may write one key
+    resource = f"arn:aws:s3:::{things.bucket}/claims/a"
+    role = account.role({"Effect": "Allow", "Action": "s3:PutObject", "Resource": resource})
+    s3 = session_clients(account, role)("s3")
+
+    # When, then
+    s3.put_object(Bucket=things.bucket, Key="claims/a", Body=b"x")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=things.bucket, Key="claims/a\n", Body=b"x")
+
+
 def test_a_missing_key_is_not_found_only_for_those_who_may_list(
     account: Account, things: Things
 ) -> None:

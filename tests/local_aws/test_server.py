@@ -1,7 +1,6 @@
 """The server as a process: where it listens, how it ends, what it leaves behind."""
 
 import contextlib
-import re
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from botocore.exceptions import BotoCoreError
 
 from tests.local_aws.account import Account, eventually
-from tests.local_aws.server_process import ROOT, running_aws
+from tests.local_aws.server_process import ROOT, listening_addresses, running_aws
 
 HANG = """
 import os, time
@@ -105,18 +104,3 @@ def is_running(process: int) -> bool:
         return " Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:
         return False
-
-
-def listening_addresses(process: int) -> set[str]:
-    """Where a process listens, over IPv4 or IPv6, as address:port."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()]
-    own = {found[1] for link in links if (found := re.match(r"socket:\[(\d+)\]", link))}
-    addresses = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in own:
-                host, port = fields[1].split(":")
-                octets = [str(byte) for byte in reversed(bytes.fromhex(host))]
-                addresses.add(f"{'.'.join(octets)}:{int(port, 16)}")
-    return addresses

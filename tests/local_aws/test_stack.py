@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -38,15 +39,15 @@ def packaged_template(account: Account) -> str:
     return f"{account.endpoint}/{bucket}/template"
 
 
-@pytest.fixture(scope="module")
-def stack(account: Account) -> Iterator[dict[str, Any]]:
+@contextmanager
+def stack_of(account: Account, **parameters: str) -> Iterator[dict[str, Any]]:
     """The outputs of a stack of the template, its name, and its resources by logical id."""
     formation, name = account.client("cloudformation"), f"stack-{uuid.uuid4().hex[:8]}"
     formation.create_stack(
         StackName=name,
         TemplateURL=packaged_template(account),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "CAPABILITY_NAMED_IAM"],
-        Parameters=[{"ParameterKey": "QuantemplateApiUrl", "ParameterValue": API_URL}],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
     )
 
     def ended() -> dict[str, Any] | None:
@@ -62,6 +63,21 @@ def stack(account: Account) -> Iterator[dict[str, Any]]:
         **{each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources},
     }
     formation.delete_stack(StackName=name)
+
+
+@pytest.fixture(scope="module")
+def stack(account: Account) -> Iterator[dict[str, Any]]:
+    """A stack that makes its inbox, where nothing else is said."""
+    with stack_of(account, QuantemplateApiUrl=API_URL) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack_beside(account: Account) -> Iterator[dict[str, Any]]:
+    """A stack whose inbox exists already, under "existing"."""
+    existing = account.bucket()
+    with stack_of(account, ExistingInboxBucket=existing) as made:
+        yield made | {"existing": existing}
 
 
 def test_the_buckets_are_versioned_encrypted_private_and_tls_only(
@@ -98,6 +114,28 @@ def test_the_secret_has_no_value_until_one_is_put(account: Account, stack: dict[
     assert secrets.get_secret_value(SecretId=secret)["SecretString"] == "{}"
 
 
+def test_an_existing_bucket_takes_the_place_of_the_inbox(
+    account: Account, stack_beside: dict[str, Any]
+) -> None:
+    """README.md, "Deploy it to AWS": ExistingInboxBucket."""
+    # Given a stack with the parameter
+    existing = stack_beside["existing"]
+    # Then it has made no inbox, and its rule and its roles are about that bucket alone
+    assert stack_beside["InboxBucket"] == existing
+    assert "InboxBucketPolicy" not in stack_beside
+    buckets = [each["Name"] for each in account.client("s3").list_buckets()["Buckets"]]
+    assert not [name for name in buckets if name.startswith(f"{stack_beside['name']}-inbox")]
+    rule = account.client("events").describe_rule(Name=stack_beside["DropRule"])
+    assert json.loads(rule["EventPattern"])["detail"]["bucket"]["name"] == [existing]
+    assert readable_buckets(account, stack_beside["UploadAndExecuteRole"]) == {existing}
+    # When a file is dropped there
+    account.client("s3").put_object(Bucket=existing, Key="claims/may.csv", Body=b"x")
+    # Then it reaches StartRun
+    line = told_by_start_run(account, stack_beside)
+    body = json.loads(line["event"]["Records"][0]["body"])
+    assert body["detail"]["bucket"]["name"] == existing
+
+
 def test_a_drop_reaches_start_run_with_its_layer_environment_and_log_group(
     account: Account, stack: dict[str, Any]
 ) -> None:
@@ -106,14 +144,7 @@ def test_a_drop_reaches_start_run_with_its_layer_environment_and_log_group(
     account.client("s3").put_object(Bucket=stack["InboxBucket"], Key="claims/a+b ü.csv", Body=b"x")
 
     # Then
-    def told() -> dict[str, Any] | None:
-        found = account.client("logs").filter_log_events(
-            logGroupName=f"/aws/lambda/{stack['name']}"
-        )
-        lines = [event["message"] for event in found["events"]]
-        return next((json.loads(line) for line in lines if '"Records"' in line), None)
-
-    line = eventually(told)
+    line = told_by_start_run(account, stack)
     body = json.loads(line["event"]["Records"][0]["body"])
     assert body["detail"]["object"]["key"] == "claims/a+b ü.csv"
     assert line["environment"]["STATE_MACHINE_ARN"] == stack["StateMachineArn"]
@@ -154,6 +185,25 @@ def test_the_state_machine_calls_the_functions_of_the_stack(
     assert called == f"{prefix}{stack['name']}-upload_and_execute"
 
 
+def test_the_state_machine_logs_and_traces(account: Account, stack: dict[str, Any]) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::StateMachine", Logging and Tracing."""
+    # Given the stack's template as CloudFormation took it
+    template = account.client("cloudformation").get_template(
+        StackName=stack["name"], TemplateStage="Processed"
+    )["TemplateBody"]
+    template = json.loads(template) if isinstance(template, str) else template
+    # Then executions are traced
+    machine = template["Resources"]["StateMachine"]
+    assert machine["Type"] == "AWS::StepFunctions::StateMachine"
+    assert machine["Properties"]["TracingConfiguration"] == {"Enabled": True}
+    # And what fails is logged, without the files' data
+    logging = machine["Properties"]["LoggingConfiguration"]
+    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
+    assert logging["Destinations"] == [
+        {"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["StateMachineLogs", "Arn"]}}}
+    ]
+
+
 def test_the_queue_passes_what_it_cannot_deliver_to_the_dead_letters(
     account: Account, stack: dict[str, Any]
 ) -> None:
@@ -176,3 +226,31 @@ def test_the_queue_passes_what_it_cannot_deliver_to_the_dead_letters(
     name = letters["QueueArn"].split(":")[-1]
     assert alarms[0]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
     assert targets[0]["DeadLetterConfig"] == {"Arn": letters["QueueArn"]}
+
+
+# --- what a stack has made ---------------------------------------------------------------------
+def told_by_start_run(account: Account, stack: dict[str, Any]) -> dict[str, Any]:
+    """What StartRun of a stack says of the messages that it was given."""
+
+    def told() -> dict[str, Any] | None:
+        found = account.client("logs").filter_log_events(
+            logGroupName=f"/aws/lambda/{stack['name']}"
+        )
+        lines = [event["message"] for event in found["events"]]
+        return next((json.loads(line) for line in lines if '"Records"' in line), None)
+
+    return eventually(told)
+
+
+def readable_buckets(account: Account, role: str) -> set[str]:
+    """The buckets whose objects a role may read."""
+    iam = account.client("iam")
+    statements = [
+        statement
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        for statement in iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"][
+            "Statement"
+        ]
+    ]
+    resources = [s["Resource"] for s in statements if "s3:GetObject" in s["Action"]]
+    return {str(arn).removeprefix("arn:aws:s3:::").removesuffix("/*") for arn in resources}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.quantemplate import Control, running
+from tests.local_aws.server_process import listening_addresses
 from tests.stand_in.client import Client
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,10 @@ def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
     with start(0, tmp_path) as process:
         line = process.stdout.readline()
         assert line.startswith("stand-in Quantemplate ready on http://127.0.0.1:")
-        client = Client(Control(line.split()[-1]))
+        url = line.split()[-1]
+        client = Client(Control(url))
+        # Then nobody on the network reaches it
+        assert listening_addresses(process.pid) == {url.removeprefix("http://")}
         # When
         with client.session:
             client.sign_in().upload()

@@ -52,6 +52,20 @@ def test_a_secret_without_a_value_tells_what_to_put_there(secrets: Any) -> None:
         read_credentials(secrets, "credentials")
 
 
+def test_a_secret_that_is_marked_for_deletion_tells_to_restore_it(secrets: Any) -> None:
+    # Given a secret with a value that somebody has deleted
+    put(secrets, VALUE)
+    secrets.delete_secret(SecretId="credentials")
+    # Then the message says what to do, in its order
+    told = r"is marked for deletion\. Restore it.*Put Quantemplate's.*redrive"
+    with pytest.raises(CredentialsMissing, match=told) as raised:
+        read_credentials(secrets, "credentials")
+    assert "s3cr3t" not in "".join(traceback.format_exception(raised.value))
+    # And restored, it is as before
+    secrets.restore_secret(SecretId="credentials")
+    assert read_credentials(secrets, "credentials").client_secret == "s3cr3t"
+
+
 @pytest.mark.parametrize(
     "value",
     [

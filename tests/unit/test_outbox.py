@@ -7,14 +7,22 @@ import json
 from typing import Any
 
 import pytest
+import yaml
+from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
 from straight_through.bodies import Download
-from straight_through.errors import OutputIncomplete
+from straight_through.errors import (
+    OutboxDenied,
+    OutboxUnavailable,
+    OutputIncomplete,
+    StraightThroughError,
+)
 from straight_through.outbox import RowCount, manifest_of, store_manifest, store_output
 from straight_through.quantemplate import Quantemplate
-from tests.unit.conftest import OUTBOX
+from tests.unit.conftest import OUTBOX, ROOT
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
 OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
@@ -148,6 +156,69 @@ def test_the_manifest_is_written_readably_beside_the_outputs(s3: Any) -> None:
     assert json.loads(text) == {"route": "Schäden"}
     assert "Schäden" in text
     assert found["ContentType"] == "application/json"
+
+
+FAILURES = [
+    (503, "SlowDown", OutboxUnavailable),
+    (500, "InternalError", OutboxUnavailable),
+    (400, "RequestTimeout", OutboxUnavailable),
+    (400, "ThrottlingException", OutboxUnavailable),
+    (403, "AccessDenied", OutboxDenied),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "error"), FAILURES)
+@pytest.mark.parametrize("what", ["output", "manifest"])
+def test_what_s3_refuses_to_take_has_a_name_and_says_what_to_do(
+    client: Quantemplate, wire: Wire, s3: Any, status: int, code: str, error: type, what: str
+) -> None:
+    # Given an S3 that does not take an object
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"id,paid\n1,2\n"))
+    with Stubber(s3) as stub:
+        stub.add_client_error("put_object", code, http_status_code=status)
+        # When one is written
+        with pytest.raises(StraightThroughError, match=code) as raised:
+            download(client, s3) if what == "output" else store_manifest(s3, OUTBOX, "claims/", {})
+    # Then
+    assert type(raised.value) is error
+    assert f"s3://{OUTBOX}/claims/" in str(raised.value)
+    assert str(raised.value).endswith("redrive the execution.")
+
+
+def test_a_large_output_that_s3_stops_taking_leaves_nothing(
+    client: Quantemplate, wire: Wire, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an S3 that breaks off at the last of several parts
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"x" * 20 * 1024 * 1024))
+
+    def broken(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://s3")
+
+    monkeypatch.setattr(s3, "complete_multipart_upload", broken)
+    # When an output is stored
+    with pytest.raises(OutboxUnavailable, match=r"broke off \(EndpointConnectionError\)"):
+        download(client, s3)
+    # Then there is neither an object nor an upload that waits for its end
+    assert left_in_outbox(s3) == ([], [])
+
+
+def test_another_answer_of_s3_keeps_its_name(s3: Any) -> None:
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        store_manifest(s3, "gone", "claims/", {})
+
+
+def test_both_states_that_write_the_outbox_try_again() -> None:
+    # Given the state machine
+    machine = yaml.safe_load((ROOT / "statemachine/straight_through.asl.yaml").read_text("utf-8"))
+    states = machine["States"]
+    download = states["DownloadOutputs"]["ItemProcessor"]["States"]["DownloadOutput"]
+    # Then it waits for S3 as it waits for Lambda, and never for a permission
+    for state in (download, states["PublishRun"]):
+        retries = [
+            r["ErrorEquals"] for r in state["Retry"] if "OutboxUnavailable" in r["ErrorEquals"]
+        ]
+        assert ["Lambda.ServiceException" in names for names in retries] == [True]
+        assert not any("OutboxDenied" in retry["ErrorEquals"] for retry in state["Retry"])
 
 
 def test_what_only_the_state_machine_needs_is_not_in_the_manifest() -> None:

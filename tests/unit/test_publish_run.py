@@ -6,7 +6,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 
+from straight_through.errors import OutboxUnavailable
 from tests.unit.conftest import OUTBOX, ROOT, Event, Handler
 
 SCHEMA = json.loads(
@@ -40,6 +42,22 @@ def test_the_result_says_where_the_manifest_lies(
     assert '"RunsPublished":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
+def test_a_manifest_that_cannot_be_written_names_file_and_route(
+    handler: Callable[[str], Handler], event: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an S3 that is not reached
+    publish = handler("publish_run")
+
+    def unreached(*_: Any) -> None:
+        raise ConnectTimeoutError(endpoint_url="https://s3")
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", unreached)
+    # Then the error says what it is about
+    about = r"manifest.json broke off \(ConnectTimeoutError\).*\[file s3://.*, route claims\]$"
+    with pytest.raises(OutboxUnavailable, match=about):
+        publish(event("publish_run"))
+
+
 def test_the_manifest_is_what_its_schema_says(manifest: dict[str, Any]) -> None:
     VALIDATOR.check_schema(SCHEMA)
     VALIDATOR.validate(manifest)
@@ -51,6 +69,32 @@ def test_a_run_without_outputs_has_a_manifest_too(
     result = handler("publish_run")(event("publish_run") | {"outputs": []})
     body = s3.get_object(Bucket=OUTBOX, Key=result["manifest"])["Body"].read()
     VALIDATOR.validate(json.loads(body))
+
+
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        (1_000, "claims/may/claims-may-8e4a34ed3a68e23dd38f/Clean claims: Sheet 1.csv"),
+        (500, f"{'k' * 205}/{'n' * 40}.csv"),
+        (150, f"{'k' * 768}/{'n' * 251}.csv"),
+    ],
+)
+def test_as_many_outputs_as_the_readme_says_fit_into_a_state(
+    event: Event, number: int, key: str
+) -> None:
+    """AWS Step Functions developer guide, "Service quotas": 256 KiB as UTF-8."""
+    # Given the longest record of so many outputs: DownloadOutputs' result
+    name = key.rpartition("/")[2].removesuffix(".csv")
+    output = {"name": name, "id": "o-7368ee52c15ee82f", "key": key, "bytes": 40273}
+    output |= {"sha256": "0" * 64, "rows": 347}
+    record = event("publish_run") | {"outputs": [output] * number}
+    # Then a state can carry it, and half as many more it could not
+    assert len(json.dumps(record, ensure_ascii=False).encode()) <= 256 * 1024
+    record["outputs"] += [output] * (number // 2)
+    assert len(json.dumps(record, ensure_ascii=False).encode()) > 256 * 1024
+    # And the README says so
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{number:,}" in readme[readme.index("A run may have about") :].partition("\n\n")[0]
 
 
 def test_no_field_can_be_missing_or_more(manifest: dict[str, Any]) -> None:

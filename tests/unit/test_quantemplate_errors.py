@@ -25,8 +25,8 @@ ORG, PIPELINE = "c-broker", "p-claims"
 @pytest.mark.parametrize(
     ("reply", "error", "told"),
     [
-        (Reply(403, b"Forbidden"), AccessDenied, r'\(Forbidden\).*"Can edit" mode'),
-        (json_reply({"executionId": {}}, 404), NotFound, "executionId.*ids in the route"),
+        (Reply(403, b"Forbidden"), AccessDenied, r'\(Forbidden\).*"Can edit" mode.*mend.*redrive'),
+        (json_reply({"executionId": {}}, 404), NotFound, "executionId.*ids.*route.*redrive"),
         (Reply(429, b"slow\r\ndown"), ApiThrottled, r"\(slow down\)"),
         (Reply(500), ApiUnavailable, "HTTP 500"),
         (Reply(502, b"x" * 999), ApiUnavailable, r"\(x{300}\)"),

@@ -72,8 +72,19 @@ def test_a_key_outside_of_all_routes_is_told_so(
 
 
 def test_the_message_names_the_parameter_that_is_missing(ssm: Any) -> None:
-    with pytest.raises(NoRoute, match=f"{PATH}/claims/eu or move"):
+    with pytest.raises(NoRoute, match=f"{PATH}/claims/eu, then redrive the execution"):
         find_route(ssm, PATH, "claims/eu/may.csv")
+
+
+def test_the_message_names_the_parameter_that_is_wrong(ssm: Any, add: Callable[..., None]) -> None:
+    # Given a good route and, deeper, a wrong one
+    add("claims")
+    add("claims/eu", dataset_id="p-claims")
+    # Then the wrong one is named whole, and what to do after
+    with pytest.raises(RouteInvalid, match="'dataset_id' is 'p-claims'") as raised:
+        find_route(ssm, PATH, "claims/eu/may.csv")
+    told = f"Mend the parameter {PATH}/claims/eu, then redrive the execution."
+    assert str(raised.value).endswith(told)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""What make would do, without doing it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.process import clean_environment
+from tests.build.checkout import ROOT
+
+INSTALLS = "-r local/aws-cli.txt"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder with a Makefile and nothing made yet, and a bin/ with what make itself needs."""
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    for pins in ROOT.glob("*/*.txt"):
+        (tmp_path / pins.parent.name).mkdir(exist_ok=True)
+        shutil.copy2(pins, tmp_path / pins.parent.name)
+    (tmp_path / "bin").mkdir()
+    for name in ("make", "find"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    return tmp_path
+
+
+def planned(machine: Path, target: str) -> str:
+    """What `make <target>` would run on this machine."""
+    done = subprocess.run(  # noqa: S603 - targets of these tests
+        [machine / "bin" / "make", "-n", "--no-print-directory", target],
+        cwd=machine,
+        env=clean_environment(os.environ) | {"PATH": str(machine / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def add_aws(machine: Path, status: int) -> None:
+    """Put an aws client on the machine that ends with this status."""
+    client = machine / "bin" / "aws"
+    client.write_text(f"#!/bin/sh\nexit {status}\n")
+    client.chmod(0o755)
+
+
+@pytest.mark.parametrize("target", ["aws-client", "up"])
+def test_an_aws_client_is_installed_where_the_machine_has_none(machine: Path, target: str) -> None:
+    assert INSTALLS in planned(machine, target)
+
+
+def test_an_aws_client_is_installed_where_the_machines_own_does_not_run(machine: Path) -> None:
+    add_aws(machine, 127)
+    assert INSTALLS in planned(machine, "aws-client")
+
+
+def test_the_machines_own_aws_client_is_left_to_do_its_work(machine: Path) -> None:
+    add_aws(machine, 0)
+    assert INSTALLS not in planned(machine, "up")
+
+
+def test_types_are_checked_for_the_oldest_python_and_for_lambdas(machine: Path) -> None:
+    # Given the oldest Python that runs this, and the one that Lambda has
+    settings, template = (ROOT / "pyproject.toml").read_text(), (ROOT / "template.yaml").read_text()
+    (oldest,) = re.findall(r'^python_version = "(3\.\d+)"', settings, re.MULTILINE)
+    (lambdas,) = re.findall(r"Runtime: python(3\.\d+)", template)
+    # Then all code that goes to Lambda is checked for both
+    assert re.search(
+        rf"for python in {oldest} {lambdas}; .* layers/straight_through functions/\*/app.py; .*\n"
+        r".*mypy --python-version \$python \$code \|\| exit 1",
+        planned(machine, "check"),
+    )

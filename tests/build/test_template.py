@@ -1,0 +1,88 @@
+"""What the template's parameters change, read from the template itself."""
+
+from typing import Any
+
+import pytest
+
+from local.deploy import read_template
+from tests.build.checkout import ROOT
+
+TEMPLATE = read_template(ROOT / "template.yaml")
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def resources(**parameters: Any) -> dict[str, Any]:
+    """The properties of what the template makes with these parameters, by logical id."""
+    defaults = {name: each["Default"] for name, each in TEMPLATE["Parameters"].items()}
+    assert parameters.keys() <= defaults.keys()
+    given = defaults | parameters
+
+    def filled(node: Any) -> Any:
+        """The node as CloudFormation reads it: parameters, conditions and AWS::NoValue."""
+        match node:
+            case {"Ref": name} if name in given:
+                return given[name]
+            case {"Condition": name} if len(node) == 1:
+                return filled(TEMPLATE["Conditions"][name])
+            case {"Fn::Equals": [left, right]}:
+                return str(filled(left)) == str(filled(right))
+            case {"Fn::Not": [condition]}:
+                return not filled(condition)
+            case {"Fn::If": [name, yes, no]}:
+                return filled(yes if filled(TEMPLATE["Conditions"][name]) else no)
+            case dict():
+                filled_ones = {name: filled(each) for name, each in node.items()}
+                return {name: each for name, each in filled_ones.items() if each != NO_VALUE}
+            case list():
+                return [each for each in map(filled, node) if each != NO_VALUE]
+        return node
+
+    return {
+        name: filled(each["Properties"])
+        for name, each in TEMPLATE["Resources"].items()
+        if "Condition" not in each or filled(TEMPLATE["Conditions"][each["Condition"]])
+    }
+
+
+def lifecycle(bucket: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A bucket's lifecycle rules by their ids, without what all of them have."""
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    return {rule.pop("Id"): rule for rule in rules}
+
+
+def test_nothing_is_removed_unless_a_retention_is_given() -> None:
+    made = resources()
+    for bucket in ("InboxBucket", "OutboxBucket"):
+        assert lifecycle(made[bucket]).keys() == {"AbortUploads"}
+
+
+def test_old_versions_in_the_inbox_go_after_their_days_and_nothing_else() -> None:
+    made = resources(InboxVersionRetentionDays=14)
+    assert lifecycle(made["InboxBucket"])["ExpireVersions"] == {
+        "Status": "Enabled",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 14},
+    }
+    assert lifecycle(made["OutboxBucket"]).keys() == {"AbortUploads"}
+
+
+def test_outputs_go_after_their_days_and_their_versions_with_them() -> None:
+    made = resources(OutboxRetentionDays=30)
+    assert lifecycle(made["OutboxBucket"])["ExpireOutputs"] == {
+        "Status": "Enabled",
+        "ExpirationInDays": 30,
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    }
+    assert lifecycle(made["InboxBucket"]).keys() == {"AbortUploads"}
+
+
+@pytest.mark.parametrize("group", ["FunctionLogs", "StateMachineLogs"])
+def test_logs_are_kept_as_long_as_is_said(group: str) -> None:
+    assert resources()[group]["RetentionInDays"] == 90
+    assert resources(LogRetentionDays=7)[group]["RetentionInDays"] == 7
+
+
+def test_no_inbox_is_made_where_one_exists() -> None:
+    made = resources(ExistingInboxBucket="theirs")
+    assert not {"InboxBucket", "InboxBucketPolicy"} & made.keys()
+    assert made["DropRule"]["EventPattern"]["detail"]["bucket"]["name"] == ["theirs"]
