@@ -1,7 +1,5 @@
 """What must come of all files once everything calms down, whatever has happened before."""
 
-from tests.model.invocations import Invocation
-from tests.model.states import Execution
 from tests.model.world import World
 
 ROUNDS = 120
@@ -86,8 +84,3 @@ def check_probe(world: World, folders: list[str], *, events: bool) -> None:
     for execution in world.states.executions.values():
         if execution.name not in names and execution.status != "SUCCEEDED":
             world.forbid(f"the probe {execution.name} ended with {execution.error}")
-
-
-def works_for(invocation: Invocation, execution: Execution) -> bool:
-    """Whether an invocation works for an execution."""
-    return invocation.about is execution

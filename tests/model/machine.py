@@ -32,21 +32,30 @@ OTHERS = (
 )
 QUEUES = st.sampled_from(["p-1", "shared"])
 PIPELINES = st.sampled_from(["p-1", "p-2", "p-3"])
+BADLY = ("FAILED", "ABORTED", "TIMED_OUT")
 # What a call may meet. Each service has those that it can have, and no trouble in the others.
-TROUBLES = st.sampled_from(
-    [*[""] * 6, "refused", "lost", "lost", "twice", "conflict", "lag", "unsent", "throttled"]
+SOME_TROUBLES = ["refused", "lost", "twice", "conflict", "lag", "unsent", "throttled"]
+TROUBLES = st.sampled_from([""] * 7 + SOME_TROUBLES)
+# What a function meets where it stands; or its execution does, while the function goes on.
+THEN = st.sampled_from(
+    ["stand", "others", "others", "kill", "step, kill", "give up", "abort", "abort", "time out"]
+    + ["abort, tell", "abort, tell, redrive", "abort, redrive", "refused", "lost", *SOME_TROUBLES]
 )
 POINTS = st.sampled_from(
     [
+        "ConditionCheck queues, Update tickets",
+        "query tickets",
+        "write Delete tickets",
+        "answer",
         "write Update queues SET #holder.#mark",
         "upload begins",
         "upload ends",
         "write Update queues SET #last_post",
         "execute",
+        "execute",
         "SET #execution",
+        "SET #holder.#kills",
         "REMOVE #holder",
-        "write Delete tickets",
-        "answer",
         "describe",
         "list",
         "return",
@@ -61,9 +70,12 @@ class Model(RuleBasedStateMachine):
     steps = 0
 
     @initialize(
-        skew=st.sampled_from([0, 0, -4, 4]), newest_first=st.booleans(), events=st.booleans()
+        skew=st.sampled_from([0, 0, -4, 4]),
+        newest_first=st.booleans(),
+        events=st.booleans(),
+        folders=st.lists(FOLDERS, max_size=4),
     )
-    def begin(self, skew: int, newest_first: bool, events: bool) -> None:  # noqa: FBT001
+    def begin(self, skew: int, newest_first: bool, events: bool, folders: list[str]) -> None:  # noqa: FBT001
         """Begin with three routes; Quantemplate's clock may differ from ours."""
         self.world = World(self.functions, timedelta(seconds=skew))
         self.world.quantemplate.newest_first = newest_first
@@ -71,27 +83,23 @@ class Model(RuleBasedStateMachine):
         self.drops: list[dict[str, Any]] = []
         for folder in ROUTES:
             self._set_route(folder, ROUTES[folder])
+        for folder in folders:
+            self._drop(folder, "x", 1)
 
     # --- files ----------------------------------------------------------------------------------
     @precondition(lambda self: len(self.drops) < MOST_DROPS)
     @rule(folder=FOLDERS, name=st.sampled_from(["x", "y"]), twice=st.booleans())
     def drop(self, folder: str, name: str, twice: bool) -> None:  # noqa: FBT001
         """A file, or a new version of it, is dropped."""
-        event = self.world.drop(f"{folder}/{name}.csv")
-        self.drops.append(event)
-        for _ in range(1 + twice):
-            self.world.start(event)
+        self._drop(folder, name, 1 + twice)
 
     @precondition(lambda self: 0 < len(self.drops) < MOST_DROPS)
-    @rule(which=WHICH)
-    def drop_comes_again(self, which: int) -> None:
-        """The event of an earlier drop comes once more."""
-        self.world.start(_one(self.drops, which))
-
-    @precondition(lambda self: 0 < len(self.drops) < MOST_DROPS)
-    @rule(which=WHICH)
-    def rerun(self, which: int) -> None:
-        """A person starts a new execution with an old one's input."""
+    @rule(which=WHICH, by_hand=st.booleans())
+    def again(self, which: int, by_hand: bool) -> None:  # noqa: FBT001
+        """A drop's event comes once more, or a person starts a new execution with an old input."""
+        if not by_hand:
+            self.world.start(_one(self.drops, which))
+            return
         first = _one(self._executions(), which)
         self.drops.append(self.drops[0])
         self.world.states.start_execution("", f"rerun-{len(self.drops)}", json.dumps(first.input))
@@ -107,15 +115,18 @@ class Model(RuleBasedStateMachine):
             if invocation.ended:
                 return
 
-    @precondition(lambda self: self.world.invocations)
-    @rule(point=POINTS)
-    def go_on_until(self, point: str) -> None:
-        """All functions go on until one stands before a certain call."""
-        world = self.world
-        for _ in range(60):
-            if not world.invocations or any(point in one.at for one in world.invocations):
-                return
-            world.step(world.invocations[0])
+    @rule(point=POINTS, then=THEN)
+    def go_on_until(self, point: str, then: str) -> None:
+        """All go on, and time passes, until one stands before a certain call; then it meets that."""
+        invocation = self._stands_before(point)
+        if invocation:
+            self._meets(invocation, then)
+
+    @precondition(lambda self: len(self.world.invocations) > 1)
+    @rule(which=WHICH)
+    def others_go_on(self, which: int) -> None:
+        """All functions but one go on, to their ends."""
+        self._others_go_on(_one(self.world.invocations, which))
 
     @precondition(lambda self: self.world.invocations)
     @rule()
@@ -124,46 +135,35 @@ class Model(RuleBasedStateMachine):
         run_all(self.world)
 
     @precondition(lambda self: self.world.invocations)
-    @rule(which=WHICH)
-    def kill(self, which: int) -> None:
-        """A function's process dies."""
-        self.world.kill(_one(self.world.invocations, which))
-
-    @precondition(lambda self: self._waiting())
-    @rule(which=WHICH)
-    def give_up(self, which: int) -> None:
-        """Step Functions hears no more of a function that goes on, and tries the state again."""
-        self.world.harmed = True
-        self.world.states.give_up(_one(self._waiting(), which))
+    @rule(which=WHICH, then=THEN)
+    def meets(self, which: int, then: str) -> None:
+        """A function meets something, wherever it stands."""
+        self._meets(_one(self.world.invocations, which), then)
 
     # --- executions -----------------------------------------------------------------------------
     @precondition(lambda self: self._executions("RUNNING"))
-    @rule(which=WHICH)
-    def abort(self, which: int) -> None:
-        """A person stops an execution."""
-        self.world.states.abort(_one(self._executions("RUNNING"), which))
+    @rule(which=WHICH, aborted=st.booleans())
+    def execution_ends(self, which: int, aborted: bool) -> None:  # noqa: FBT001
+        """A person stops an execution, or its time is over."""
+        execution = _one(self._executions("RUNNING"), which)
+        (self.world.states.abort if aborted else self.world.states.time_out)(execution)
 
-    @precondition(lambda self: self._executions("RUNNING"))
-    @rule(which=WHICH)
-    def time_out(self, which: int) -> None:
-        """An execution's time is over."""
-        self.world.states.time_out(_one(self._executions("RUNNING"), which))
-
-    @precondition(lambda self: self._executions("FAILED", "ABORTED", "TIMED_OUT"))
+    @precondition(lambda self: self._executions(*BADLY))
     @rule(which=WHICH)
     def redrive(self, which: int) -> None:
         """A person redrives an execution."""
-        ended = self._executions("FAILED", "ABORTED", "TIMED_OUT")
-        self.world.states.redrive(_one(ended, which))
+        self._redrive(_one(self._executions(*BADLY), which))
 
     @precondition(lambda self: self.world.states.ends)
-    @rule(which=WHICH, again=st.booleans())
-    def end_is_told(self, which: int, again: bool) -> None:  # noqa: FBT001
+    @rule(which=WHICH, again=st.booleans(), at_once=st.booleans())
+    def end_is_told(self, which: int, again: bool, at_once: bool) -> None:  # noqa: FBT001
         """A status event comes, now or late, once or again."""
         end = _one(self.world.states.ends, which)
         if not again:
             self.world.states.ends.remove(end)
-        self.world.invoke("run_ended", {"detail": end})
+        told = self.world.invoke("run_ended", {"detail": end})
+        while at_once and not told.ended:
+            self.world.step(told)
 
     @precondition(lambda self: self.world.states.ends)
     @rule(which=WHICH)
@@ -179,31 +179,24 @@ class Model(RuleBasedStateMachine):
         self.world.pass_time(seconds)
 
     @rule()
-    def next_wait_ends(self) -> None:
-        """Time passes to the end of the next wait."""
-        wake_at = self.world.next_wake()
-        if wake_at:
-            self.world.pass_time(max((wake_at - self.world.now()).total_seconds(), 0))
-
-    @rule()
     def sweep(self) -> None:
         """The sweep begins."""
         self.world.invoke("sweep_queues", {})
 
-    @rule(queue=QUEUES, pause=st.booleans())
-    def pause_or_resume(self, queue: str, pause: bool) -> None:  # noqa: FBT001
-        """A person pauses a queue, or resumes it."""
-        self.world.invoke("pause_queue", {"pause" if pause else "resume": queue})
-
-    @rule(folder=FOLDERS, other=st.sampled_from(OTHERS))
-    def route_changes(self, folder: str, other: tuple[str, str, str] | None) -> None:
-        """A route is deleted, or names another pipeline, dataset or queue."""
-        self._set_route(folder, other)
-
-    @rule(folder=FOLDERS)
-    def route_is_mended(self, folder: str) -> None:
-        """A route is as it was at first."""
-        self._set_route(folder, ROUTES[folder])
+    @rule(
+        what=st.sampled_from(["pause", "resume", "resume", "route", "route", "mend", "mend"]),
+        queue=QUEUES,
+        folder=FOLDERS,
+        other=st.sampled_from(OTHERS),
+    )
+    def operator(
+        self, what: str, queue: str, folder: str, other: tuple[str, str, str] | None
+    ) -> None:
+        """A person pauses or resumes a queue, changes or deletes a route, or mends it again."""
+        if what in ("pause", "resume"):
+            self.world.invoke("pause_queue", {what: queue})
+        else:
+            self._set_route(folder, ROUTES[folder] if what == "mend" else other)
 
     # --- Quantemplate ---------------------------------------------------------------------------
     @precondition(lambda self: self._going())
@@ -212,21 +205,20 @@ class Model(RuleBasedStateMachine):
         """A run ends."""
         self.world.quantemplate.end(_one(self._going(), which), status)
 
-    @rule(pipeline=PIPELINES)
-    def somebody_else_runs(self, pipeline: str) -> None:
-        """Somebody else makes a run."""
-        self.world.quantemplate.somebody_executes(pipeline)
-
-    @rule(seconds=st.sampled_from([5, 100]))
-    def next_run_is_listed_late(self, seconds: int) -> None:
-        """The next new run will be missing from the list for some time."""
-        self.world.quantemplate.late_by = timedelta(seconds=seconds)
-
-    @rule(down=st.booleans(), rejects=st.booleans())
-    def trouble_on_the_other_side(self, down: bool, rejects: bool) -> None:  # noqa: FBT001
-        """Quantemplate is down or up again, rejects our credentials or takes them again."""
-        self.world.quantemplate.down = down
-        self.world.quantemplate.rejects = rejects and not down
+    @rule(
+        what=st.sampled_from(["somebody runs", "late", "late", "down", "up", "up", "rejects"]),
+        pipeline=PIPELINES,
+        seconds=st.sampled_from([5, 100]),
+    )
+    def quantemplate(self, what: str, pipeline: str, seconds: int) -> None:
+        """Somebody else runs, the next run is listed late, Quantemplate is down or rejects us."""
+        quantemplate = self.world.quantemplate
+        if what == "somebody runs":
+            quantemplate.somebody_executes(pipeline)
+        elif what == "late":
+            quantemplate.late_by = timedelta(seconds=seconds)
+        else:
+            quantemplate.down, quantemplate.rejects = what == "down", what == "rejects"
 
     # --- what must hold -------------------------------------------------------------------------
     @invariant()
@@ -263,12 +255,69 @@ class Model(RuleBasedStateMachine):
             route |= {"queue": queue} if queue else {}
             self.world.parameters.values[f"/routes/{folder}"] = json.dumps(route)
 
+    def _drop(self, folder: str, name: str, times: int) -> None:
+        event = self.world.drop(f"{folder}/{name}.csv")
+        self.drops.append(event)
+        for _ in range(times):
+            self.world.start(event)
+
     def _executions(self, *statuses: str) -> list[Execution]:
         every = self.world.states.executions.values()
         return [one for one in every if not statuses or one.status in statuses]
 
-    def _waiting(self) -> list[Execution]:
-        return [one for one in self._executions("RUNNING") if one.invocation]
+    def _stands_before(self, point: str) -> Invocation | None:
+        """Let all go on, and time pass, until one stands before a call, if ever."""
+        world = self.world
+        for _ in range(50):
+            for invocation in world.invocations:
+                if point in invocation.at:
+                    return invocation
+            wake_at = world.next_wake()
+            if world.invocations:
+                world.step(world.invocations[0])
+            elif wake_at:
+                world.pass_time(max((wake_at - world.now()).total_seconds(), 0))
+            else:
+                break
+        return None
+
+    def _others_go_on(self, one: Invocation) -> None:
+        """Let all but one go on."""
+        for _ in range(100):
+            others = [other for other in self.world.invocations if other is not one]
+            if not others:
+                return
+            self.world.step(others[0])
+
+    def _meets(self, invocation: Invocation, then: str) -> None:
+        """Let a function meet something where it stands, or its execution."""
+        world, execution = self.world, invocation.about
+        if then in SOME_TROUBLES:
+            world.step(invocation, then)
+        elif then == "others":
+            self._others_go_on(invocation)
+        elif then == "kill":
+            world.kill(invocation)
+        elif then == "step, kill":
+            world.step(invocation)
+            if not invocation.ended:
+                world.kill(invocation)
+        elif execution and execution.status == "RUNNING" and execution.invocation is invocation:
+            if then == "give up":
+                world.harmed = True
+                world.states.give_up(execution)
+            elif then == "time out":
+                world.states.time_out(execution)
+            elif then.startswith("abort"):
+                world.states.abort(execution)
+                if "tell" in then:
+                    world.invoke("run_ended", {"detail": world.states.ends.pop()})
+                    self._others_go_on(invocation)
+                if "redrive" in then and execution.status != "RUNNING":
+                    self._redrive(execution)
+
+    def _redrive(self, execution: Execution) -> None:
+        self.world.states.redrive(execution)
 
     def _going(self) -> list[Any]:
         return [run for run in self.world.quantemplate.runs if run.going]
@@ -277,6 +326,3 @@ class Model(RuleBasedStateMachine):
 def _one(some: list[Any], which: int) -> Any:
     """Return one of some, the oldest first."""
     return some[which % len(some)]
-
-
-__all__ = ["Invocation", "Model"]

@@ -1,0 +1,183 @@
+"""The model finds what is wrong: each of these ways to break the protocol, within bounded steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, seed
+from hypothesis.stateful import run_state_machine_as_test
+
+import straight_through.queues
+import straight_through.records
+import straight_through.runs
+import straight_through.turns
+from straight_through.attempts import Attempt
+from straight_through.table import Refused, Table
+from straight_through.turns import Turns
+from tests.model.functions import loaded
+from tests.model.machine import Model
+from tests.model.test_model import SEED, settled
+from tests.model.world import Violated
+
+Patch = pytest.MonkeyPatch
+EXAMPLES = 150
+
+
+def without(condition: str, replacement: str = "") -> Callable[[Patch], None]:
+    """Leave a condition out of every write of the table that has it."""
+
+    def break_it(patch: Patch) -> None:
+        part = straight_through.table._part
+
+        def broken(key: Any, expression: str, change: str, values: dict[str, Any]) -> Any:
+            names = expression.replace(condition, replacement)
+            used = {n: v for n, v in values.items() if f":{n}" in f"{names} {change}"}
+            return part(key, names, change, used)
+
+        patch.setattr(straight_through.table, "_part", broken)
+
+    return break_it
+
+
+def grant_over_a_holder(patch: Patch) -> None:
+    """The turn is granted although somebody holds it."""
+    without("attribute_not_exists(#holder) AND ")(patch)
+
+
+def release_a_marked_turn(patch: Patch) -> None:
+    """The turn is passed on while a function may still upload."""
+    part = f"{straight_through.turns.MARK_FREE}"
+    release = Turns._release
+
+    def broken(self: Turns, *given: Any) -> bool:
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(straight_through.turns, "MARK_FREE", "attribute_exists(#holder)")
+            return release(self, *given)
+
+    assert part
+    patch.setattr(Turns, "_release", broken)
+
+
+def late_events_of_earlier_attempts_count(patch: Patch) -> None:
+    """An old status event takes the turn from a redriven execution."""
+    leave = Turns.leave
+    patch.setattr(
+        Turns,
+        "leave",
+        lambda self, queue, ticket, arn, _count: leave(self, queue, ticket, arn, 10**6),
+    )
+
+
+def execute_again_without_listing(patch: Patch) -> None:
+    """After a lost reply Execute is sent again at the next entry, without a look at the list."""
+
+    def broken(self: Any, post: Any, _attempt: Attempt) -> None:
+        self._records.not_executed(post)
+
+    patch.setattr(straight_through.runs.Runs, "_settle", broken)
+
+
+def ask_after_granting(patch: Patch) -> None:
+    """The queue is looked at before the ticket is in it."""
+    take, grant = Turns.take, Turns.grant
+
+    def broken(self: Turns, queue: str, *given: Any) -> None:
+        grant(self, queue)
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(Turns, "grant", lambda *_: None)
+            take(self, queue, *given)
+
+    patch.setattr(Turns, "take", broken)
+
+
+def adopt_any_run(patch: Patch) -> None:
+    """A run is adopted that was there before Execute was sent."""
+    runs_of = straight_through.runs.runs_of
+    patch.setattr(
+        straight_through.runs, "runs_of", lambda post, listed: runs_of(post | {"after": 0}, listed)
+    )
+
+
+def forget_the_last_post(patch: Patch) -> None:
+    """The next file does not wait for the run of one that was stopped."""
+    patch.setattr(straight_through.runs, "_open_posts", lambda _last, record: _own(record))
+
+
+def _own(record: Any) -> list[Any]:
+    return [record["posted"]] if "posted" in record and "execution" not in record else []
+
+
+def any_try_may_ask(patch: Patch) -> None:
+    """A function that Step Functions has given up puts its dead token over the living one."""
+
+    class Forgetful(Table):
+        """A table whose records have no stamp."""
+
+    get = Table.get
+
+    def broken(self: Table, key: Any) -> Any:
+        item = get(self, key)
+        if item and "stamp" in item:
+            item["stamp"] = _Least(item["stamp"])
+        return item
+
+    assert Forgetful
+    patch.setattr(Table, "get", broken)
+
+
+class _Least(str):
+    """A stamp that is not greater than any."""
+
+    __slots__ = ()
+
+    def __gt__(self, _other: object) -> bool:
+        """Never."""
+        return False
+
+
+def post_without_the_mark(patch: Patch) -> None:
+    """Execute is sent by a function whose execution has ended or whose mark has lapsed."""
+    without(
+        "#holder.#mark.#id = :mark AND #holder.#turn_id = :turn AND attribute_not_exists(#holder.#ended)"
+    )(patch)
+
+
+def bind_nothing(patch: Patch) -> None:
+    """Two queues may use one dataset."""
+    patch.setattr("straight_through.bindings.bindings", lambda _route: [])
+
+
+def leave_the_mark(patch: Patch) -> None:
+    """A function that has ended leaves its mark, and the turn of an ended execution stays."""
+    patch.setattr(Turns, "unmark", lambda *_, **__: None)
+
+
+BREAKS = [
+    grant_over_a_holder,
+    release_a_marked_turn,
+    late_events_of_earlier_attempts_count,
+    execute_again_without_listing,
+    ask_after_granting,
+    adopt_any_run,
+    forget_the_last_post,
+    any_try_may_ask,
+    post_without_the_mark,
+    bind_nothing,
+    leave_the_mark,
+]
+
+
+@pytest.mark.parametrize("break_it", BREAKS)
+def test_the_model_finds(break_it: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    # Given the protocol with one piece broken
+    with loaded() as functions:
+        Model.functions = functions
+        break_it(monkeypatch)
+        # When the model plays, then an invariant does not hold
+        seed(SEED)(Model)
+        with pytest.raises(Violated) as found:
+            run_state_machine_as_test(Model, settings=settled(EXAMPLES, Phase.generate))
+    print(break_it.__name__, "-", str(found.value)[:150])  # noqa: T201
+
+
+assert Refused
