@@ -74,7 +74,7 @@ def execute_again_without_listing(patch: Patch) -> None:
     def broken(self: Any, post: Any, _attempt: Attempt) -> None:
         self._records.not_executed(post)
 
-    patch.setattr(straight_through.runs.Runs, "_settle", broken)
+    patch.setattr(straight_through.runs.Runs, "settle", broken)
 
 
 def ask_after_granting(patch: Patch) -> None:
