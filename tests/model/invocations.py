@@ -5,7 +5,7 @@ Each is a thread, but only one runs at any time: the model steps one, and it run
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 _running: "list[Invocation]" = []  # one at most
@@ -29,7 +29,7 @@ class Invocation:
         self.ended = False
         self.killed = False
         self.began_at_write = 0  # how many writes the table had seen
-        self.deadline = datetime.max
+        self.deadline = datetime.max.replace(tzinfo=UTC)
         self.attempt = 0  # the execution's redrive count when it began
         self.uploaded: str | None = None  # the dataset
         self._function = function

@@ -38,8 +38,21 @@ SOME_TROUBLES = ["refused", "lost", "twice", "conflict", "lag", "unsent", "throt
 TROUBLES = st.sampled_from([""] * 7 + SOME_TROUBLES)
 # What a function meets where it stands; or its execution does, while the function goes on.
 THEN = st.sampled_from(
-    ["stand", "others", "others", "kill", "step, kill", "give up", "abort", "abort", "time out"]
-    + ["abort, tell", "abort, tell, redrive", "abort, redrive", "refused", "lost", *SOME_TROUBLES]
+    [
+        "stand",
+        "others",
+        "others",
+        "kill",
+        "step, kill",
+        "give up",
+        "give up, others",
+        "abort",
+        "abort, tell",
+        "abort, redrive",
+        "abort, tell, redrive",
+        "time out",
+        *SOME_TROUBLES,
+    ]
 )
 POINTS = st.sampled_from(
     [
@@ -73,16 +86,23 @@ class Model(RuleBasedStateMachine):
         skew=st.sampled_from([0, 0, -4, 4]),
         newest_first=st.booleans(),
         events=st.booleans(),
+        quick=st.booleans(),
         folders=st.lists(FOLDERS, max_size=4),
     )
-    def begin(self, skew: int, newest_first: bool, events: bool, folders: list[str]) -> None:  # noqa: FBT001
+    def begin(
+        self,
+        skew: int,
+        newest_first: bool,  # noqa: FBT001
+        events: bool,  # noqa: FBT001
+        quick: bool,  # noqa: FBT001
+        folders: list[str],
+    ) -> None:
         """Begin with three routes; Quantemplate's clock may differ from ours."""
         self.world = World(self.functions, timedelta(seconds=skew))
         self.world.quantemplate.newest_first = newest_first
-        self.events = events
+        self.events, self.quick = events, quick
         self.drops: list[dict[str, Any]] = []
-        for folder in ROUTES:
-            self._set_route(folder, ROUTES[folder])
+        self._mend_routes()
         for folder in folders:
             self._drop(folder, "x", 1)
 
@@ -117,10 +137,23 @@ class Model(RuleBasedStateMachine):
 
     @rule(point=POINTS, then=THEN)
     def go_on_until(self, point: str, then: str) -> None:
-        """All go on, and time passes, until one stands before a certain call; then it meets that."""
+        """All go on, and time passes, until one stands before a call; then it meets something."""
         invocation = self._stands_before(point)
         if invocation:
             self._meets(invocation, then)
+
+    @rule(point=POINTS, then=THEN)
+    def go_on_until_again(self, point: str, then: str) -> None:
+        """The same once more: it brings the histories forward."""
+        self.go_on_until(point, then)
+
+    @rule(trouble=st.sampled_from(["refused", "lost", "step, kill", "kill"]), late=st.booleans())
+    def execute_meets(self, trouble: str, late: bool) -> None:  # noqa: FBT001
+        """The next Execute has trouble, and its run may be listed late."""
+        invocation = self._stands_before("execute p-")
+        if invocation:
+            self.world.quantemplate.late_by = timedelta(seconds=100 * late)
+            self._meets(invocation, trouble)
 
     @precondition(lambda self: len(self.world.invocations) > 1)
     @rule(which=WHICH)
@@ -152,7 +185,7 @@ class Model(RuleBasedStateMachine):
     @rule(which=WHICH)
     def redrive(self, which: int) -> None:
         """A person redrives an execution."""
-        self._redrive(_one(self._executions(*BADLY), which))
+        self.world.states.redrive(_one(self._executions(*BADLY), which))
 
     @precondition(lambda self: self.world.states.ends)
     @rule(which=WHICH, again=st.booleans(), at_once=st.booleans())
@@ -235,8 +268,7 @@ class Model(RuleBasedStateMachine):
         try:
             if not world.violation:
                 ended = {e.name for e in self._executions("FAILED")}
-                for folder in ROUTES:
-                    self._set_route(folder, ROUTES[folder])
+                self._mend_routes()
                 calm_down(world, events=self.events)
                 check_ends(world, ended)
                 check_probe(world, list(ROUTES), events=self.events)
@@ -254,6 +286,10 @@ class Model(RuleBasedStateMachine):
             route = {"organisation_id": "c-1", "pipeline_id": pipeline, "dataset_id": dataset}
             route |= {"queue": queue} if queue else {}
             self.world.parameters.values[f"/routes/{folder}"] = json.dumps(route)
+
+    def _mend_routes(self) -> None:
+        for folder, parts in ROUTES.items():
+            self._set_route(folder, parts)
 
     def _drop(self, folder: str, name: str, times: int) -> None:
         event = self.world.drop(f"{folder}/{name}.csv")
@@ -276,10 +312,19 @@ class Model(RuleBasedStateMachine):
             if world.invocations:
                 world.step(world.invocations[0])
             elif wake_at:
-                world.pass_time(max((wake_at - world.now()).total_seconds(), 0))
+                if self.quick:
+                    for run in self._going():
+                        world.quantemplate.end(run, "Succeeded")
+                self._to_next_wake()
             else:
                 break
         return None
+
+    def _to_next_wake(self) -> None:
+        """Let time pass to the end of the next wait."""
+        wake_at = self.world.next_wake()
+        if wake_at:
+            self.world.pass_time(max((wake_at - self.world.now()).total_seconds(), 0))
 
     def _others_go_on(self, one: Invocation) -> None:
         """Let all but one go on."""
@@ -302,22 +347,26 @@ class Model(RuleBasedStateMachine):
             world.step(invocation)
             if not invocation.ended:
                 world.kill(invocation)
-        elif execution and execution.status == "RUNNING" and execution.invocation is invocation:
-            if then == "give up":
-                world.harmed = True
-                world.states.give_up(execution)
-            elif then == "time out":
-                world.states.time_out(execution)
-            elif then.startswith("abort"):
-                world.states.abort(execution)
-                if "tell" in then:
-                    world.invoke("run_ended", {"detail": world.states.ends.pop()})
-                    self._others_go_on(invocation)
-                if "redrive" in then and execution.status != "RUNNING":
-                    self._redrive(execution)
+        elif execution and execution.invocation is invocation:
+            self._execution_meets(execution, invocation, then)
 
-    def _redrive(self, execution: Execution) -> None:
-        self.world.states.redrive(execution)
+    def _execution_meets(self, execution: Execution, invocation: Invocation, then: str) -> None:
+        """Let an execution end or try again while its function goes on."""
+        world = self.world
+        if then == "time out":
+            world.states.time_out(execution)
+        elif "abort" in then:
+            world.states.abort(execution)
+        elif "give up" in then:
+            world.harmed = True
+            world.states.give_up(execution)
+            self._to_next_wake()
+        if "tell" in then:
+            world.invoke("run_ended", {"detail": world.states.ends.pop()})
+        if "tell" in then or "others" in then:
+            self._others_go_on(invocation)
+        if "redrive" in then:
+            world.states.redrive(execution)
 
     def _going(self) -> list[Any]:
         return [run for run in self.world.quantemplate.runs if run.going]

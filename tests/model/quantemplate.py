@@ -1,4 +1,4 @@
-"""A Quantemplate in memory that keeps datasets and runs, and can be slow to list and lose replies."""
+"""A Quantemplate in memory: it keeps datasets and runs, lists late and loses replies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -149,9 +149,9 @@ class FakeQuantemplate:
     def _no_run_of(self, dataset: str, what: str, pipeline: str = "") -> None:
         """Require that no run of ours is going that uses the dataset or the pipeline."""
         for run in self.runs:
-            if run.going and run.created_by == US and (run.dataset, run.pipeline) != ("", ""):
-                if run.dataset == dataset or run.pipeline == pipeline:
-                    self.forbid(f"{what} during {run}")
+            ours = run.going and run.created_by == US
+            if ours and (run.dataset == dataset or run.pipeline == pipeline):
+                self.forbid(f"{what} during {run}")
 
 
 def _told(run: Run) -> Execution:

@@ -1,4 +1,4 @@
-"""Step Functions in memory: it reads the state machine's definition and plays it in virtual time."""
+"""Step Functions in memory: it plays the state machine's own definition in virtual time."""
 
 import json
 import re

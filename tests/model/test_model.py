@@ -11,7 +11,7 @@ from tests.model.machine import Model
 
 SEED = int(os.environ.get("MODEL_SEED", "1"))
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
-LENGTH = int(os.environ.get("MODEL_LENGTH", "40"))
+LENGTH = int(os.environ.get("MODEL_LENGTH", "50"))
 
 
 def settled(examples: int, *phases: Phase) -> settings:

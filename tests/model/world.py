@@ -15,6 +15,8 @@ from tests.model.storage import Inbox, Parameters, Topic
 
 TICK = timedelta(milliseconds=1)
 BUCKET = "inbox"
+TAKES_THE_TURN = ("REMOVE #holder", "SET #holder = ")
+NOBODY = {"M": {"run": {"S": ""}}}
 
 
 class Violated(AssertionError):
@@ -180,6 +182,8 @@ class World:
             ((kind, request),) = item.items()
             pk, sk = request["Key"]["pk"]["S"], request["Key"]["sk"]["S"]
             values = request.get("ExpressionAttributeValues", {})
+            if pk == "queues" and request.get("UpdateExpression", "").startswith(TAKES_THE_TURN):
+                self._passed_on(sk, values)
             if pk.startswith("tickets#") and kind == "Update":
                 self._asked.setdefault((pk, sk), self._writes)
             if pk.startswith("tickets#") and kind == "Delete":
@@ -188,6 +192,22 @@ class World:
                 self._asked.pop((pk, sk), None)
             if ":execution" in values:
                 self._executed(pk, values[":execution"]["M"])
+
+    def _passed_on(self, queue: str, values: dict[str, Any]) -> None:
+        """Require that nobody loses the turn to another, or during an upload."""
+        holder = next(
+            item["holder"]["M"]["run"]["S"]
+            for item in [*self.dynamodb.items("queues"), {"sk": {"S": queue}, "holder": NOBODY}]
+            if item["sk"]["S"] == queue and "holder" in item
+        )
+        now = values.get(":holder", values.get(":anew", NOBODY))["M"]["run"]["S"]
+        if now == holder or not holder:
+            return
+        if now:
+            self.forbid(f"{now} gets the turn that {holder} holds")
+        for dataset, invocation in self.quantemplate.uploading:
+            if invocation.about.name == holder:
+                self.forbid(f"{holder} loses the turn while it uploads to {dataset}")
 
     def _granted(self, pk: str, sk: str) -> None:
         """Require that no older file waited already when this one was looked for."""
