@@ -10,77 +10,30 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.model.calm import calm_down, check_ends, check_probe, run_all
 from tests.model.functions import Functions
-from tests.model.invocations import Invocation
-from tests.model.states import Execution
+from tests.model.moves import (
+    BADLY,
+    FOLDERS,
+    MOST_DROPS,
+    OTHERS,
+    PIPELINES,
+    POINTS,
+    QUEUES,
+    ROUTES,
+    THEN,
+    TROUBLES,
+    WHICH,
+    Moves,
+    one_of,
+)
 from tests.model.world import World
 
-MOST_DROPS = 8
-WHICH = st.integers(0, 5)
-FOLDERS = st.sampled_from(["a", "b", "c"])
-# Pipeline, dataset and queue. Those of "a" have a queue of their own, "b" and "c" share one.
-ROUTES = {
-    "a": ("p-1", "d-1", ""),
-    "b": ("p-2", "d-2", "shared"),
-    "c": ("p-3", "d-2", "shared"),
-}
-OTHERS = (
-    None,
-    ("p-1", "d-1", "shared"),
-    ("p-4", "d-3", ""),
-    ("p-2", "d-2", "other"),
-    ("p-4", "d-1", ""),
-)
-QUEUES = st.sampled_from(["p-1", "shared"])
-PIPELINES = st.sampled_from(["p-1", "p-2", "p-3"])
-BADLY = ("FAILED", "ABORTED", "TIMED_OUT")
-# What a call may meet. Each service has those that it can have, and no trouble in the others.
-SOME_TROUBLES = ["refused", "lost", "twice", "conflict", "lag", "unsent", "throttled"]
-TROUBLES = st.sampled_from([""] * 7 + SOME_TROUBLES)
-# What a function meets where it stands; or its execution does, while the function goes on.
-THEN = st.sampled_from(
-    [
-        "stand",
-        "others",
-        "others",
-        "kill",
-        "step, kill",
-        "give up",
-        "give up, others",
-        "abort",
-        "abort, tell",
-        "abort, redrive",
-        "abort, tell, redrive",
-        "time out",
-        *SOME_TROUBLES,
-    ]
-)
-POINTS = st.sampled_from(
-    [
-        "ConditionCheck queues, Update tickets",
-        "query tickets",
-        "write Delete tickets",
-        "answer",
-        "write Update queues SET #holder.#mark",
-        "upload begins",
-        "upload ends",
-        "write Update queues SET #last_post",
-        "execute",
-        "execute",
-        "SET #execution",
-        "SET #holder.#kills",
-        "REMOVE #holder",
-        "describe",
-        "list",
-        "return",
-    ]
-)
 
-
-class Model(RuleBasedStateMachine):
+class Model(Moves, RuleBasedStateMachine):
     """Files, people, functions, Step Functions and Quantemplate do what they may."""
 
     functions: Functions  # set by the test
     steps = 0
+    calms_down = True
 
     @initialize(
         skew=st.sampled_from([0, 0, -4, 4]),
@@ -118,9 +71,9 @@ class Model(RuleBasedStateMachine):
     def again(self, which: int, by_hand: bool) -> None:  # noqa: FBT001
         """A drop's event comes once more, or a person starts a new execution with an old input."""
         if not by_hand:
-            self.world.start(_one(self.drops, which))
+            self.world.start(one_of(self.drops, which))
             return
-        first = _one(self._executions(), which)
+        first = one_of(self._executions(), which)
         self.drops.append(self.drops[0])
         self.world.states.start_execution("", f"rerun-{len(self.drops)}", json.dumps(first.input))
 
@@ -129,7 +82,7 @@ class Model(RuleBasedStateMachine):
     @rule(which=WHICH, steps=st.sampled_from([1, 1, 2, 3, 5, 8, 40]), trouble=TROUBLES)
     def go_on(self, which: int, steps: int, trouble: str) -> None:
         """One function goes on for some calls; the last of them may have trouble."""
-        invocation = _one(self.world.invocations, which)
+        invocation = one_of(self.world.invocations, which)
         for left in reversed(range(steps)):
             self.world.step(invocation, trouble if not left else "")
             if invocation.ended:
@@ -147,7 +100,9 @@ class Model(RuleBasedStateMachine):
         """The same once more: it brings the histories forward."""
         self.go_on_until(point, then)
 
-    @rule(trouble=st.sampled_from(["refused", "lost", "step, kill", "kill"]), late=st.booleans())
+    @rule(
+        trouble=st.sampled_from(["", "refused", "lost", "step, kill", "kill"]), late=st.booleans()
+    )
     def execute_meets(self, trouble: str, late: bool) -> None:  # noqa: FBT001
         """The next Execute has trouble, and its run may be listed late."""
         invocation = self._stands_before("execute p-")
@@ -155,11 +110,44 @@ class Model(RuleBasedStateMachine):
             self.world.quantemplate.late_by = timedelta(seconds=100 * late)
             self._meets(invocation, trouble)
 
+    @rule(then=st.sampled_from(["abort, tell", "abort, tell, redrive", "give up", "time out"]))
+    def upload_meets(self, then: str) -> None:
+        """An execution ends, or tries again, during its upload."""
+        self.go_on_until("upload ends", then)
+
+    @rule(
+        point=st.sampled_from(["query tickets", "write Delete tickets", "queues, Update tickets"]),
+        then=st.sampled_from(["others", "give up, others"]),
+    )
+    def take_meets(self, point: str, then: str) -> None:
+        """A function is overtaken while it asks for a turn or grants one."""
+        self.go_on_until(point, then)
+
+    @rule(folder=FOLDERS)
+    def execute_is_lost_after_a_quick_run(self, folder: str) -> None:
+        """A run ends within a second, and the next file's Execute gets lost on its way."""
+        self._drop(folder, "x", 1)
+        if self._stands_before("execute p-"):
+            run_all(self.world)
+            for run in self._going():
+                self.world.quantemplate.end(run, "Succeeded")
+            self._drop(folder, "y", 1)
+            self._to_next_wake()
+            self.go_on_until("execute p-", "refused")
+
+    @rule()
+    def routes_clash(self) -> None:
+        """A person lets two routes use one dataset, and both get a file."""
+        self._set_route("b", ("p-4", "d-1", ""))
+        for folder in ("a", "b"):
+            self._drop(folder, "x", 1)
+        run_all(self.world)
+
     @precondition(lambda self: len(self.world.invocations) > 1)
     @rule(which=WHICH)
     def others_go_on(self, which: int) -> None:
         """All functions but one go on, to their ends."""
-        self._others_go_on(_one(self.world.invocations, which))
+        self._others_go_on(one_of(self.world.invocations, which))
 
     @precondition(lambda self: self.world.invocations)
     @rule()
@@ -171,27 +159,27 @@ class Model(RuleBasedStateMachine):
     @rule(which=WHICH, then=THEN)
     def meets(self, which: int, then: str) -> None:
         """A function meets something, wherever it stands."""
-        self._meets(_one(self.world.invocations, which), then)
+        self._meets(one_of(self.world.invocations, which), then)
 
     # --- executions -----------------------------------------------------------------------------
     @precondition(lambda self: self._executions("RUNNING"))
     @rule(which=WHICH, aborted=st.booleans())
     def execution_ends(self, which: int, aborted: bool) -> None:  # noqa: FBT001
         """A person stops an execution, or its time is over."""
-        execution = _one(self._executions("RUNNING"), which)
+        execution = one_of(self._executions("RUNNING"), which)
         (self.world.states.abort if aborted else self.world.states.time_out)(execution)
 
     @precondition(lambda self: self._executions(*BADLY))
     @rule(which=WHICH)
     def redrive(self, which: int) -> None:
         """A person redrives an execution."""
-        self.world.states.redrive(_one(self._executions(*BADLY), which))
+        self.world.states.redrive(one_of(self._executions(*BADLY), which))
 
     @precondition(lambda self: self.world.states.ends)
     @rule(which=WHICH, again=st.booleans(), at_once=st.booleans())
     def end_is_told(self, which: int, again: bool, at_once: bool) -> None:  # noqa: FBT001
         """A status event comes, now or late, once or again."""
-        end = _one(self.world.states.ends, which)
+        end = one_of(self.world.states.ends, which)
         if not again:
             self.world.states.ends.remove(end)
         told = self.world.invoke("run_ended", {"detail": end})
@@ -203,7 +191,7 @@ class Model(RuleBasedStateMachine):
     def end_is_not_told(self, which: int) -> None:
         """A status event is lost."""
         self.world.harmed = True
-        self.world.states.ends.remove(_one(self.world.states.ends, which))
+        self.world.states.ends.remove(one_of(self.world.states.ends, which))
 
     # --- time and operators ---------------------------------------------------------------------
     @rule(seconds=st.sampled_from([1, 1, 6, 61, 130, 500, 1000, 50_000]))
@@ -236,7 +224,7 @@ class Model(RuleBasedStateMachine):
     @rule(which=WHICH, status=st.sampled_from(["Succeeded", "Succeeded", "Failed", "Cancelled"]))
     def run_ends(self, which: int, status: str) -> None:
         """A run ends."""
-        self.world.quantemplate.end(_one(self._going(), which), status)
+        self.world.quantemplate.end(one_of(self._going(), which), status)
 
     @rule(
         what=st.sampled_from(["somebody runs", "late", "late", "down", "up", "up", "rejects"]),
@@ -266,7 +254,7 @@ class Model(RuleBasedStateMachine):
             return
         world = self.world
         try:
-            if not world.violation:
+            if self.calms_down and not world.violation:
                 ended = {e.name for e in self._executions("FAILED")}
                 self._mend_routes()
                 calm_down(world, events=self.events)
@@ -276,102 +264,3 @@ class Model(RuleBasedStateMachine):
             note("\n".join(world.log))
             Model.steps += world.steps
             world.close()
-
-    # --- small parts ----------------------------------------------------------------------------
-    def _set_route(self, folder: str, parts: tuple[str, str, str] | None) -> None:
-        self.world.log.append(f"route {folder}: {parts}")
-        self.world.parameters.values.pop(f"/routes/{folder}", None)
-        if parts:
-            pipeline, dataset, queue = parts
-            route = {"organisation_id": "c-1", "pipeline_id": pipeline, "dataset_id": dataset}
-            route |= {"queue": queue} if queue else {}
-            self.world.parameters.values[f"/routes/{folder}"] = json.dumps(route)
-
-    def _mend_routes(self) -> None:
-        for folder, parts in ROUTES.items():
-            self._set_route(folder, parts)
-
-    def _drop(self, folder: str, name: str, times: int) -> None:
-        event = self.world.drop(f"{folder}/{name}.csv")
-        self.drops.append(event)
-        for _ in range(times):
-            self.world.start(event)
-
-    def _executions(self, *statuses: str) -> list[Execution]:
-        every = self.world.states.executions.values()
-        return [one for one in every if not statuses or one.status in statuses]
-
-    def _stands_before(self, point: str) -> Invocation | None:
-        """Let all go on, and time pass, until one stands before a call, if ever."""
-        world = self.world
-        for _ in range(50):
-            for invocation in world.invocations:
-                if point in invocation.at:
-                    return invocation
-            wake_at = world.next_wake()
-            if world.invocations:
-                world.step(world.invocations[0])
-            elif wake_at:
-                if self.quick:
-                    for run in self._going():
-                        world.quantemplate.end(run, "Succeeded")
-                self._to_next_wake()
-            else:
-                break
-        return None
-
-    def _to_next_wake(self) -> None:
-        """Let time pass to the end of the next wait."""
-        wake_at = self.world.next_wake()
-        if wake_at:
-            self.world.pass_time(max((wake_at - self.world.now()).total_seconds(), 0))
-
-    def _others_go_on(self, one: Invocation) -> None:
-        """Let all but one go on."""
-        for _ in range(100):
-            others = [other for other in self.world.invocations if other is not one]
-            if not others:
-                return
-            self.world.step(others[0])
-
-    def _meets(self, invocation: Invocation, then: str) -> None:
-        """Let a function meet something where it stands, or its execution."""
-        world, execution = self.world, invocation.about
-        if then in SOME_TROUBLES:
-            world.step(invocation, then)
-        elif then == "others":
-            self._others_go_on(invocation)
-        elif then == "kill":
-            world.kill(invocation)
-        elif then == "step, kill":
-            world.step(invocation)
-            if not invocation.ended:
-                world.kill(invocation)
-        elif execution and execution.invocation is invocation:
-            self._execution_meets(execution, invocation, then)
-
-    def _execution_meets(self, execution: Execution, invocation: Invocation, then: str) -> None:
-        """Let an execution end or try again while its function goes on."""
-        world = self.world
-        if then == "time out":
-            world.states.time_out(execution)
-        elif "abort" in then:
-            world.states.abort(execution)
-        elif "give up" in then:
-            world.harmed = True
-            world.states.give_up(execution)
-            self._to_next_wake()
-        if "tell" in then:
-            world.invoke("run_ended", {"detail": world.states.ends.pop()})
-        if "tell" in then or "others" in then:
-            self._others_go_on(invocation)
-        if "redrive" in then:
-            world.states.redrive(execution)
-
-    def _going(self) -> list[Any]:
-        return [run for run in self.world.quantemplate.runs if run.going]
-
-
-def _one(some: list[Any], which: int) -> Any:
-    """Return one of some, the oldest first."""
-    return some[which % len(some)]
