@@ -156,8 +156,8 @@ class Runs:
             )
         else:
             self._records.executed(post, made_by(post, found[0]))
-            if not mine:
-                _require_free(found, post["pipeline_id"])
+        if not mine:
+            _require_free(found, post["pipeline_id"])
 
 
 def runs_of(post: Item, listed: Sequence[Execution]) -> list[Execution]:
