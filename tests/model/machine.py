@@ -1,6 +1,7 @@
 """The model: everything that may happen, in any order, as a Hypothesis state machine."""
 
 import json
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -32,7 +33,7 @@ class Model(Moves, RuleBasedStateMachine):
     """Files, people, functions, Step Functions and Quantemplate do what they may."""
 
     functions: Functions  # set by the test
-    steps = 0
+    steps = histories = 0
     calms_down = True
 
     @initialize(
@@ -263,4 +264,7 @@ class Model(Moves, RuleBasedStateMachine):
         finally:
             note("\n".join(world.log))
             Model.steps += world.steps
+            Model.histories += 1
+            if "MODEL_PROGRESS" in os.environ and Model.histories % 100 == 0:
+                print(f"{Model.histories} histories, {Model.steps} calls", flush=True)  # noqa: T201
             world.close()
