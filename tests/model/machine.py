@@ -124,6 +124,7 @@ class Model(Moves, RuleBasedStateMachine):
         """A function is overtaken while it asks for a turn or grants one."""
         self.go_on_until(point, then)
 
+    @precondition(lambda self: len(self.drops) < MOST_DROPS)
     @rule(folder=FOLDERS)
     def execute_is_lost_after_a_quick_run(self, folder: str) -> None:
         """A run ends within a second, and the next file's Execute gets lost on its way."""
@@ -136,6 +137,7 @@ class Model(Moves, RuleBasedStateMachine):
             self._to_next_wake()
             self.go_on_until("execute p-", "refused")
 
+    @precondition(lambda self: len(self.drops) < MOST_DROPS)
     @rule()
     def routes_clash(self) -> None:
         """A person lets two routes use one dataset, and both get a file."""

@@ -9,7 +9,7 @@ from tests.model.invocations import Invocation
 from tests.model.states import Execution
 from tests.model.world import World
 
-MOST_DROPS = 8
+MOST_DROPS = 6
 WHICH = st.integers(0, 5)
 FOLDERS = st.sampled_from(["a", "b", "c"])
 # Pipeline, dataset and queue. Those of "a" have a queue of their own, "b" and "c" share one.
