@@ -12,7 +12,6 @@ import straight_through.records
 import straight_through.runs
 import straight_through.turns
 from straight_through.attempts import Attempt
-from straight_through.table import Table
 from straight_through.turns import Turns
 from tests.model.functions import loaded
 from tests.model.machine import Model
@@ -22,7 +21,7 @@ from tests.model.world import Violated
 Patch = pytest.MonkeyPatch
 EXAMPLES = 600  # at most; most are found in the first hundred
 # What only shows once everything has calmed down; the others show at once.
-SHOW_AT_THE_END = ("late_events_of_earlier_attempts_count", "any_try_may_ask")
+SHOW_AT_THE_END = ("late_events_of_earlier_attempts_count",)
 
 
 def without(condition: str, only: str = "") -> Callable[[Patch], None]:
@@ -92,39 +91,6 @@ def adopt_any_run(patch: Patch) -> None:
     )
 
 
-def forget_the_last_post(patch: Patch) -> None:
-    """The next file does not wait for the run of one that was stopped."""
-    patch.setattr(straight_through.runs, "_open_posts", lambda _last, record: _own(record))
-
-
-def _own(record: Any) -> list[Any]:
-    return [record["posted"]] if "posted" in record and "execution" not in record else []
-
-
-def any_try_may_ask(patch: Patch) -> None:
-    """A function that Step Functions has given up puts its dead token over the living one."""
-
-    get = Table.get
-
-    def broken(self: Table, key: Any) -> Any:
-        item = get(self, key)
-        if item and "stamp" in item:
-            item["stamp"] = _Least(item["stamp"])
-        return item
-
-    patch.setattr(Table, "get", broken)
-
-
-class _Least(str):
-    """A stamp that is not greater than any."""
-
-    __slots__ = ()
-
-    def __gt__(self, _other: object) -> bool:
-        """Never."""
-        return False
-
-
 def bind_nothing(patch: Patch) -> None:
     """Two queues may use one dataset."""
     patch.setattr("straight_through.bindings.bindings", lambda _route: [])
@@ -137,8 +103,6 @@ BREAKS = [
     execute_again_without_listing,
     ask_after_granting,
     adopt_any_run,
-    forget_the_last_post,
-    any_try_may_ask,
     bind_nothing,
 ]
 
