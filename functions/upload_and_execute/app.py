@@ -75,7 +75,8 @@ def execution_of(
             return runs.attach(route, attempt.input["execution_id"])
         turn = Turn(**granted)
         current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
-        mark = enter_bound(turns, turn, attempt, route, until, current)
+        settle = lambda post: runs.settle(post, attempt)  # noqa: E731 - likewise
+        mark = enter_bound(turns, turn, attempt, route, until, current, settle)
         made = None
         try:
             made = runs.upload_and_execute(turn, mark, attempt, route, SourceBody(s3, source))

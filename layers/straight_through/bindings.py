@@ -1,6 +1,7 @@
 """A dataset and a pipeline belong to one queue: whoever enters a turn binds them to it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from straight_through.attempts import Attempt
@@ -44,8 +45,11 @@ def enter_bound(
     route: Route,
     until: datetime,
     current: Callable[[str], Route],
+    settle: Callable[[Item], None],
 ) -> str:
     """Enter the turn and bind what the route uses to its queue; return the mark's id.
+
+    `settle` finds out what became of the last POST in a queue that the route has left.
 
     Raises TurnLost, also where the route has another queue by now; PipelineBusy, RouteConflict.
     """
@@ -56,11 +60,15 @@ def enter_bound(
         try:
             return turns.enter(turn, attempt, until, *bindings(route))
         except Refused as refused:
-            unbind_stale(turns.table, route, refused, current)
+            unbind_stale(turns.table, route, refused, current, settle)
 
 
 def unbind_stale(
-    table: Table, route: Route, refused: Refused, current: Callable[[str], Route]
+    table: Table,
+    route: Route,
+    refused: Refused,
+    current: Callable[[str], Route],
+    settle: Callable[[Item], None],
 ) -> None:
     """Take what refused to be bound from a queue whose route no longer uses it.
 
@@ -94,13 +102,25 @@ def unbind_stale(
                 ),
             )
         except Refused as refusal:
-            if refusal.items[0] is None:
+            left = refusal.items[0]
+            if left is None:
                 continue  # somebody else has bound it meanwhile: the caller sees to whom
+            if "holder" not in left:
+                # Nobody may ever take a turn there again, who would find out what it has made.
+                _forget(table, binding["queue"], left["last_post"], settle)
+                continue
             raise PipelineBusy(
                 f"{key[0].replace('#', ' ', 1)} is still in use in queue {binding['queue']!r}, "
                 f"which route {route.name!r} has left. The file waits for that run's end.",
                 retry_after=LOOK_AGAIN,
             ) from None
+
+
+def _forget(table: Table, queue: str, post: Item, settle: Callable[[Item], None]) -> None:
+    """Take a queue's last POST away once it is known what became of it. Raises PipelineBusy."""
+    settle(post)
+    with suppress(Refused):  # somebody takes turns there again
+        table.update(queue_key(queue), "REMOVE #last_post", "#last_post.#id = :id", id=post["id"])
 
 
 def _keys(route: Route) -> list[Key]:

@@ -62,7 +62,7 @@ class Runs:
             )
         record = self._records.get(attempt.run)
         for post in _open_posts(queue.get("last_post"), record):
-            self._settle(post, attempt)
+            self.settle(post, attempt)
             record = self._records.get(attempt.run)
         if "execution" in record:
             return dict(record["execution"])
@@ -124,8 +124,8 @@ class Runs:
         self._records.executed(post, made)
         return made
 
-    def _settle(self, post: Item, attempt: Attempt) -> None:
-        """Find out what became of an earlier Execute of this queue. Raises PipelineBusy.
+    def settle(self, post: Item, attempt: Attempt) -> None:
+        """Find out what became of the last Execute of a queue. Raises PipelineBusy.
 
         Only then may the next one be sent: two open ones could not be told apart.
         """
@@ -158,8 +158,8 @@ class Runs:
             )
         else:
             self._records.executed(post, made_by(post, found[0]))
-            if not mine:
-                _require_free(found, post["pipeline_id"])
+        if not mine:
+            _require_free(found, post["pipeline_id"])
 
 
 def runs_of(post: Item, listed: Sequence[Execution]) -> list[Execution]:

@@ -1,0 +1,164 @@
+"""moto's DynamoDB without boto3 and HTTP before it, which would take most of the model's time."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+from moto.dynamodb.comparisons import get_filter_expression
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.utilities import dynamo_json_dump
+
+from tests.model.invocations import stop
+
+TABLE = "turns"
+
+
+class DynamoDB:
+    """The calls of boto3's client that the table of turns makes."""
+
+    def __init__(self, wrote: Callable[[list[dict[str, Any]]], None]) -> None:
+        """Make the table; `wrote` is told of every write, just before it is made."""
+        self._wrote = wrote
+        self._backend = DynamoDBBackend("eu-west-1", "000000000000")
+        keys = {"pk": "HASH", "sk": "RANGE"}
+        self._backend.create_table(
+            TABLE,
+            schema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+            attr=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            throughput=None,
+            indexes=[],
+            global_indexes=[],
+            streams=None,
+            billing_mode="PAY_PER_REQUEST",
+            sse_specification=None,
+            tags=[],
+            deletion_protection_enabled=None,
+            warm_throughput=None,
+        )
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Return an item, if there is one."""
+        _fail_before(stop(f"get {request['Key']['pk']['S']}"))
+        item = self._backend.get_item(TABLE, request["Key"])
+        return {"Item": _attributes(item)} if item else {}
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Return a partition's items in order: all pages at once, none but the first with Limit."""
+        (partition,) = request["ExpressionAttributeValues"].values()
+        _fail_before(stop(f"query {partition['S']}"))
+        return {"Items": self.items(partition["S"])[: request.get("Limit")]}
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        """Change one item under a condition."""
+        self._one("Update", request)
+        return {"Attributes": _attributes(self._backend.get_item(TABLE, request["Key"]))}
+
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        """Delete one item under a condition."""
+        self._one("Delete", request)
+        return {}
+
+    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Make all writes, or none where a condition does not hold."""
+        trouble = stop("write " + ", ".join(_name(item) for item in TransactItems))
+        _fail_before(trouble)
+        if trouble == "conflict":
+            raise _error(
+                "TransactionCanceledException",
+                CancellationReasons=[{"Code": "TransactionConflict"}],
+            )
+        reasons = [
+            {"Code": "None"} if stood is None else {"Code": "ConditionalCheckFailed", "Item": stood}
+            for stood in (self._refuses(part) for item in TransactItems for part in item.values())
+        ]
+        if any(reason["Code"] != "None" for reason in reasons):
+            raise _error("TransactionCanceledException", CancellationReasons=reasons)
+        self._write(TransactItems)
+        _fail_after(trouble)
+        return {}
+
+    def items(self, partition: str = "") -> list[dict[str, Any]]:
+        """Return the items of one partition or of all, sorted by their keys."""
+        table = self._backend.get_table(TABLE)
+        found = [
+            (hash_key.value, range_key.value, item)
+            for hash_key, rows in table.items.items()
+            if partition in ("", hash_key.value)
+            for range_key, item in rows.items()
+        ]
+        return [_attributes(item) for *_, item in sorted(found, key=lambda row: row[:2])]
+
+    def _one(self, kind: str, request: dict[str, Any]) -> None:
+        """Make one write. In the trouble `twice` its reply is lost, and boto3 sends it again."""
+        item = {kind: request}
+        trouble = stop(f"write {_name(item)}")
+        _fail_before(trouble)
+        if trouble == "conflict":
+            raise _error("TransactionConflictException")
+        for _ in range(2 if trouble == "twice" else 1):
+            stood = self._refuses(request)
+            if stood is not None:
+                raise _error("ConditionalCheckFailedException", Item=stood)
+            self._write([item])
+        _fail_after(trouble)
+
+    def _refuses(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the item that does not meet the condition, if it does not."""
+        if "ConditionExpression" not in request:
+            return None
+        item = self._backend.get_item(TABLE, request["Key"])
+        condition = get_filter_expression(
+            request["ConditionExpression"],
+            request["ExpressionAttributeNames"],
+            request.get("ExpressionAttributeValues", {}),
+        )
+        if condition.expr(item):
+            return None
+        return _attributes(item) if item else {}
+
+    def _write(self, items: list[dict[str, Any]]) -> None:
+        """Make writes whose conditions hold."""
+        self._wrote(items)
+        for item in items:
+            for kind, request in item.items():
+                if kind == "Delete":
+                    self._backend.delete_item(TABLE, request["Key"])
+                if kind == "Update":
+                    self._backend.update_item(
+                        TABLE,
+                        request["Key"],
+                        update_expression=request["UpdateExpression"],
+                        expression_attribute_names=request["ExpressionAttributeNames"],
+                        expression_attribute_values=request.get("ExpressionAttributeValues", {}),
+                    )
+
+
+def _attributes(item: Any) -> dict[str, Any]:
+    """Return an item of moto's as DynamoDB sends it."""
+    return dict(json.loads(dynamo_json_dump(item.to_json()["Attributes"])))
+
+
+def _name(item: dict[str, Any]) -> str:
+    """Say what is written."""
+    ((kind, request),) = item.items()
+    change = request.get("UpdateExpression", "")
+    what = f" {change.split()[0]} {change.split()[1]}" if change else ""
+    return f"{kind} {request['Key']['pk']['S']}{what}"
+
+
+def _fail_before(trouble: str) -> None:
+    """Fail before the call has done anything, where that is its trouble."""
+    if trouble == "refused":
+        raise _error("InternalServerError")
+
+
+def _fail_after(trouble: str) -> None:
+    """Fail although the call has done what it should, where that is its trouble."""
+    if trouble == "lost":
+        raise _error("InternalServerError")
+
+
+def _error(code: str, **more: Any) -> ClientError:
+    """Return boto3's error."""
+    return ClientError({"Error": {"Code": code, "Message": code}, **more}, "call")  # type: ignore[arg-type]

@@ -1,0 +1,131 @@
+"""The functions' own handlers, loaded once, with the model's world in the place of AWS."""
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+import straight_through.queues
+import straight_through.runs
+import straight_through.turns
+
+if TYPE_CHECKING:
+    from tests.model.world import World
+
+FOLDER = Path(__file__).parents[2] / "functions"
+SECONDS = {  # the functions' time-outs, as in the template
+    "start_run": 30,
+    "take_turn": 60,
+    "upload_and_execute": 900,
+    "check_status": 120,
+    "run_ended": 60,
+    "sweep_queues": 120,
+    "pause_queue": 60,
+}
+ENVIRONMENT = {
+    "POWERTOOLS_SERVICE_NAME": "model",
+    "POWERTOOLS_METRICS_NAMESPACE": "Model",
+    "TURNS_TABLE": "turns",
+    "ROUTES_PATH": "/routes",
+    "TOPIC_ARN": "topic",
+    "STATE_MACHINE_ARN": "machine",
+    "IGNORE_PATTERNS": ".*",
+    "CREDENTIALS_SECRET_ARN": "secret",
+    "LATE_LIST_SECONDS": "120",
+    "API_PATIENCE_HOURS": "12",
+    "BUSY_DEADLINE_HOURS": "24",
+    "PIPELINE_DEADLINE_HOURS": "168",
+    "TURN_DEADLINE_HOURS": "720",
+}
+
+
+class Quiet:
+    """A logger and metrics that say nothing."""
+
+    def __getattr__(self, _name: str) -> Any:
+        """Return a method that does nothing."""
+        return lambda *_given, **_named: None
+
+
+class Functions:
+    """The handlers, before the world that is set last."""
+
+    def __init__(self) -> None:
+        """Load nothing yet."""
+        self.world: World | None = None
+        self.apps: dict[str, ModuleType] = {}
+
+    def handler(self, name: str) -> Any:
+        """Return a function's handler without its logging."""
+        handler = self.apps[name].handler
+        return getattr(handler, "__wrapped__", handler)
+
+    def service(self, name: str, *_given: Any, **_named: Any) -> Any:
+        """Return what takes a boto3 client's place."""
+        return Service(self, name)
+
+
+class Service:
+    """One of the services of the world that is set last."""
+
+    def __init__(self, functions: Functions, name: str) -> None:
+        """Keep its name."""
+        self._functions = functions
+        self._name = name
+
+    def __getattr__(self, call: str) -> Any:
+        """Return one of its calls."""
+        assert self._functions.world
+        return getattr(self._functions.world.services[self._name], call)
+
+
+@contextmanager
+def loaded() -> Iterator[Functions]:
+    """Load the functions, with virtual time for them and the layer."""
+    functions = Functions()
+
+    class VirtualTime(datetime):
+        """The world's clock."""
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            """Return the time there."""
+            assert functions.world
+            return functions.world.now().astimezone(tz)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        patch.setattr(boto3, "client", functions.service)
+        for name in SECONDS:
+            app = _load(name)
+            patch.setattr(app, "logger", Quiet())
+            patch.setattr(app, "metrics", Quiet(), raising=False)
+            patch.setattr(app, "datetime", VirtualTime, raising=False)
+            patch.setattr(app, "quantemplate", Service(functions, "quantemplate"), raising=False)
+            functions.apps[name] = app
+        for module in (straight_through.turns, straight_through.runs, straight_through.queues):
+            patch.setattr(module, "datetime", VirtualTime)
+        yield functions
+
+
+def _load(name: str) -> ModuleType:
+    """Import one function's app under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"model_{name}", FOLDER / name / "app.py")
+    assert spec
+    assert spec.loader
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    return app
+
+
+def context_of(deadline: datetime, world: "World") -> SimpleNamespace:
+    """Return what Lambda passes beside the event."""
+    left = lambda: int((deadline - world.now()).total_seconds() * 1000)  # noqa: E731
+    return SimpleNamespace(get_remaining_time_in_millis=left)

@@ -1,0 +1,92 @@
+"""Invocations of functions that stop before every call to the outside, and can be killed there.
+
+Each is a thread, but only one runs at any time: the model steps one, and it runs to its next call.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+_running: "list[Invocation]" = []  # one at most
+
+
+class Killed(BaseException):
+    """The function's process is gone: nothing that it would do after this happens."""
+
+
+class Invocation:
+    """One invocation of a function; `at` names the call before which it stands."""
+
+    def __init__(self, name: str, function: Callable[[], Any], about: Any = None) -> None:
+        """Stand before its beginning."""
+        self.name = name
+        self.number = 0
+        self.about = about  # the execution that it works for, if it does
+        self.at = "begin"
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.ended = False
+        self.killed = False
+        self.began_at_write = 0  # how many writes the table had seen
+        self.deadline = datetime.max.replace(tzinfo=UTC)
+        self.attempt = 0  # the execution's redrive count when it began
+        self.uploaded: str | None = None  # the dataset
+        self._function = function
+        self._trouble = ""
+        self._go = threading.Semaphore(0)
+        self._stands = threading.Semaphore(0)
+
+    def step(self, trouble: str = "") -> None:
+        """Make the call, with or without trouble, and run to the next one or to the end."""
+        if self.at == "begin":
+            threading.Thread(target=self._run, daemon=True).start()
+        self._trouble = trouble
+        self._let_run()
+
+    def kill(self) -> None:
+        """Do nothing more, not even what would be cleaned up."""
+        self.killed = True
+        if self.at == "begin":
+            self.ended = True
+        if not self.ended:
+            self._let_run()
+
+    def _let_run(self) -> None:
+        _running.append(self)
+        self._go.release()
+        self._stands.acquire()
+        _running.remove(self)
+
+    def _run(self) -> None:
+        self._go.acquire()
+        try:
+            self.result = self._function()
+            stop("return")  # so that it can be killed after its last call
+        except Killed:
+            pass
+        except BaseException as error:  # noqa: BLE001 - as Lambda does
+            self.error = error
+        self.ended = True
+        self._stands.release()
+
+    def stop(self, at: str) -> str:
+        """Stand before a call until the model says go; return the trouble that it meets."""
+        if not self.killed:
+            self.at = at
+            self._stands.release()
+            self._go.acquire()
+        if self.killed:
+            raise Killed
+        return self._trouble
+
+
+def running() -> Invocation | None:
+    """Return the invocation that runs; None where the model itself looks."""
+    return _running[0] if _running else None
+
+
+def stop(at: str) -> str:
+    """Stop the invocation that runs before a call to the outside; return the call's trouble."""
+    invocation = running()
+    return invocation.stop(at) if invocation else ""

@@ -1,0 +1,77 @@
+"""The inbox and the parameters that hold the routes, as the functions read them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.model.invocations import stop
+
+
+class Inbox:
+    """S3 with the dropped files' versions."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self.versions: dict[tuple[str, str], tuple[bytes, datetime]] = {}
+
+    def head_object(self, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        """Describe a version."""
+        _fail(stop("head object"))
+        content, dropped_at = self.versions[Key, VersionId]
+        return {
+            "ContentLength": len(content),
+            "ETag": '"etag"',
+            "LastModified": dropped_at,
+            "VersionId": VersionId,
+        }
+
+    def get_object(self, Bucket: str, Key: str, IfMatch: str, VersionId: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        """Open a version."""
+        _fail(stop("get object"))
+        return {"Body": _Body(self.versions[Key, VersionId][0])}
+
+
+class _Body(BytesIO):
+    """A version's bytes, chunk by chunk."""
+
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        """Return the chunks."""
+        while chunk := self.read(size):
+            yield chunk
+
+
+class Parameters:
+    """SSM with the routes' documents."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self.values: dict[str, str] = {}
+
+    def get_parameters(self, Names: list[str]) -> dict[str, Any]:  # noqa: N803
+        """Return those that exist."""
+        stop("get parameters")
+        found = [name for name in Names if name in self.values]
+        return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in found]}
+
+
+class Topic:
+    """SNS."""
+
+    def __init__(self) -> None:
+        """Nobody was told anything."""
+        self.told: list[str] = []
+
+    def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: ARG002, N803
+        """Tell people."""
+        stop("publish")
+        self.told.append(Subject)
+
+
+def _fail(trouble: str) -> None:
+    """Fail as S3 does."""
+    if trouble == "refused":
+        answer = {"Error": {"Code": "503"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+        raise ClientError(answer, "call")  # type: ignore[arg-type]

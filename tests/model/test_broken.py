@@ -1,0 +1,123 @@
+"""The model finds what is wrong: each of these ways to break the protocol, within bounded steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, seed
+from hypothesis.stateful import run_state_machine_as_test
+
+import straight_through.queues
+import straight_through.records
+import straight_through.runs
+import straight_through.turns
+from straight_through.attempts import Attempt
+from straight_through.turns import Turns
+from tests.model.functions import loaded
+from tests.model.machine import Model
+from tests.model.test_model import SEED, settled
+from tests.model.world import Violated
+
+Patch = pytest.MonkeyPatch
+EXAMPLES = 600  # at most; most are found in the first hundred
+# What only shows once everything has calmed down; the others show at once.
+SHOW_AT_THE_END = ("late_events_of_earlier_attempts_count",)
+
+
+def without(condition: str, only: str = "") -> Callable[[Patch], None]:
+    """Leave a condition out of the writes of the table that have it and begin with `only`."""
+
+    def break_it(patch: Patch) -> None:
+        part = straight_through.table._part
+
+        def broken(key: Any, expression: str, change: str, values: dict[str, Any]) -> Any:
+            if change.startswith(only):
+                expression = expression.replace(condition, "")
+                values = {n: v for n, v in values.items() if f":{n}" in f"{expression} {change}"}
+            return part(key, expression, change, values)
+
+        patch.setattr(straight_through.table, "_part", broken)
+
+    return break_it
+
+
+def grant_over_a_holder(patch: Patch) -> None:
+    """The turn is granted although somebody holds it."""
+    without("attribute_not_exists(#holder) AND ")(patch)
+
+
+def release_a_marked_turn(patch: Patch) -> None:
+    """The turn is passed on while a function may still upload."""
+    without(f" AND {straight_through.turns.MARK_FREE}", only="REMOVE #holder")(patch)
+
+
+def late_events_of_earlier_attempts_count(patch: Patch) -> None:
+    """An old status event takes the turn from a redriven execution."""
+    leave = Turns.leave
+    patch.setattr(
+        Turns,
+        "leave",
+        lambda self, queue, ticket, arn, _count: leave(self, queue, ticket, arn, 10**6),
+    )
+
+
+def execute_again_without_listing(patch: Patch) -> None:
+    """After a lost reply Execute is sent again at the next entry, without a look at the list."""
+
+    def broken(self: Any, post: Any, _attempt: Attempt) -> None:
+        self._records.not_executed(post)
+
+    patch.setattr(straight_through.runs.Runs, "settle", broken)
+
+
+def ask_after_granting(patch: Patch) -> None:
+    """The queue is looked at before the ticket is in it."""
+    take, grant = Turns.take, Turns.grant
+
+    def broken(self: Turns, queue: str, *given: Any) -> None:
+        grant(self, queue)
+        with pytest.MonkeyPatch.context() as within:
+            within.setattr(Turns, "grant", lambda *_: None)
+            take(self, queue, *given)
+
+    patch.setattr(Turns, "take", broken)
+
+
+def adopt_any_run(patch: Patch) -> None:
+    """A run is adopted that was there before Execute was sent."""
+    runs_of = straight_through.runs.runs_of
+    patch.setattr(
+        straight_through.runs, "runs_of", lambda post, listed: runs_of(post | {"after": 0}, listed)
+    )
+
+
+def bind_nothing(patch: Patch) -> None:
+    """Two queues may use one dataset."""
+    patch.setattr("straight_through.bindings.bindings", lambda _route: [])
+
+
+BREAKS = [
+    grant_over_a_holder,
+    release_a_marked_turn,
+    late_events_of_earlier_attempts_count,
+    execute_again_without_listing,
+    ask_after_granting,
+    adopt_any_run,
+    bind_nothing,
+]
+
+
+@pytest.mark.parametrize("break_it", BREAKS)
+def test_the_model_finds(break_it: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    # Given the protocol with one piece broken
+    with loaded() as functions:
+        Model.functions = functions
+        break_it(monkeypatch)
+        at_the_end = break_it.__name__ in SHOW_AT_THE_END
+        monkeypatch.setattr(Model, "calms_down", at_the_end)
+        # When the model plays, then an invariant does not hold
+        seed(SEED)(Model)
+        Model.steps = 0
+        with pytest.raises(Violated) as found:
+            run_state_machine_as_test(Model, settings=settled(EXAMPLES, Phase.generate))
+    print(break_it.__name__, "-", Model.steps, str(found.value)[:100], flush=True)  # noqa: T201
