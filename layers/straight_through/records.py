@@ -48,6 +48,10 @@ class Records:
             expires_at=int((now + LIFETIME).timestamp()),
         )
 
+    def lost(self, post: Item, at: str) -> None:
+        """Note when the reply to an Execute was given up: nothing was sent later."""
+        self._settle(post, "SET #posted.#lost_at = :at", at=at)
+
     def executed(self, post: Item, execution: Item) -> bool:
         """Note which run an Execute has made; False where what became of it is noted already."""
         return self._settle(post, "SET #execution = :execution", execution=execution)

@@ -77,6 +77,7 @@ class Runs:
             **_ids(route),
             "after": max((execution.run_number for execution in listed), default=0),
             "at": iso(self._now()),
+            "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
             "user": self._known_user(queue),
         }
         self._turns.post(turn, mark, attempt.run, post)
@@ -109,6 +110,7 @@ class Runs:
                 self._records.not_executed(post)
                 raise
             # It may have been executed: never again before the list has told.
+            self._records.lost(post, iso(self._now()))
             found = runs_of(post, self._client.list_executions(*ids))
             if len(found) != 1:
                 raise
@@ -138,7 +140,9 @@ class Runs:
             found = [e for e in listed if e.id == noted["execution"]["execution_id"]]
         else:
             found = runs_of(post, listed)
-        age = (self._now() - datetime.fromisoformat(post["at"])).total_seconds()
+        # Since the last moment at which it may have been sent.
+        sent = noted["posted"].get("lost_at", post["until"])
+        age = (self._now() - datetime.fromisoformat(sent)).total_seconds()
         whose = f"Execute of pipeline {post['pipeline_id']} at {post['at']} (run {post['run']})"
         if not found and age < self._late_list:
             raise PipelineBusy(

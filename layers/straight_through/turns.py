@@ -316,10 +316,13 @@ class Turns:
                 "#holder.#mark.#id = :mark",
                 **values,
             )
-        except Refused:
-            return  # it lapsed, and the turn was passed on
-        if "ended" in queue["holder"]:
-            self.pass_on(turn.queue, execution_arn, queue["holder"]["ended"])
+        except Refused as refused:
+            # It lapsed, and the turn was passed on. Or the first reply was lost, and this is
+            # boto3's second try.
+            queue = refused.items[0] or {}
+        holder = queue.get("holder", {})
+        if holder.get("execution_arn") == execution_arn and "ended" in holder:
+            self.pass_on(turn.queue, execution_arn, holder["ended"])
 
     def know_user(self, queue: str, client_id: str, user: str) -> None:
         """Note by which user id Quantemplate names the runs that this client id makes."""
