@@ -1,0 +1,98 @@
+"""The deployed application as the storm finds it, with short time-outs so that kills heal soon."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.build import layer_zip
+from local.deploy import clients, deploy, put_credentials
+from local.process import ROOT, Part, wait_until_ready
+from local.quantemplate import Control
+from local.stack import LOCAL, Quantemplate
+from tests.end_to_end.road import Road
+
+TIME_SCALE = "0.02"  # of waits, retry intervals, schedules and a pipeline's seconds
+WORKERS = "5"  # processes that a function may have
+LATE_LIST_SECONDS = "2"  # how long a run may be missing from the list
+UPLOAD_TIMEOUT = 5  # seconds; a killed upload's mark lapses ten later
+VISIBILITY_TIMEOUT = 5  # seconds until a killed StartRun's events come again
+
+
+class Stack(Road):
+    """The deployed stack, with what the storm needs to know of its inside."""
+
+    def __init__(self, endpoint: str, outputs: dict[str, str], server: Part) -> None:
+        """Remember where everything is."""
+        super().__init__(endpoint, outputs)
+        self.server = server
+        self.table = outputs["TurnsTable"]
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of one of the template's resources."""
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName="straight-through", LogicalResourceId=logical_id
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    def executions(self, status: str = "") -> list[dict[str, Any]]:
+        """All executions, or those of one status."""
+        only = {"statusFilter": status} if status else {}
+        pages = (
+            self.client("stepfunctions")
+            .get_paginator("list_executions")
+            .paginate(
+                stateMachineArn=self.state_machine, PaginationConfig={"PageSize": 1000}, **only
+            )
+        )
+        return [each for page in pages for each in page["executions"]]
+
+    def items(self) -> list[dict[str, Any]]:
+        """All items of the table of turns."""
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.table)
+        return [item for page in pages for item in page["Items"]]
+
+    def sweep(self) -> None:
+        """Do what the schedule does."""
+        self.client("lambda").invoke(FunctionName=self.resource("SweepQueues"))
+
+
+@contextmanager
+def deployed(stand_in: Control, log: Path) -> Iterator[Stack]:
+    """The application on a local AWS of its own."""
+    layer = layer_zip(ROOT / "layers", LOCAL / "build")
+    options = ("--port", "0", "--time-scale", TIME_SCALE, "--workers", WORKERS)
+    aws = Part("local AWS", "local.aws", *options, log=log)
+    try:
+        (endpoint,) = wait_until_ready(aws)
+        parameters = {
+            "QuantemplateApiUrl": stand_in.api_url,
+            "QuantemplateTokenUrl": stand_in.token_url,
+            "LateListSeconds": LATE_LIST_SECONDS,
+        }
+        client = clients(endpoint)
+        outputs = deploy(client, ROOT, layer, parameters, lambda _: None)
+        server = Quantemplate(stand_in.api_url, stand_in.token_url)
+        put_credentials(
+            client("secretsmanager"),
+            outputs["CredentialsSecretArn"],
+            server.client_id,
+            server.client_secret,
+        )
+        stack = Stack(endpoint, outputs, aws)
+        heal_soon(stack)
+        yield stack
+    finally:
+        aws.ask_to_stop()
+        aws.stop()
+
+
+def heal_soon(stack: Stack) -> None:
+    """Shorten the times after which a killed function's work is taken up again."""
+    stack.client("lambda").update_function_configuration(
+        FunctionName=stack.resource("UploadAndExecute"), Timeout=UPLOAD_TIMEOUT
+    )
+    stack.client("sqs").set_queue_attributes(
+        QueueUrl=stack.resource("Drops"),
+        Attributes={"VisibilityTimeout": str(VISIBILITY_TIMEOUT)},
+    )
