@@ -21,7 +21,7 @@ from tests.storm.stack import Stack
 STATUS_EVENTS = {"lost": 0.2, "doubled": 0.2, "late": 0.3, "late_seconds": 2}
 DOUBLED = 0.2  # share of S3 events
 # What happens for each file, on average; a killed upload holds its queue up until its mark lapses.
-KILLS, ABORTS, REPLIES = 0.25, 0.15, 0.4
+KILLS, ABORTS, REPLIES = 0.35, 0.15, 0.4
 LATEST_COPY = 8  # seconds
 ENDED_BADLY = ("FAILED", "ABORTED", "TIMED_OUT")
 # Each is one order to the stand-in; what only delays comes more often than what ends a run.
@@ -59,7 +59,7 @@ class Weather:
         self._tap = Tap(stack)
         told(stack.endpoint, "PUT", {**STATUS_EVENTS, "seed": seed}).raise_for_status()
         parts = [
-            (self._kill, 0.6, KILLS * files, self._calm),
+            (self._kill, 0.4, KILLS * files, self._calm),
             (self._abort, 1.0, ABORTS * files, self._calm),
             (self._lose_replies, 0.4, REPLIES * files, self._calm),
             (self._double_events, 0.2, math.inf, self._over),
@@ -113,7 +113,7 @@ class Weather:
         self._processor_time = {each.pid: processor_time(each) for each in found}
         busy = [each for each in found if self._processor_time[each.pid] > before.get(each.pid, 0)]
         uploads = [each for each in found if each.function.endswith("upload_and_execute")]
-        chosen = uploads if dice.random() < 0.1 else busy
+        chosen = uploads if dice.random() < 0.25 else busy
         if not chosen:
             return False
         victim = dice.choice(chosen)
