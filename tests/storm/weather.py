@@ -130,7 +130,12 @@ class Weather:
         # The older ones do more than wait.
         chosen = dice.choice(running[: len(running) // 4 + 1] if dice.random() < 0.7 else running)
         states = self._stack.client("stepfunctions")
-        states.stop_execution(executionArn=chosen["executionArn"], error="Storm")
+        try:
+            states.stop_execution(executionArn=chosen["executionArn"], error="Storm")
+        except ClientError as refused:
+            if "not RUNNING" not in str(refused):
+                raise
+            return False  # it has ended meanwhile
         self.happened["aborted"] += 1
         if dice.random() < 0.5:
             self._redrive_one(chosen["executionArn"])
