@@ -32,11 +32,14 @@ MOST_SWEEPS = 10
 
 @dataclass(frozen=True)
 class Kill:
-    """Which call of which function kills it."""
+    """Which call of which function kills it: the `number`th of its `invocation`th invocation.
+
+    Right after a call is right before the next one; what comes after the last one has its number.
+    """
 
     function: str
+    invocation: int
     number: int
-    when: str  # "before" or "after"
 
 
 class World:
@@ -60,8 +63,8 @@ class World:
         `healing` is what becomes of an execution whose function was killed: retry or redrive.
         """
         self.kill, self.healing, self.lose_events = kill, healing, lose_events
-        self.calls: dict[str, list[str]] = defaultdict(list)
-        self.killed = ""  # the call that did it
+        self.calls: dict[str, list[list[str]]] = defaultdict(list)  # of each invocation
+        self.killed = False
         self.machine = Machine(self.invoke, self._tell)
         self.queue = f"q{uuid.uuid4().hex[:8]}"
         self._dropped: list[tuple[str, str, bytes]] = []
@@ -89,9 +92,9 @@ class World:
             return self._through(operation, api_call, client, operation, given)
 
         def send(session: requests.Session, method: str, url: str, **options: Any) -> Any:
-            name = f"{method} {url.rsplit('/', 1)[-1]}"
             if "/control/" in url:
                 return request(session, method, url, **options)
+            name = f"{method} {'output' if '/outputs/' in url else url.rsplit('/', 1)[-1]}"
             return self._through(name, request, session, method, url, **options)
 
         monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
@@ -117,8 +120,10 @@ class World:
             get_remaining_time_in_millis=lambda: 60_000,
         )
         self._function, self._dead = name, False
+        self.calls[name].append([])
         try:
             result = self._apps[name].handler(event, context)
+            self._die_here()
         finally:
             dead, self._function = self._dead, ""
             if dead:
@@ -137,21 +142,16 @@ class World:
             return do(*given, **options)
         if self._dead:
             raise Killed
-        made = self.calls[self._function]
-        made.append(call)
-        here = Kill(self._function, len(made) - 1, "before")
-        if self.kill == here:
-            self._die(call)
-        try:
-            return do(*given, **options)
-        finally:
-            if self.kill == Kill(here.function, here.number, "after"):
-                self._die(call)
+        self._die_here()
+        self.calls[self._function][-1].append(call)
+        return do(*given, **options)
 
-    def _die(self, call: str) -> None:
-        assert self.kill
-        self._dead, self.killed = True, call
-        raise Killed
+    def _die_here(self) -> None:
+        """Kill the function if this is the place."""
+        made = self.calls[self._function]
+        if self.kill == Kill(self._function, len(made) - 1, len(made[-1])):
+            self._dead = self.killed = True
+            raise Killed
 
     # --- what happens ---------------------------------------------------------------------------
     def drop(self, name: str) -> Execution:
