@@ -13,7 +13,8 @@ import boto3
 import pytest
 
 from local.quantemplate import Control, running
-from tests.unit.conftest import OUTBOX
+from straight_through.table import Table
+from tests.unit.conftest import OUTBOX, TURNS
 from tests.unit.machine import MACHINE
 from tests.unit.world import Kill, World
 
@@ -49,27 +50,17 @@ def world(
     load: Callable[..., ModuleType],
     secret_arn: str,
     s3: Any,
+    table: Table,
     stand_in: Control,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     """The application with a table, a topic and a stand-in Quantemplate."""
     assert s3
-    boto3.client("dynamodb").create_table(
-        TableName="turns",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-    )
+    assert table
     environment = {
         "STATE_MACHINE_ARN": MACHINE,
         "IGNORE_PATTERNS": "*.filepart",
-        "TURNS_TABLE": "turns",
+        "TURNS_TABLE": TURNS,
         "TOPIC_ARN": boto3.client("sns").create_topic(Name="topic")["TopicArn"],
         "ROUTES_PATH": "/straight-through/routes",
         "CREDENTIALS_SECRET_ARN": secret_arn,
