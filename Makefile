@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test model check build lock clean aws-client
+.PHONY: help demo up test model storm check build lock clean aws-client
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -36,6 +36,10 @@ test: $(TESTS) $(BUILT) ## run every test
 model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAMPLES=5000
 	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),5000) MODEL_PROGRESS=1 .venv/bin/python -m pytest \
 	  tests/model/test_model.py -s -p no:randomly --timeout 0
+
+storm: $(TESTS) ## drop 1000 files into a storm; STORM_FILES and STORM_SEED choose another
+	@STORM_FILES=$${STORM_FILES:-1000} .venv/bin/python -m pytest tests/storm -o log_cli=true \
+	  -o log_cli_level=INFO -o log_cli_format='%(message)s'
 
 check: $(TESTS) $(SAM) ## lint, types and template
 	.venv/bin/ruff check .
