@@ -77,7 +77,7 @@ def world(
         "OUTBOX_BUCKET": OUTBOX,
         "QUANTEMPLATE_API_URL": stand_in.api_url,
         "QUANTEMPLATE_TOKEN_URL": stand_in.token_url,
-        "LATE_LIST_SECONDS": "20",
+        "LATE_LIST_SECONDS": "120",
         "PIPELINE_DEADLINE_HOURS": "168",
         "API_PATIENCE_HOURS": "12",
         "BUSY_DEADLINE_HOURS": "24",
