@@ -65,16 +65,16 @@ def test_every_file_goes_through_once_in_its_turn(tmp_path: Path) -> None:
 
 def wait_for(stack: Stack, weather: Weather, files: int, began: float) -> None:
     """Wait until all have succeeded; it calms down when most have."""
-    succeeded, changed_at, stormy = 0, time.monotonic(), True
-    while succeeded < files:
+    seen, changed_at, stormy = (0, 0), time.monotonic(), True
+    while seen[1] < files:
         time.sleep(1)
         stack.server.check()
         weather.check()
         found = Counter(execution["status"] for execution in stack.executions())
-        if found["SUCCEEDED"] != succeeded:
-            succeeded, changed_at = found["SUCCEEDED"], time.monotonic()
+        if seen != (now := (found.total(), found["SUCCEEDED"])):
+            seen, changed_at = now, time.monotonic()
         log.info("%4.0f s: %s", time.monotonic() - began, dict(sorted(found.items())))
-        if stormy and succeeded >= STORMY * files:
+        if stormy and seen[1] >= STORMY * files:
             stormy = False
             weather.calm_down()
             log.info("%4.0f s: it calms down", time.monotonic() - began)
