@@ -52,10 +52,6 @@ class Stack(Road):
         pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=self.table)
         return [item for page in pages for item in page["Items"]]
 
-    def sweep(self) -> None:
-        """Do what the schedule does."""
-        self.client("lambda").invoke(FunctionName=self.resource("SweepQueues"))
-
 
 @contextmanager
 def deployed(stand_in: Control, log: Path) -> Iterator[Stack]:

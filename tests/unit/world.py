@@ -224,6 +224,11 @@ class World:
             if all(e.status in AT_REST for e in everyone) and not self.left_over():
                 return
 
+    def made(self, call: str) -> int:
+        """How often a call was made."""
+        every = (calls for invocations in self.calls.values() for calls in invocations)
+        return sum(calls.count(call) for calls in every)
+
     # --- what is left of it ---------------------------------------------------------------------
     def left_over(self) -> list[str]:
         """Tickets and holders in the table."""
