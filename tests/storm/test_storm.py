@@ -73,6 +73,7 @@ def wait_for(stack: Stack, weather: Weather, files: int, began: float) -> None:
         found = Counter(execution["status"] for execution in stack.executions())
         if seen != (now := (found.total(), found["SUCCEEDED"])):
             seen, changed_at = now, time.monotonic()
+            weather.went_through = seen[1] / files
         log.info("%4.0f s: %s", time.monotonic() - began, dict(sorted(found.items())))
         if stormy and seen[1] >= STORMY * files:
             stormy = False

@@ -22,6 +22,8 @@ STATUS_EVENTS = {"lost": 0.2, "doubled": 0.2, "late": 0.3, "late_seconds": 2}
 DOUBLED = 0.2  # share of S3 events
 # What happens for each file, on average; a killed upload holds its queue up until its mark lapses.
 KILLS, ABORTS, REPLIES = 0.35, 0.15, 0.4
+AHEAD = 0.2  # share of it that happens before the first file is through
+MOST_TROUBLES = 10  # that the stand-in has in store
 LATEST_COPY = 8  # seconds
 ENDED_BADLY = ("FAILED", "ABORTED", "TIMED_OUT")
 # Each is one order to the stand-in; what only delays comes more often than what ends a run.
@@ -52,6 +54,7 @@ class Weather:
     def __init__(self, stack: Stack, stand_in: Control, files: int, seed: int) -> None:
         """Begin."""
         self.happened: Counter[str] = Counter()
+        self.went_through = 0.0  # the share of the files; the storm keeps pace with it
         self._stack, self._stand_in, self._seed = stack, stand_in, seed
         self._processor_time: dict[int, int] = {}
         self._calm, self._over = threading.Event(), threading.Event()
@@ -98,9 +101,12 @@ class Weather:
     ) -> None:
         """Act again and again, so many seconds apart on average, until it has worked so often."""
         dice = random.Random(f"{act.__name__} {self._seed}")  # noqa: S311 - dice, not keys
-        while most > 0 and not until.wait(dice.uniform(0, 2 * seconds)):
+        done = 0
+        while done < most and not until.wait(dice.uniform(0, 2 * seconds)):
+            if done > most * (self.went_through + AHEAD):
+                continue
             try:
-                most -= act(dice)
+                done += act(dice)
             except Exception as problem:  # noqa: BLE001 - told by `check`
                 self._problems.append(problem)
                 return
@@ -161,6 +167,8 @@ class Weather:
 
     def _lose_replies(self, dice: random.Random) -> bool:
         """Let the stand-in have one more trouble."""
+        if len(self._stand_in.troubles()) >= MOST_TROUBLES:
+            return False
         operation, kind, order = dice.choice(TROUBLES)
         self._stand_in.trouble(operation, kind, **order)
         self.happened[f"trouble {operation} {kind}"] += 1
