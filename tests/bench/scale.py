@@ -18,7 +18,7 @@ FEW, MANY = 3, 1000  # routes
 
 def rows(*, quick: bool = False) -> list[Row]:
     """Count with a short and with a long queue, with few and with many routes."""
-    long = 30 if quick else 300
+    long = 30 if quick else 1000
     with stack() as running:
         queue = Queue(running)
         queue.drop(SHORT)
