@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from local.process import ROOT
 from straight_through.polling import next_wait
-from tests.bench.cost import SPREAD
 from tests.bench.detection import NAMES, Rule, cases, measured
 
 RULES: dict[str, tuple[str, Rule]] = {  # name: colour that shows on light and on dark, rule
@@ -18,8 +17,9 @@ RULES: dict[str, tuple[str, Rule]] = {  # name: colour that shows on light and o
     "learned": ("#e0457b", next_wait),
 }
 WIDTH, HEIGHT = 720, 440
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 50, 55
-LOOKS, DELAY = (1, 100_000), (0.0003, 100)  # both axes are logarithmic; the delay in % of the run
+LEFT, RIGHT, TOP, BOTTOM = 60, 45, 60, 55
+LOOKS, DELAY = (1, 100_000), (0.2, 400)  # both axes are logarithmic; the delay in seconds
+SPREAD = 0.05  # of the pipelines' durations
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f; }
   .point { font-size: 11px; }
@@ -46,12 +46,12 @@ def grid() -> Iterator[str]:
         at = f"{x(10**power):.1f}"
         yield f'<path class="grid" d="M{at} {TOP}V{HEIGHT - BOTTOM}"/>'
         yield f'<text x="{at}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{10**power:,}</text>'
-    for power in range(-3, 3):
+    for power in range(3):
         at = f"{y(10**power):.1f}"
         yield f'<path class="grid" d="M{LEFT} {at}H{WIDTH - RIGHT}"/>'
-        yield f'<text x="{LEFT - 8}" y="{at}" dy="4" text-anchor="end">{10.0**power:g}</text>'
+        yield f'<text x="{LEFT - 8}" y="{at}" dy="4" text-anchor="end">{10**power} s</text>'
     yield f'<text x="{WIDTH / 2}" y="{HEIGHT - 12}">looks at a run, on average</text>'
-    yield '<text x="18" y="20">delay from the end of a run to its detection, in % of the run</text>'
+    yield '<text x="18" y="20">delay from the end of a run to its detection, on average</text>'
 
 
 def curve(number: int, name: str, runs: int) -> Iterator[str]:
@@ -61,13 +61,15 @@ def curve(number: int, name: str, runs: int) -> Iterator[str]:
     for case in cases(runs):
         if case.spread == SPREAD:
             found = measured(case, rule, known=3)
-            at = x(found.checks), y(100 * found.delay / case.seconds)
+            at = x(found.checks), y(found.delay)
             points.append((NAMES[case.seconds], *at))
     path = "L".join(f"{left:.1f} {top:.1f}" for _, left, top in points)
     yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
     for label, left, top in points:
         yield f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4" fill="{colour}"/>'
-        yield f'<text x="{left + 7:.1f}" y="{top - 7:.1f}" class="point">{label}</text>'
+        beside = 'text-anchor="end" x="-7"' if name == "learned" else 'x="7"'  # of other points
+        place = f'transform="translate({left:.1f} {top - 7:.1f})"'
+        yield f'<text {place} {beside} class="point">{label}</text>'
     left = LEFT + number * 160
     yield f'<circle cx="{left + 6}" cy="38" r="5" fill="{colour}"/>'
     yield f'<text x="{left + 16}" y="42">{name}</text>'
