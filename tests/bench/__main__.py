@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from local.process import shown
 from local.stack import LOCAL
 from tests.bench.row import Row, show
 
@@ -30,9 +31,7 @@ def main() -> int:
     document = [asdict(row) for row in rows]
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     status = show(rows)
-    print(
-        f"{time.monotonic() - began:6.1f} s  written to {RESULTS.name} in .local", file=sys.stderr
-    )
+    print(f"{time.monotonic() - began:6.1f} s  written to {shown(RESULTS)}", file=sys.stderr)
     return status
 
 
