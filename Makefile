@@ -20,9 +20,9 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test model storm check build lock clean aws-client
+.PHONY: help demo up test model storm bench bench-quick check build lock clean aws-client
 help: ## list the commands
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(RUN) ## run one sample file through the whole road and stop again
 	@.venv/bin/python -m local demo
@@ -40,6 +40,12 @@ model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAM
 storm: $(TESTS) ## drop 1000 files into a storm; STORM_FILES and STORM_SEED choose another
 	@STORM_FILES=$${STORM_FILES:-1000} .venv/bin/python -m pytest tests/storm -o log_cli=true \
 	  -o log_cli_level=INFO -o log_cli_format='%(message)s'
+
+bench: $(TESTS) ## measure what a run costs and how soon its end is seen (minutes)
+	@PYTHONPATH=layers .venv/bin/python -m tests.bench
+
+bench-quick: $(TESTS) ## the same, with less to go by (a minute)
+	@PYTHONPATH=layers .venv/bin/python -m tests.bench --quick
 
 check: $(TESTS) $(SAM) ## lint, types and template
 	.venv/bin/ruff check .

@@ -46,7 +46,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     until = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
     with concerning(f"file s3://{source.bucket}/{source.key}"):
         try:
-            made = known.get("execution") or execution_of(attempt, record["turn"], source, until)
+            made, durations = known.get("execution"), list[float]()
+            if not made:
+                made, durations = execution_of(attempt, record["turn"], source, until)
         except WaitedFor as trouble:
             waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
             logger.warning("Waiting", trouble=waiting["waiting"], seconds=waiting["wait_seconds"])
@@ -60,19 +62,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "source": asdict(source),
         "quantemplate": {field: value for field, value in made.items() if field != "route"},
         "status": STARTED,
-        "wait_seconds": next_wait(0),
+        "wait_seconds": next_wait(0, durations),
     }
 
 
 def execution_of(
     attempt: Attempt, granted: dict[str, str] | None, source: Source, until: datetime
-) -> dict[str, Any]:
-    """Return the file's run in Quantemplate: the one it is attached to, or one that is made now."""
+) -> tuple[dict[str, Any], list[float]]:
+    """Return the file's run, made now or attached to, and the seconds that earlier runs took."""
     route = find_route(ssm, ROUTES_PATH, source.key)
     with concerning(f"route {route.name}"):
         runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
         if granted is None:
-            return runs.attach(route, attempt.input["execution_id"])
+            return runs.attach(route, attempt.input["execution_id"]), []
         turn = Turn(**granted)
         current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
         settle = lambda post: runs.settle(post, attempt)  # noqa: E731 - likewise
@@ -84,4 +86,4 @@ def execution_of(
             turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
         metrics.add_metric("BytesUploaded", MetricUnit.Bytes, source.size)
         metrics.flush_metrics()
-        return made
+        return made, runs.durations

@@ -1,5 +1,6 @@
 """What a pipeline's run has come to."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 from straight_through.attempts import Attempt
 from straight_through.errors import NotFound, PipelineCancelled, PipelineFailed, PipelineOverdue
 from straight_through.names import file_names
-from straight_through.polling import next_wait, seconds_since
+from straight_through.polling import moment_of, next_wait, seconds_since
 from straight_through.quantemplate import CANCELLED, FAILED, STARTED, SUCCEEDED, Execution
 
 NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again
+RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
 RUN_AGAIN = "RunAgain"  # the run ended badly and its execution was redriven: from TakeTurn on
 
 
@@ -47,6 +49,7 @@ def look_at(
     execution = next((e for e in listed if e.id == run["execution_id"]), None)
     begun = (execution and execution.started_at) or run["created_at"]
     elapsed = max(seconds_since(begun, now) or 0, 0)
+    wait = next_wait(elapsed, durations_of(listed))
     waited = elapsed
     if attempt.redrive_count:
         waited = min(elapsed, max(seconds_since(attempt.began, now) or 0, 0))
@@ -58,7 +61,7 @@ def look_at(
                 "Look for it in Quantemplate; where it is gone, start a new execution with the "
                 "same input."
             )
-        return Look("NotListed", next_wait(elapsed), None)
+        return Look("NotListed", wait, None)
     if execution.status == FAILED:
         raise PipelineFailed(
             f"{who} failed at {execution.finished_at}. Look at it in Quantemplate; when the "
@@ -76,7 +79,19 @@ def look_at(
             f"{execution.status!r}); the deadline is {deadline_hours:g} hours. Look at it in "
             "Quantemplate; redrive the execution to wait for as long again."
         )
-    return Look(execution.status, next_wait(elapsed), execution)
+    return Look(execution.status, wait, execution)
+
+
+def durations_of(listed: Iterable[Execution]) -> list[float]:
+    """Return the seconds that the last few successful runs took, the newest first."""
+    durations = []
+    for execution in sorted(listed, key=lambda e: e.run_number, reverse=True):
+        finished = moment_of(execution.finished_at)
+        if execution.status == SUCCEEDED and finished:
+            seconds = seconds_since(execution.started_at, finished)
+            if seconds and seconds > 0:
+                durations.append(seconds)
+    return durations[:RECENT_RUNS]
 
 
 def outputs_of(execution: Execution) -> list[dict[str, str]]:

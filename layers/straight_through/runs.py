@@ -18,6 +18,8 @@ from straight_through.errors import (
     PipelineBusy,
     StraightThroughError,
 )
+from straight_through.polling import moment_of
+from straight_through.progress import durations_of
 from straight_through.quantemplate import Execution, Quantemplate
 from straight_through.records import Records
 from straight_through.routes import FIELDS, Route
@@ -45,6 +47,7 @@ class Runs:
         self._records = records
         self._late_list = late_list
         self._now = now
+        self.durations: list[float] = []  # of the pipeline's earlier runs, once they were listed
 
     def upload_and_execute(
         self, turn: Turn, mark: str, attempt: Attempt, route: Route, body: Body
@@ -70,6 +73,7 @@ class Runs:
             raise ExecuteUncertain(record["uncertain"])
         listed = self._client.list_executions(route.organisation_id, route.pipeline_id)
         _require_free(listed, route.pipeline_id)
+        self.durations = durations_of(listed)
         self._client.upload_dataset(route.organisation_id, route.dataset_id, body)
         post = {
             "id": uuid.uuid4().hex,
@@ -173,7 +177,7 @@ def runs_of(post: Item, listed: Sequence[Execution]) -> list[Execution]:
         execution
         for execution in listed
         if execution.run_number > post["after"]
-        and (_moment(execution.created_at) or earliest) >= earliest
+        and (moment_of(execution.created_at) or earliest) >= earliest
         and (post["user"] is None or execution.created_by in (None, post["user"]))
     ]
 
@@ -211,12 +215,3 @@ def _require_free(listed: Sequence[Execution], pipeline_id: str) -> None:
                 f"{execution.created_by or 'an unknown user'} at {execution.created_at}, is going "
                 f"on (status {execution.status!r}). The file waits for its end."
             )
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Return the moment that a text names, if it names one; UTC if it has no zone."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ from straight_through.errors import (
     PipelineOverdue,
     StraightThroughError,
 )
-from straight_through.progress import Look, look_at, outputs_of
+from straight_through.progress import Look, durations_of, look_at, outputs_of
 from straight_through.quantemplate import Execution, Output
 
 BEGAN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_the_deadline_counts_from_the_start_and_until_then_from_the_making() -> 
     # Given a run that was made an hour and a half before it was started
     started = "2026-05-04T09:30:00Z"
     # Then it is not overdue after two hours, and one that never started is
-    assert look(execution("Started", started_at=started), after=7201).wait_seconds == 181
+    assert look(execution("Started", started_at=started), after=7201).wait_seconds == 180
     with pytest.raises(PipelineOverdue):
         look(execution("Started", started_at=None), after=7201)
 
@@ -110,7 +110,7 @@ def test_a_redrive_waits_on_for_as_long_again() -> None:
 
 def test_a_new_run_may_be_missing_from_the_list_for_a_while() -> None:
     seen = look(after=299)
-    assert (seen.status, seen.execution, seen.wait_seconds) == ("NotListed", None, 30)
+    assert (seen.status, seen.execution, seen.wait_seconds) == ("NotListed", None, 29)
 
 
 def test_a_run_that_stays_missing_is_told() -> None:
@@ -120,6 +120,42 @@ def test_a_run_that_stays_missing_is_told() -> None:
 
 def test_a_clock_that_goes_before_quantemplates_waits_all_the_same() -> None:
     assert look(execution("Started"), after=-60).wait_seconds == 1
+
+
+def earlier(number: int, seconds: float, **changed: Any) -> Execution:
+    """An earlier run of the pipeline, which took so long."""
+    started = datetime(2026, 5, 3, tzinfo=UTC)
+    fields = {"id": f"e-{number}", "run_number": number, "started_at": iso(started)}
+    fields["finished_at"] = iso(started + timedelta(seconds=seconds))
+    return Execution(**({"status": "Succeeded"} | fields | changed))
+
+
+def test_the_wait_is_until_shortly_before_the_end_that_earlier_runs_let_expect() -> None:
+    # Given a pipeline whose runs take five minutes
+    known = [earlier(number, 300 + number) for number in range(3)]
+    # Then its failures are seen early, and the end at once
+    waits = {after: look(execution("Started"), *known, after=after).wait_seconds for after in (
+        0, 160, 290, 300
+    )}  # fmt: skip
+    assert waits[0] == 10
+    assert 50 <= waits[160] <= 120
+    assert waits[290] <= 6
+    assert waits[300] <= 6
+    # And so it is where the list does not have the run yet
+    assert look(*known, after=160).wait_seconds == waits[160]
+
+
+def test_durations_are_those_of_the_last_runs_that_succeeded() -> None:
+    # Given a list in no order, in which some runs tell no duration
+    none = {"started_at": None}, {"finished_at": None}, {"finished_at": "yesterday"}
+    silent = [earlier(100 + number, 60, **changed) for number, changed in enumerate(none)]
+    failed = [earlier(110, 60, status="Failed"), earlier(111, 60, status="Cancelled")]
+    backwards = earlier(112, -60)
+    known = [earlier(number, number * 10) for number in (3, 1, 20, *range(4, 20))]
+    # Then the rest counts, the newest first, and not all of it
+    listed = [*failed, *known, *silent, backwards]
+    assert durations_of(listed) == [number * 10 for number in range(20, 10, -1)]
+    assert durations_of([]) == []
 
 
 def test_outputs_have_their_file_names() -> None:

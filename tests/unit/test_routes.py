@@ -33,6 +33,24 @@ def add(ssm: Any) -> Callable[..., None]:
     return add
 
 
+@pytest.mark.parametrize("many", [3, 1000])
+def test_a_route_is_found_with_one_call_however_many_there_are(
+    ssm: Any, add: Callable[..., None], many: int
+) -> None:
+    # Given so many routes, two of them above the file
+    add("claims")
+    for number in range(many - 2):
+        add(f"others/{number}")
+    add("claims/eu")
+    # When the file's is looked for
+    calls: list[str] = []
+    ssm.meta.events.register("before-call.ssm", lambda model, **_: calls.append(model.name))
+    route = find_route(ssm, PATH, "claims/eu/2026/05/may.csv")
+    # Then one call has found it
+    assert route.name == "claims/eu"
+    assert calls == ["GetParameters"]
+
+
 def test_the_deepest_folder_with_a_route_wins(ssm: Any, add: Callable[..., None]) -> None:
     # Given routes at two depths
     add("claims")

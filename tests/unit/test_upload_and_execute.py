@@ -63,6 +63,16 @@ def holder(table: Table, queue: str = "p-claims") -> dict[str, Any]:
     return dict((table.get(queue_key(queue)) or {}).get("holder", {}))
 
 
+def test_the_first_wait_knows_how_long_earlier_runs_took(
+    upload: Handler, given: dict[str, Any], wire: Wire
+) -> None:
+    # Given a pipeline with a run that took five minutes
+    times = {"startedAt": "2026-05-03T08:00:00Z", "finishedAt": "2026-05-03T08:05:00Z"}
+    wire.answer("GET", EXECUTIONS, json_reply([EXECUTION | {"status": "Succeeded"} | times]))
+    # Then the first look comes after ten seconds, not after one
+    assert upload(given)["wait_seconds"] == 10
+
+
 def test_the_sample_gives_the_record_that_travels_on(
     upload: Handler, given: dict[str, Any], wire: Wire, event: Event, table: Table
 ) -> None:
