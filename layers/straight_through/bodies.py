@@ -47,7 +47,9 @@ class Download:
     def __init__(self, response: requests.Response, what: str) -> None:
         """Refuse a reply whose end could not be told from a broken connection."""
         self._raw = response.raw
-        self._what = what
+        self.what = what
+        length = response.headers.get("Content-Length")
+        self.size = int(length) if length else None  # bytes, where the server tells
         encoding = response.headers.get("Content-Encoding", "identity")
         chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if response.status_code == requests.codes.no_content:
@@ -58,7 +60,7 @@ class Download:
             )
         if "text/html" in response.headers.get("Content-Type", ""):
             raise OutputIncomplete(f"{what} brought a web page and no output.")
-        if "Content-Length" not in response.headers and not chunked:
+        if length is None and not chunked:
             raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
 
     def read(self, size: int = CHUNK) -> bytes:
@@ -66,7 +68,7 @@ class Download:
         try:
             data: bytes = self._raw.read(size)
         except (requests.RequestException, OSError, HTTPError) as error:
-            raise OutputIncomplete(f"{self._what} broke off: {type(error).__name__}.") from None
+            raise OutputIncomplete(f"{self.what} broke off: {type(error).__name__}.") from None
         return data
 
     def __iter__(self) -> Iterator[bytes]:

@@ -7,14 +7,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
+from s3transfer.manager import TransferConfig, TransferManager
 
 from straight_through.bodies import Download
 from straight_through.errors import OutboxDenied, OutboxUnavailable
+from straight_through.pace import Left, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+PART = 8 * 1024 * 1024  # bytes
+_PARTS = TransferConfig(
+    multipart_threshold=PART,
+    multipart_chunksize=PART,
+    max_request_concurrency=2,
+    max_in_memory_upload_chunks=2,
+)
+_NO_MARK = bytes(set(range(256)) - set(b'"\n'))  # every byte but quote and newline
 # S3's codes of what passes by itself, beside every 5xx and every throttling.
 _PASSES = ("RequestTimeout", "TooManyRequests")
 _LATER = "When S3 answers again, redrive the execution."
@@ -38,12 +48,16 @@ class RowCount:
         self._last = b"\n"
 
     def update(self, chunk: bytes) -> None:
-        """Count on. An escaped quote is two quotes and changes nothing."""
-        for number, part in enumerate(chunk.split(b'"')):
-            if number:
-                self._in_quotes = not self._in_quotes
-            if not self._in_quotes:
-                self._ends += part.count(b"\n")
+        """Count on. An escaped quote is two quotes and changes nothing.
+
+        Seconds for 1 GiB (x86-64): 0.3 with few quotes or none, 1.1 where every field is quoted;
+        a look at each piece between two quotes took 0.8, 5.6 and 35.
+        """
+        # Of all that stands between two quotes only the newlines count, and mostly there are none.
+        marks = chunk.translate(None, _NO_MARK).replace(b'""', b"")
+        pieces = marks.split(b'"')
+        self._ends += sum(map(len, pieces[self._in_quotes :: 2]))
+        self._in_quotes ^= len(pieces) % 2 == 0
         self._last = chunk[-1:] or self._last
 
     @property
@@ -56,8 +70,9 @@ class RowCount:
 class _Measured:
     """A download that is hashed and counted while something else reads it."""
 
-    def __init__(self, download: Download) -> None:
+    def __init__(self, download: Download, left: Left) -> None:
         self._download = download
+        self._pace = Pace(download.what, download.size, left)
         self._hash = hashlib.sha256()
         self._rows = RowCount()
         self._bytes = 0
@@ -68,6 +83,7 @@ class _Measured:
         self._hash.update(chunk)
         self._rows.update(chunk)
         self._bytes += len(chunk)
+        self._pace.passed(len(chunk))
         return chunk
 
     def measures(self) -> StoredOutput:
@@ -79,15 +95,17 @@ class _Measured:
         }
 
 
-def store_output(s3: "S3Client", bucket: str, key: str, download: Download) -> StoredOutput:
-    """Stream a download to `key`, which appears whole or not at all.
+def store_output(
+    s3: "S3Client", bucket: str, key: str, download: Download, left: Left
+) -> StoredOutput:
+    """Stream a download to `key`, which appears whole or not at all, within the seconds `left`.
 
-    Raises OutputIncomplete, OutboxUnavailable, OutboxDenied.
+    Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
     """
-    measured = _Measured(download)
+    measured = _Measured(download, left)
     csv = {"ContentType": "text/csv; charset=utf-8"}
-    with _writing(bucket, key):
-        s3.upload_fileobj(measured, bucket, key, ExtraArgs=csv)  # type: ignore[arg-type]
+    with _writing(bucket, key), TransferManager(s3, _PARTS) as manager:
+        manager.upload(measured, bucket, key, extra_args=csv).result()  # type: ignore[arg-type]
     return measured.measures()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.conftest import ROOT
 
-LIBRARIES = {"boto3", "botocore", "requests", "urllib3", "aws_lambda_powertools"}
+LIBRARIES = {"botocore", "s3transfer", "requests", "urllib3", "aws_lambda_powertools"}
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers/straight_through").glob("*.py"))
 
