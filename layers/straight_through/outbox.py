@@ -7,23 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
-from s3transfer.manager import TransferConfig, TransferManager
 
 from straight_through.bodies import Download
 from straight_through.errors import OutboxDenied, OutboxUnavailable
+from straight_through.multipart import write_object
 from straight_through.pace import Left, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
-PART = 8 * 1024 * 1024  # bytes
-_PARTS = TransferConfig(
-    multipart_threshold=PART,
-    multipart_chunksize=PART,
-    max_request_concurrency=2,
-    max_in_memory_upload_chunks=2,
-)
 _NO_MARK = bytes(set(range(256)) - set(b'"\n'))  # every byte but quote and newline
 # S3's codes of what passes by itself, beside every 5xx and every throttling.
 _PASSES = ("RequestTimeout", "TooManyRequests")
@@ -77,9 +70,9 @@ class _Measured:
         self._rows = RowCount()
         self._bytes = 0
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, or all that is left, as a managed upload asks for them."""
-        chunk = self._download.read(size) if size >= 0 else b"".join(self._download)
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        chunk = self._download.read(size)
         self._hash.update(chunk)
         self._rows.update(chunk)
         self._bytes += len(chunk)
@@ -103,9 +96,8 @@ def store_output(
     Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
     """
     measured = _Measured(download, left)
-    csv = {"ContentType": "text/csv; charset=utf-8"}
-    with _writing(bucket, key), TransferManager(s3, _PARTS) as manager:
-        manager.upload(measured, bucket, key, extra_args=csv).result()  # type: ignore[arg-type]
+    with _writing(bucket, key):
+        write_object(s3, bucket, key, measured.read, "text/csv; charset=utf-8")
     return measured.measures()
 
 
