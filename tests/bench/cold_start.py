@@ -1,7 +1,7 @@
-"""What a function's start costs, beside what it cannot do without.
+"""What a function's start costs beside what it cannot do without.
 
-`python -m tests.bench.cold_start [--quick]`. Each start is a fresh interpreter; what counts is the processor's time. The least of many starts is
-taken, since all that can happen to one makes it longer.
+`python -m tests.bench.cold_start [--quick]`. Each start is a fresh interpreter; what counts is the
+processor's time. The least of many starts is taken: all that can happen to one makes it longer.
 """
 
 import subprocess
@@ -21,17 +21,17 @@ began = time.process_time()
 {code}
 print(time.process_time() - began)
 """
-# The one client of each function, which is the one it calls first.
+# The one client of each function: S3's for all that read or write files.
 SERVICES = {
     "check_status": "secretsmanager",
-    "download_output": "secretsmanager",
+    "download_output": "s3",
     "pause_queue": "dynamodb",
     "publish_run": "s3",
     "run_ended": "dynamodb",
     "start_run": "stepfunctions",
     "sweep_queues": "dynamodb",
-    "take_turn": "dynamodb",
-    "upload_and_execute": "dynamodb",
+    "take_turn": "s3",
+    "upload_and_execute": "s3",
 }
 CALLS_API = ("check_status", "download_output", "upload_and_execute")
 

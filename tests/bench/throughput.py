@@ -2,7 +2,7 @@
 
 `python -m tests.bench.throughput [--quick]`. All contestants move the same bytes between the same
 two ends, in turns, and each round is compared within itself. The functions and the example are
-timed from the call on, since what a start costs is measured elsewhere; curl and aws from their start.
+timed from the call on (what a start costs is measured elsewhere), curl and aws from their start.
 """
 
 import json
