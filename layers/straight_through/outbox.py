@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -61,31 +62,40 @@ class RowCount:
 
 
 class _Measured:
-    """A download that is hashed and counted while something else reads it."""
+    """A download that is hashed and counted, in a thread of its own, while it goes by."""
 
-    def __init__(self, download: Download, left: Left) -> None:
+    def __init__(self, download: Download, left: Left, measuring: ThreadPoolExecutor) -> None:
+        """Begin; `measuring` has one thread, so that the pieces stay in their order."""
         self._download = download
         self._pace = Pace(download.what, download.size, left)
+        self._measuring = measuring
         self._hash = hashlib.sha256()
         self._rows = RowCount()
         self._bytes = 0
+        self._last = measuring.submit(self._measure, b"")
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, none at the end."""
         chunk = self._download.read(size)
-        self._hash.update(chunk)
-        self._rows.update(chunk)
-        self._bytes += len(chunk)
+        self._last.result()  # so that no more than one piece waits to be measured
+        self._last = self._measuring.submit(self._measure, chunk)
         self._pace.passed(len(chunk))
         return chunk
 
     def measures(self) -> StoredOutput:
         """Return what went by."""
+        self._last.result()
         return {
             "bytes": self._bytes,
             "sha256": self._hash.hexdigest(),
             "rows": self._rows.rows,
         }
+
+    def _measure(self, chunk: bytes) -> None:
+        """Hash and count on."""
+        self._hash.update(chunk)
+        self._rows.update(chunk)
+        self._bytes += len(chunk)
 
 
 def store_output(
@@ -95,10 +105,11 @@ def store_output(
 
     Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
     """
-    measured = _Measured(download, left)
-    with _writing(bucket, key):
-        write_object(s3, bucket, key, measured.read, "text/csv; charset=utf-8")
-    return measured.measures()
+    with ThreadPoolExecutor(1) as measuring:
+        measured = _Measured(download, left, measuring)
+        with _writing(bucket, key):
+            write_object(s3, bucket, key, measured.read, "text/csv; charset=utf-8")
+        return measured.measures()
 
 
 def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
