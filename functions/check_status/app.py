@@ -4,11 +4,11 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from straight_through.attempts import Attempt, attempt_of
+from straight_through.aws import later
 from straight_through.connection import connection
 from straight_through.errors import PipelineCancelled, PipelineFailed, WaitedFor, concerning
 from straight_through.patience import wait_out
@@ -21,8 +21,8 @@ from straight_through.turns import Turns
 
 logger = Logger()
 metrics = Metrics()
-table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
-turns = Turns(table, boto3.client("stepfunctions"))
+table = Table(later("dynamodb"), os.environ["TURNS_TABLE"])
+turns = Turns(table, later("stepfunctions"))
 records = Records(table)
 quantemplate = connection()
 DEADLINE_HOURS = float(os.environ["PIPELINE_DEADLINE_HOURS"])

@@ -3,24 +3,25 @@
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from straight_through.aws import client
 from straight_through.connection import connection
 from straight_through.errors import concerning
 from straight_through.names import run_folder
 from straight_through.outbox import store_output
+from straight_through.pace import seconds_left
 
 logger = Logger()
 metrics = Metrics()
-s3 = boto3.client("s3")
+s3 = client("s3")
 quantemplate = connection()
 OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 
 
 @logger.inject_lambda_context(correlation_id_path="run")
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the output's line of the manifest."""
     output, run, source = event["output"], event["quantemplate"], event["source"]
     key = run_folder(event["route"], source["key"], event["run"]) + output["file_name"]
@@ -31,7 +32,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             run["organisation_id"], run["pipeline_id"], run["execution_id"], output["id"]
         ) as download,
     ):
-        stored = store_output(s3, OUTBOX_BUCKET, key, download)
+        stored = store_output(s3, OUTBOX_BUCKET, key, download, seconds_left(context))
     metrics.add_metric("BytesDownloaded", MetricUnit.Bytes, stored["bytes"])
     metrics.flush_metrics()
     logger.info("Stored", key=key, **stored)

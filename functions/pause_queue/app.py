@@ -3,16 +3,16 @@
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
+from straight_through.aws import client, later
 from straight_through.errors import InputInvalid
 from straight_through.queues import Queues
 from straight_through.table import Table
 
 logger = Logger()
-table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
-queues = Queues(table, boto3.client("stepfunctions"))
+table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
+queues = Queues(table, later("stepfunctions"))
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

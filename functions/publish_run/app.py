@@ -3,17 +3,17 @@
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from straight_through.aws import client
 from straight_through.errors import concerning
 from straight_through.names import run_folder
 from straight_through.outbox import manifest_of, store_manifest
 
 logger = Logger()
 metrics = Metrics()
-s3 = boto3.client("s3")
+s3 = client("s3")
 OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 
 

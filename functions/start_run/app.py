@@ -5,15 +5,15 @@ import json
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from straight_through.aws import client
 from straight_through.names import run_name
 
 logger = Logger()
 metrics = Metrics()
-states = boto3.client("stepfunctions")
+states = client("stepfunctions")
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 IGNORE_PATTERNS = os.environ["IGNORE_PATTERNS"].split(",")
 

@@ -3,16 +3,16 @@
 import os
 from datetime import timedelta
 
-import boto3
 from aws_lambda_powertools import Logger
 
+from straight_through.aws import client, later
 from straight_through.queues import Queues, topic_of
 from straight_through.table import Table
 
 logger = Logger()
-table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
-tell = topic_of(boto3.client("sns"), os.environ["TOPIC_ARN"])
-queues = Queues(table, boto3.client("stepfunctions"), tell)
+table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
+tell = topic_of(later("sns"), os.environ["TOPIC_ARN"])
+queues = Queues(table, later("stepfunctions"), tell)
 TURN_DEADLINE = timedelta(hours=float(os.environ["TURN_DEADLINE_HOURS"]))
 
 

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
 from straight_through.attempts import attempt_of, stamp_of
+from straight_through.aws import client
 from straight_through.errors import concerning
 from straight_through.inbox import Source, pin_source
 from straight_through.records import Records
@@ -18,10 +18,10 @@ from straight_through.table import Table
 from straight_through.turns import Turns
 
 logger = Logger()
-s3 = boto3.client("s3")
-ssm = boto3.client("ssm")
-states = boto3.client("stepfunctions")
-table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
+s3 = client("s3")
+ssm = client("ssm")
+states = client("stepfunctions")
+table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
 turns = Turns(table, states)
 records = Records(table)
 ROUTES_PATH = os.environ["ROUTES_PATH"]

@@ -5,15 +5,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from straight_through.attempts import Attempt, attempt_of
+from straight_through.aws import client, later
 from straight_through.bindings import enter_bound
 from straight_through.connection import connection
 from straight_through.errors import WaitedFor, concerning
 from straight_through.inbox import Source, SourceBody
+from straight_through.pace import seconds_left
 from straight_through.patience import wait_out
 from straight_through.polling import next_wait
 from straight_through.progress import NOT_EXECUTED
@@ -26,10 +27,10 @@ from straight_through.turns import Turn, Turns
 
 logger = Logger()
 metrics = Metrics()
-s3 = boto3.client("s3")
-ssm = boto3.client("ssm")
-table = Table(boto3.client("dynamodb"), os.environ["TURNS_TABLE"])
-turns = Turns(table, boto3.client("stepfunctions"))
+s3 = client("s3")
+ssm = client("ssm")
+table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
+turns = Turns(table, later("stepfunctions"))
 records = Records(table)
 quantemplate = connection()
 ROUTES_PATH = os.environ["ROUTES_PATH"]
@@ -44,11 +45,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     known = records.get(attempt.run)
     source = Source(**known["source"])
     until = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
+    body = SourceBody(s3, source, seconds_left(context))
     with concerning(f"file s3://{source.bucket}/{source.key}"):
         try:
             made, durations = known.get("execution"), list[float]()
             if not made:
-                made, durations = execution_of(attempt, record["turn"], source, until)
+                made, durations = execution_of(attempt, record["turn"], body, until)
         except WaitedFor as trouble:
             waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
             logger.warning("Waiting", trouble=waiting["waiting"], seconds=waiting["wait_seconds"])
@@ -67,10 +69,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def execution_of(
-    attempt: Attempt, granted: dict[str, str] | None, source: Source, until: datetime
+    attempt: Attempt, granted: dict[str, str] | None, body: SourceBody, until: datetime
 ) -> tuple[dict[str, Any], list[float]]:
     """Return the file's run, made now or attached to, and the seconds that earlier runs took."""
-    route = find_route(ssm, ROUTES_PATH, source.key)
+    route = find_route(ssm, ROUTES_PATH, body.source.key)
     with concerning(f"route {route.name}"):
         runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
         if granted is None:
@@ -81,9 +83,9 @@ def execution_of(
         mark = enter_bound(turns, turn, attempt, route, until, current, settle)
         made = None
         try:
-            made = runs.upload_and_execute(turn, mark, attempt, route, SourceBody(s3, source))
+            made = runs.upload_and_execute(turn, mark, attempt, route, body)
         finally:
             turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
-        metrics.add_metric("BytesUploaded", MetricUnit.Bytes, source.size)
+        metrics.add_metric("BytesUploaded", MetricUnit.Bytes, len(body))
         metrics.flush_metrics()
         return made, runs.durations

@@ -1,13 +1,16 @@
 """What goes to Quantemplate and what comes from it: bytes that are never held as a whole."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import requests
 from urllib3.exceptions import HTTPError
 
 from straight_through.errors import OutputIncomplete
+
+if TYPE_CHECKING:
+    import requests  # not by the functions that only read or write S3
 
 CHUNK = 1024 * 1024  # bytes
 
@@ -44,13 +47,15 @@ class FileBody:
 class Download:
     """A reply's bytes as they come; reading past its end proves that all of it has come."""
 
-    def __init__(self, response: requests.Response, what: str) -> None:
+    def __init__(self, response: "requests.Response", what: str) -> None:
         """Refuse a reply whose end could not be told from a broken connection."""
         self._raw = response.raw
-        self._what = what
+        self.what = what
+        length = response.headers.get("Content-Length")
+        self.size = int(length) if length else None  # bytes, where the server tells
         encoding = response.headers.get("Content-Encoding", "identity")
         chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
-        if response.status_code == requests.codes.no_content:
+        if response.status_code == HTTPStatus.NO_CONTENT:
             raise OutputIncomplete(f"{what} brought no content (HTTP 204).")
         if encoding != "identity":
             raise OutputIncomplete(
@@ -58,15 +63,15 @@ class Download:
             )
         if "text/html" in response.headers.get("Content-Type", ""):
             raise OutputIncomplete(f"{what} brought a web page and no output.")
-        if "Content-Length" not in response.headers and not chunked:
+        if length is None and not chunked:
             raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
 
     def read(self, size: int = CHUNK) -> bytes:
         """Return up to `size` bytes, none at the end. Raises OutputIncomplete at a break."""
         try:
             data: bytes = self._raw.read(size)
-        except (requests.RequestException, OSError, HTTPError) as error:
-            raise OutputIncomplete(f"{self._what} broke off: {type(error).__name__}.") from None
+        except (OSError, HTTPError) as error:
+            raise OutputIncomplete(f"{self.what} broke off: {type(error).__name__}.") from None
         return data
 
     def __iter__(self) -> Iterator[bytes]:

@@ -5,9 +5,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import ClientError
 
+from straight_through.aws import client
 from straight_through.errors import CredentialsMissing
 from straight_through.quantemplate import Credentials, Quantemplate
 
@@ -49,7 +49,7 @@ class Connection:
 
 def connection() -> Connection:
     """Return the connection that a function's environment describes."""
-    return Connection(boto3.client("secretsmanager"), os.environ["CREDENTIALS_SECRET_ARN"])
+    return Connection(client("secretsmanager"), os.environ["CREDENTIALS_SECRET_ARN"])
 
 
 def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Credentials:

@@ -25,6 +25,7 @@
         ├── OutboxDenied          403 from S3, while the outbox was written
         ├── RequestRefused        any other 4xx, or a reply that is not the API's
         ├── ExecuteUncertain      Execute's reply was lost, and the list does not tell
+        ├── TransferTooSlow       a function's 15 minutes will not be enough for the file
         ├── FunctionKilled        the upload's function died again and again
         ├── TurnOverdue           the turn did not come in time
         └── PipelineFailed, PipelineCancelled, PipelineOverdue
@@ -136,6 +137,10 @@ class RequestRefused(StraightThroughError):
 
 class ExecuteUncertain(StraightThroughError):
     """Whether the pipeline was executed cannot be told: a person must look."""
+
+
+class TransferTooSlow(StraightThroughError):
+    """A file goes by so slowly that the function would be killed before its end."""
 
 
 class FunctionKilled(StraightThroughError):

@@ -15,6 +15,7 @@ from straight_through.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
+from straight_through.pace import Left, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -67,18 +68,23 @@ def pin_source(s3: "S3Client", execution_input: Any) -> Source:
 class SourceBody:
     """The pinned object's bytes as the body of an upload."""
 
-    def __init__(self, s3: "S3Client", source: Source) -> None:
-        """Read nothing yet."""
+    def __init__(self, s3: "S3Client", source: Source, left: Left) -> None:
+        """Read nothing yet; `left` tells how many seconds there are for it."""
         self._s3 = s3
-        self._source = source
+        self.source = source
+        self._left = left
 
     def __len__(self) -> int:
         """Return the object's size in bytes."""
-        return self._source.size
+        return self.source.size
 
     def __iter__(self) -> Iterator[bytes]:
-        """Read the object from its start. Raises SourceUnavailable where it breaks off."""
-        source = self._source
+        """Read the object from its start.
+
+        Raises SourceUnavailable where it breaks off, TransferTooSlow where it will not end in time.
+        """
+        source = self.source
+        pace = Pace("The upload", source.size, self._left)
         version = {"VersionId": source.version_id} if source.version_id else {}
         try:
             # Without versions, the ETag makes sure that it is still the same object.
@@ -89,7 +95,9 @@ class SourceBody:
                 **version,  # type: ignore[arg-type]
             )
             with closing(opened["Body"]) as stream:
-                yield from stream.iter_chunks(CHUNK)
+                for chunk in stream.iter_chunks(CHUNK):
+                    yield chunk
+                    pace.passed(len(chunk))  # it has been sent: the next one was asked for
         except (BotoCoreError, ClientError) as error:
             raise _not_readable(error, f"s3://{source.bucket}/{source.key}") from None
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -10,11 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from straight_through.bodies import Download
 from straight_through.errors import OutboxDenied, OutboxUnavailable
+from straight_through.multipart import write_object
+from straight_through.pace import Left, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+_NO_MARK = bytes(set(range(256)) - set(b'"\n'))  # every byte but quote and newline
 # S3's codes of what passes by itself, beside every 5xx and every throttling.
 _PASSES = ("RequestTimeout", "TooManyRequests")
 _LATER = "When S3 answers again, redrive the execution."
@@ -38,12 +42,16 @@ class RowCount:
         self._last = b"\n"
 
     def update(self, chunk: bytes) -> None:
-        """Count on. An escaped quote is two quotes and changes nothing."""
-        for number, part in enumerate(chunk.split(b'"')):
-            if number:
-                self._in_quotes = not self._in_quotes
-            if not self._in_quotes:
-                self._ends += part.count(b"\n")
+        """Count on. An escaped quote is two quotes and changes nothing.
+
+        Seconds for 1 GiB (x86-64): 0.3 with few quotes or none, 1.1 where every field is quoted;
+        a look at each piece between two quotes took 0.8, 5.6 and 35.
+        """
+        # Of all that stands between two quotes only the newlines count, and mostly there are none.
+        marks = chunk.translate(None, _NO_MARK).replace(b'""', b"")
+        pieces = marks.split(b'"')
+        self._ends += sum(map(len, pieces[self._in_quotes :: 2]))
+        self._in_quotes ^= len(pieces) % 2 == 0
         self._last = chunk[-1:] or self._last
 
     @property
@@ -54,41 +62,54 @@ class RowCount:
 
 
 class _Measured:
-    """A download that is hashed and counted while something else reads it."""
+    """A download that is hashed and counted, in a thread of its own, while it goes by."""
 
-    def __init__(self, download: Download) -> None:
+    def __init__(self, download: Download, left: Left, measuring: ThreadPoolExecutor) -> None:
+        """Begin; `measuring` has one thread, so that the pieces stay in their order."""
         self._download = download
+        self._pace = Pace(download.what, download.size, left)
+        self._measuring = measuring
         self._hash = hashlib.sha256()
         self._rows = RowCount()
         self._bytes = 0
+        self._last = measuring.submit(self._measure, b"")
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, or all that is left, as a managed upload asks for them."""
-        chunk = self._download.read(size) if size >= 0 else b"".join(self._download)
-        self._hash.update(chunk)
-        self._rows.update(chunk)
-        self._bytes += len(chunk)
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        chunk = self._download.read(size)
+        self._last.result()  # so that no more than one piece waits to be measured
+        self._last = self._measuring.submit(self._measure, chunk)
+        self._pace.passed(len(chunk))
         return chunk
 
     def measures(self) -> StoredOutput:
         """Return what went by."""
+        self._last.result()
         return {
             "bytes": self._bytes,
             "sha256": self._hash.hexdigest(),
             "rows": self._rows.rows,
         }
 
+    def _measure(self, chunk: bytes) -> None:
+        """Hash and count on."""
+        self._hash.update(chunk)
+        self._rows.update(chunk)
+        self._bytes += len(chunk)
 
-def store_output(s3: "S3Client", bucket: str, key: str, download: Download) -> StoredOutput:
-    """Stream a download to `key`, which appears whole or not at all.
 
-    Raises OutputIncomplete, OutboxUnavailable, OutboxDenied.
+def store_output(
+    s3: "S3Client", bucket: str, key: str, download: Download, left: Left
+) -> StoredOutput:
+    """Stream a download to `key`, which appears whole or not at all, within the seconds `left`.
+
+    Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
     """
-    measured = _Measured(download)
-    csv = {"ContentType": "text/csv; charset=utf-8"}
-    with _writing(bucket, key):
-        s3.upload_fileobj(measured, bucket, key, ExtraArgs=csv)  # type: ignore[arg-type]
-    return measured.measures()
+    with ThreadPoolExecutor(1) as measuring:
+        measured = _Measured(download, left, measuring)
+        with _writing(bucket, key):
+            write_object(s3, bucket, key, measured.read, "text/csv; charset=utf-8")
+        return measured.measures()
 
 
 def manifest_of(record: dict[str, Any]) -> dict[str, Any]:

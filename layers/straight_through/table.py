@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from straight_through.errors import TurnsUnavailable
@@ -24,8 +22,6 @@ CONFLICTS = {
     "TransactionInProgressException",
 }
 TRIES = 20
-_to_dynamodb = TypeSerializer().serialize
-_from_dynamodb = TypeDeserializer().deserialize
 
 
 class Refused(Exception):
@@ -172,19 +168,43 @@ def _key(key: Key) -> dict[str, Any]:
 
 
 def _item(attributes: Mapping[str, Any]) -> Item:
-    """Return an item as plain data; all our numbers are whole."""
-    return {name: _plain(_from_dynamodb(value)) for name, value in attributes.items()}
+    """Return an item as plain data."""
+    return {name: _from_dynamodb(value) for name, value in attributes.items()}
 
 
-def _plain(value: Any) -> Any:
-    """Return DynamoDB's data without its own kind of number."""
-    if isinstance(value, Decimal):
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return value
+def _to_dynamodb(value: Any) -> dict[str, Any]:
+    """Return plain data as DynamoDB takes it: texts, whole numbers, truths, lists and maps."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case list() | tuple():
+            return {"L": [_to_dynamodb(part) for part in value]}
+        case dict():
+            return {"M": {name: _to_dynamodb(part) for name, part in value.items()}}
+    raise TypeError(f"The table holds no {type(value).__name__}.")
+
+
+def _from_dynamodb(attribute: Mapping[str, Any]) -> Any:
+    """Return an attribute as plain data; all our numbers are whole."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "NULL":
+            return None
+        case "BOOL" | "S":
+            return value
+        case "N":
+            return int(value)
+        case "L":
+            return [_from_dynamodb(part) for part in value]
+        case "M":
+            return _item(value)
+    raise TypeError(f"The table holds an attribute of type {kind}, which nobody here has written.")
 
 
 def _stood_there(reason: Mapping[str, Any]) -> Item | None:

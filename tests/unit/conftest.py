@@ -212,6 +212,11 @@ def handler(
     return handler
 
 
+def unhurried() -> float:
+    """How many seconds an invocation has left whose clock stands still."""
+    return 900.0
+
+
 def lambda_context(name: str) -> SimpleNamespace:
     """What Lambda passes beside the event."""
     return SimpleNamespace(

@@ -1,6 +1,9 @@
 """What goes to Lambda imports only what is there: one way down."""
 
 import ast
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +11,27 @@ import pytest
 
 from tests.unit.conftest import ROOT
 
-LIBRARIES = {"boto3", "botocore", "requests", "urllib3", "aws_lambda_powertools"}
+# What costs a start time, and which functions may have it all the same.
+COSTLY = {
+    "boto3": set(),
+    "s3transfer": set(),
+    "aws_lambda_powertools.utilities.parser": set(),
+    "aws_lambda_powertools.utilities.data_classes": set(),
+    "aws_xray_sdk": set(),
+    "pydantic": set(),
+    "asyncio": set(),
+    "requests": {"check_status", "download_output", "upload_and_execute"},
+    "straight_through.outbox": {"download_output", "publish_run"},
+    "straight_through.turns": {
+        "check_status",
+        "pause_queue",
+        "run_ended",
+        "sweep_queues",
+        "take_turn",
+        "upload_and_execute",
+    },
+}
+LIBRARIES = {"botocore", "requests", "urllib3", "aws_lambda_powertools"}
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers/straight_through").glob("*.py"))
 
@@ -47,3 +70,29 @@ def test_a_function_imports_the_package_and_its_libraries_only(path: Path) -> No
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_the_package_imports_libraries_only(path: Path) -> None:
     assert imported(path) <= LIBRARIES | {"straight_through"}
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
+def test_a_start_loads_nothing_that_it_can_do_without(path: Path) -> None:
+    # Given a function that starts in a fresh interpreter
+    read = set(re.findall(r'os\.environ\["(\w+)"\]', path.read_text("utf-8")))
+    environment = dict.fromkeys(read, "1") | {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "CREDENTIALS_SECRET_ARN": "arn",
+        "PATH": os.environ["PATH"],
+        "POWERTOOLS_METRICS_NAMESPACE": "StraightThrough",
+    }
+    code = f"import sys; sys.path[:0] = {[str(path.parent), str(ROOT / 'layers')]}; import app\n"
+    code += "print(*sys.modules, sep='\\n')"
+    # When it has been imported
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-P", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Then of what is costly it has only what it needs
+    loaded = set(done.stdout.split())
+    needless = {name for name, users in COSTLY.items() if path.parent.name not in users}
+    assert loaded & needless == set()

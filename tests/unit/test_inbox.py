@@ -16,7 +16,7 @@ from straight_through.errors import (
     SourceUnavailable,
 )
 from straight_through.inbox import Source, SourceBody, pin_source
-from tests.unit.conftest import INBOX
+from tests.unit.conftest import INBOX, unhurried
 
 KEY = "claims/Schäden a+b 100%.csv"
 PINNED = Source(INBOX, KEY, "v1", 4, "abc", "2026-05-04T08:15:30Z")
@@ -34,7 +34,7 @@ def test_the_version_of_now_is_pinned_where_none_is_given(s3: Any) -> None:
     source = pin_source(s3, {"bucket": INBOX, "key": KEY})
     put(s3, b"newer")
     # Then the run reads what it has pinned, again and again
-    body = SourceBody(s3, source)
+    body = SourceBody(s3, source, unhurried)
     assert source.version_id == version
     assert (source.size, len(body)) == (3, 3)
     assert source.dropped_at.endswith("Z")
@@ -46,7 +46,7 @@ def test_a_version_that_is_given_is_taken(s3: Any) -> None:
     old = put(s3, b"old")
     put(s3, b"newer")
     source = pin_source(s3, {"bucket": INBOX, "key": KEY, "version_id": old})
-    assert b"".join(SourceBody(s3, source)) == b"old"
+    assert b"".join(SourceBody(s3, source, unhurried)) == b"old"
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_without_versions_a_replaced_file_is_not_taken_for_the_pinned_one(s3: An
     put(s3, b"old", "plain")
     source = pin_source(s3, {"bucket": "plain", "key": KEY})
     assert source.version_id is None
-    assert b"".join(SourceBody(s3, source)) == b"old"
+    assert b"".join(SourceBody(s3, source, unhurried)) == b"old"
     # When it is replaced by one of the same size
     put(s3, b"new", "plain")
     # Then it is not read
     with pytest.raises(SourceNotFound):
-        b"".join(SourceBody(s3, source))
+        b"".join(SourceBody(s3, source, unhurried))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_s3s_refusals_have_our_names(s3: Any, status: int, code: str, error: typ
             pin_source(s3, {"bucket": INBOX, "key": KEY})
         stub.add_client_error("get_object", code, http_status_code=status)
         with pytest.raises(error, match=INBOX):
-            list(SourceBody(s3, PINNED))
+            list(SourceBody(s3, PINNED, unhurried))
 
 
 def test_a_read_that_breaks_off_is_source_unavailable(s3: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_read_that_breaks_off_is_source_unavailable(s3: Any) -> None:
     with Stubber(s3) as stub:
         stub.add_response("get_object", {"Body": broken})
         with pytest.raises(SourceUnavailable, match="broke off"):
-            list(SourceBody(s3, PINNED))
+            list(SourceBody(s3, PINNED, unhurried))
 
 
 def test_s3_that_cannot_be_reached_is_source_unavailable(nobody: str, aws: None) -> None:  # noqa: ARG001

@@ -22,7 +22,7 @@ from straight_through.errors import (
 )
 from straight_through.outbox import RowCount, manifest_of, store_manifest, store_output
 from straight_through.quantemplate import Quantemplate
-from tests.unit.conftest import OUTBOX, ROOT
+from tests.unit.conftest import OUTBOX, ROOT, unhurried
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
 OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
@@ -59,7 +59,7 @@ def test_rows_are_counted_as_the_csv_module_counts_them(
 def download(client: Quantemplate, s3: Any) -> Any:
     """Store the output that the wire serves."""
     with client.download_output("c-broker", "p-claims", "e-7", "o-1") as opened:
-        return store_output(s3, OUTBOX, KEY, opened)
+        return store_output(s3, OUTBOX, KEY, opened, unhurried)
 
 
 def left_in_outbox(s3: Any) -> tuple[list[Any], list[Any]]:

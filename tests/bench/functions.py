@@ -1,0 +1,56 @@
+"""The functions as processes of their own, between two ends."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from local.process import ROOT
+from tests.bench.endpoints import BUCKET, Ends
+
+INVOKE = str(ROOT / "tests/bench/invoke.py")
+MIB = 1024 * 1024
+
+
+def environment(ends: Ends) -> dict[str, str]:
+    """Return what a function finds in its environment, and other programs too."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": ends.aws,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "POWERTOOLS_SERVICE_NAME": "bench",
+        "POWERTOOLS_METRICS_NAMESPACE": "Bench",
+        "CREDENTIALS_SECRET_ARN": "credentials",
+        "QUANTEMPLATE_API_URL": f"{ends.quantemplate}/v1",
+        "QUANTEMPLATE_TOKEN_URL": f"{ends.quantemplate}/token",
+        "OUTBOX_BUCKET": BUCKET,
+        "STATE_MACHINE_ARN": "arn",
+        "TOPIC_ARN": "arn",
+        "IGNORE_PATTERNS": "*.filepart",
+        "TURNS_TABLE": "turns",
+        "ROUTES_PATH": "/bench/routes",
+        "LATE_LIST_SECONDS": "120",
+        "API_PATIENCE_HOURS": "12",
+        "BUSY_DEADLINE_HOURS": "24",
+        "PIPELINE_DEADLINE_HOURS": "168",
+        "TURN_DEADLINE_HOURS": "720",
+    }
+
+
+def invoke(ends: Ends, function: str, size: int) -> dict[str, Any]:
+    """Run one invocation for a file of `size` bytes in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-P", INVOKE, function, str(size)],
+        env=environment(ends),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{function} failed:\n{done.stderr}")
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
