@@ -13,18 +13,24 @@ from straight_through.connection import connection
 from straight_through.errors import PipelineCancelled, PipelineFailed, WaitedFor, concerning
 from straight_through.patience import wait_out
 from straight_through.polling import seconds_since
-from straight_through.progress import NOT_EXECUTED, RUN_AGAIN, look_at, outputs_of
-from straight_through.quantemplate import SUCCEEDED
+from straight_through.progress import look_at, not_ours, outputs_of
+from straight_through.quantemplate import Execution
 from straight_through.records import Records
+from straight_through.routes import read_route
+from straight_through.selection import selected
+from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
 from straight_through.table import Table
 from straight_through.turns import Turns
+from straight_through.twins import remember
 
 logger = Logger()
 metrics = Metrics()
+ssm = later("ssm")  # once a run, at its end
 table = Table(later("dynamodb"), os.environ["TURNS_TABLE"])
 turns = Turns(table, later("stepfunctions"))
 records = Records(table)
 quantemplate = connection()
+ROUTES_PATH = os.environ["ROUTES_PATH"]
 DEADLINE_HOURS = float(os.environ["PIPELINE_DEADLINE_HOURS"])
 LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
 
@@ -36,6 +42,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     record: dict[str, Any] = event["record"]
     if record["status"] == NOT_EXECUTED:
         return record  # what it waited for may be over: UploadAndExecute finds out
+    if record["status"] == SKIPPED:
+        pass_turn_on(record, attempt)
+        return record
     run, source = record["quantemplate"], record["source"]
     with concerning(f"file s3://{source['bucket']}/{source['key']}, route {record['route']}"):
         try:
@@ -59,14 +68,27 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     record |= {"status": look.status, "wait_seconds": look.wait_seconds}
     if look.execution and look.status == SUCCEEDED:
         pass_turn_on(record, attempt)
-        began, ended = look.execution.started_at, look.execution.finished_at
-        record["quantemplate"] |= {"started_at": began, "finished_at": ended}
-        record["outputs"] = outputs_of(look.execution)
-        logger.info("Pipeline succeeded", outputs=len(look.execution.outputs))
-        if delay := seconds_since(ended, datetime.now(UTC)):
-            metrics.add_metric("DetectionDelay", MetricUnit.Seconds, max(delay, 0))
-            metrics.flush_metrics()
+        succeeded(record, look.execution, listed)
     return record
+
+
+def succeeded(record: dict[str, Any], execution: Execution, listed: list[Execution]) -> None:
+    """Add to the record what the next steps need of a run that succeeded."""
+    run, source, ended = record["quantemplate"], record["source"], execution.finished_at
+    run |= {"started_at": execution.started_at, "finished_at": ended}
+    with concerning(f"file s3://{source['bucket']}/{source['key']}, route {record['route']}"):
+        route = read_route(ssm, ROUTES_PATH, record["route"])
+        record["outputs"] = outputs_of(selected(execution.outputs, route))
+    record["gated"] = bool(route.hold_if_rows)
+    if sha256 := source["sha256"]:
+        # Only now: the bytes of a run that failed may be dropped again.
+        remember(table, route, sha256, record["run"], source["key"], datetime.now(UTC))
+    other = not_ours(listed, run, record["after"]) if record["turn"] else None
+    record["not_ours"] = other.id if other else None
+    logger.info("Pipeline succeeded", outputs=len(record["outputs"]))
+    if delay := seconds_since(ended, datetime.now(UTC)):
+        metrics.add_metric("DetectionDelay", MetricUnit.Seconds, max(delay, 0))
+        metrics.flush_metrics()
 
 
 def pass_turn_on(record: dict[str, Any], attempt: Attempt) -> None:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from straight_through.aws import client
 from straight_through.connection import connection
 from straight_through.errors import concerning
-from straight_through.names import run_folder
+from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.outbox import store_output
 from straight_through.pace import seconds_left
 
@@ -24,7 +24,9 @@ OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the output's line of the manifest."""
     output, run, source = event["output"], event["quantemplate"], event["source"]
-    key = run_folder(event["route"], source["key"], event["run"]) + output["file_name"]
+    folder = held_folder if event["gated"] else run_folder
+    key = folder(event["route"], source["key"], event["run"]) + output["file_name"]
+    lineage = lineage_of(event["run"], source)
     file = f"file s3://{source['bucket']}/{source['key']}, route {event['route']}"
     with (
         concerning(f"output {output['name']!r} of {file}"),
@@ -32,8 +34,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             run["organisation_id"], run["pipeline_id"], run["execution_id"], output["id"]
         ) as download,
     ):
-        stored = store_output(s3, OUTBOX_BUCKET, key, download, seconds_left(context))
+        left = seconds_left(context)
+        stored = store_output(s3, OUTBOX_BUCKET, key, download, lineage, left)
     metrics.add_metric("BytesDownloaded", MetricUnit.Bytes, stored["bytes"])
     metrics.flush_metrics()
     logger.info("Stored", key=key, **stored)
-    return {"name": output["name"], "id": output["id"], "key": key, **stored}
+    return {"id": output["id"], "name": output["name"], "key": key, **stored}

@@ -1,4 +1,4 @@
-"""PublishRun: the manifest, last: its presence means that the outputs are complete."""
+"""PublishRun: the gate, the destinations, the chain, and last the manifest."""
 
 import os
 from typing import Any
@@ -6,30 +6,58 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from straight_through.aws import client
+from straight_through.attempts import Attempt, attempt_of
+from straight_through.aws import client, later
 from straight_through.errors import concerning
-from straight_through.names import run_folder
-from straight_through.outbox import manifest_of, store_manifest
+from straight_through.outbox import read_manifest
+from straight_through.publishing import publish
+from straight_through.records import Records
+from straight_through.routes import read_route
+from straight_through.statuses import HELD
+from straight_through.table import Table
 
 logger = Logger()
 metrics = Metrics()
 s3 = client("s3")
+ssm = client("ssm")
+records = Records(Table(later("dynamodb"), os.environ["TURNS_TABLE"]))
 OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
+ROUTES_PATH = os.environ["ROUTES_PATH"]
 
 
-@logger.inject_lambda_context(correlation_id_path="run")
+@logger.inject_lambda_context(correlation_id_path="execution.Name")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Write the manifest and return the run's result: where it lies."""
-    folder = run_folder(event["route"], event["source"]["key"], event["run"])
-    file = f"file s3://{event['source']['bucket']}/{event['source']['key']}"
-    with concerning(f"{file}, route {event['route']}"):
-        key = store_manifest(s3, OUTBOX_BUCKET, folder, manifest_of(event))
-    metrics.add_metric("RunsPublished", MetricUnit.Count, 1)
+    """Return what became of the run, and where its manifest lies."""
+    attempt = attempt_of(event["execution"])
+    releases = released_run(attempt)
+    record = event["record"] if releases is None else released(attempt, releases)
+    about = f"file s3://{record['source']['bucket']}/{record['source']['key']}"
+    with concerning(f"{about}, route {record['route']}"):
+        route = read_route(ssm, ROUTES_PATH, record["route"])
+        result = publish(
+            s3,
+            OUTBOX_BUCKET,
+            record,
+            route,
+            lambda name: read_route(ssm, ROUTES_PATH, name),
+            released=releases is not None,
+        )
+    if result["status"] == HELD:
+        records.hold(attempt.run, result["manifest"], record["order"])
+    metrics.add_metric(f"Runs{result['status']}", MetricUnit.Count, 1)
     metrics.flush_metrics()
-    logger.info("Published", key=key, outputs=len(event["outputs"]))
-    return {
-        "run": event["run"],
-        "status": event["status"],
-        "bucket": OUTBOX_BUCKET,
-        "manifest": key,
-    }
+    logger.info("Published", **result)
+    return result
+
+
+def released_run(attempt: Attempt) -> str | None:
+    """Return the run that an execution's input asks to release, None if it asks for none."""
+    given = attempt.input if isinstance(attempt.input, dict) else {}
+    return str(given["release"]) if "release" in given else None
+
+
+def released(attempt: Attempt, run: str) -> dict[str, Any]:
+    """Return the record of a held run, which this execution alone may release."""
+    held = records.release(run, attempt.execution_arn)
+    record = read_manifest(s3, OUTBOX_BUCKET, held["held"])
+    return record | {"order": held["order"]}

@@ -1,28 +1,53 @@
-"""RunEnded: what an ended execution still has of its queue is passed on."""
+"""RunEnded: what an ended execution still has of its queue is passed on, and its end is told."""
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from straight_through.aws import client, later
-from straight_through.queues import Queues, topic_of
+from straight_through.messages import (
+    Ended,
+    concerns_people,
+    ended_of,
+    facts_of,
+    put_event,
+    subject_of,
+    tell,
+    text_of,
+)
+from straight_through.queues import Queues
+from straight_through.records import Records
 from straight_through.table import Table
 
 logger = Logger()
+sns = later("sns")
+events = client("events")
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
-tell = topic_of(later("sns"), os.environ["TOPIC_ARN"])
-queues = Queues(table, later("stepfunctions"), tell)
+records = Records(table)
+TOPIC_ARN = os.environ["TOPIC_ARN"]
+queues = Queues(
+    table, later("stepfunctions"), lambda subject, text: tell(sns, TOPIC_ARN, subject, text)
+)
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.name")
 def handler(event: dict[str, Any], _context: object) -> None:
     """Take one status change of an execution; the same one twice, or late, changes nothing more."""
-    detail = event["detail"]
-    logger.info("Ended", status=detail["status"], error=detail.get("error"))
-    queues.run_ended(
-        detail["name"],
-        detail["executionArn"],
-        detail.get("redriveCount") or 0,
-        detail.get("error") or "",
-    )
+    ended = ended_of(event["detail"])
+    logger.info("Ended", status=ended.status, error=ended.error)
+    queues.run_ended(ended.run, ended.execution_arn, ended.redrive_count, ended.error)
+    tell_end(ended)
+
+
+def tell_end(ended: Ended) -> None:
+    """Tell other systems of every end, and people of those that concern them, each once."""
+    facts, now = facts_of(ended, records.get(ended.releases or ended.run)), datetime.now(UTC)
+    once = f"_{ended.redrive_count}"
+    records.tell_once(ended.run, "event" + once, lambda: put_event(events, facts), now)
+    if concerns_people(facts, ended.result.get("notify", "")):
+        message = lambda: tell(sns, TOPIC_ARN, subject_of(facts), text_of(facts))  # noqa: E731
+        records.tell_once(ended.run, "message" + once, message, now)
+    if other := ended.result.get("not_ours"):
+        queues.tell_of_auto_run(ended.result["queue"], facts["route"], other)

@@ -6,13 +6,17 @@ from datetime import timedelta
 from aws_lambda_powertools import Logger
 
 from straight_through.aws import client, later
-from straight_through.queues import Queues, topic_of
+from straight_through.messages import tell
+from straight_through.queues import Queues
 from straight_through.table import Table
 
 logger = Logger()
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
-tell = topic_of(later("sns"), os.environ["TOPIC_ARN"])
-queues = Queues(table, later("stepfunctions"), tell)
+sns = later("sns")
+TOPIC_ARN = os.environ["TOPIC_ARN"]
+queues = Queues(
+    table, later("stepfunctions"), lambda subject, text: tell(sns, TOPIC_ARN, subject, text)
+)
 TURN_DEADLINE = timedelta(hours=float(os.environ["TURN_DEADLINE_HOURS"]))
 
 

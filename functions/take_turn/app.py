@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
         route = find_route(ssm, ROUTES_PATH, source.key)
     if attempt.input.get("execution_id"):
         # It follows a run that exists: nothing is uploaded, so that it needs no turn.
-        records.keep_source(attempt.run, asdict(source), datetime.now(UTC))
+        records.keep_source(attempt.run, asdict(source), route.name, datetime.now(UTC))
         states.send_task_success(taskToken=event["token"], output=json.dumps({"turn": None}))
         return
     stamp = stamp_of(attempt, event["state"])

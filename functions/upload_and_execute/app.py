@@ -13,17 +13,18 @@ from straight_through.aws import client, later
 from straight_through.bindings import enter_bound
 from straight_through.connection import connection
 from straight_through.errors import WaitedFor, concerning
+from straight_through.formats import MeasuredBody, checked, is_text
 from straight_through.inbox import Source, SourceBody
 from straight_through.pace import seconds_left
 from straight_through.patience import wait_out
-from straight_through.polling import next_wait
-from straight_through.progress import NOT_EXECUTED
-from straight_through.quantemplate import STARTED
+from straight_through.progress import executed_record, skipped_record
 from straight_through.records import Records
-from straight_through.routes import find_route, read_route
+from straight_through.routes import Route, find_route, read_route
 from straight_through.runs import Runs
+from straight_through.statuses import NOT_EXECUTED
 from straight_through.table import Table
 from straight_through.turns import Turn, Turns
+from straight_through.twins import sha256_of, twin_of
 
 logger = Logger()
 metrics = Metrics()
@@ -47,45 +48,59 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     until = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
     body = SourceBody(s3, source, seconds_left(context))
     with concerning(f"file s3://{source.bucket}/{source.key}"):
+        route = find_route(ssm, ROUTES_PATH, source.key)
         try:
             made, durations = known.get("execution"), list[float]()
-            if not made:
-                made, durations = execution_of(attempt, record["turn"], body, until)
+            with concerning(f"route {route.name}"):
+                # What was sent may have been executed: it is never skipped.
+                sent = known.keys() & {"execution", "posted"}
+                twin = None if sent else skipped_twin(attempt, route, body)
+                if twin:
+                    logger.info("Skipped: the same bytes were processed before", twin=twin)
+                    return skipped_record(attempt, record["turn"], route.name, asdict(source), twin)
+                if not made:
+                    made, durations = execution_of(attempt, record["turn"], route, body, until)
         except WaitedFor as trouble:
             waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
-            logger.warning("Waiting", trouble=waiting["waiting"], seconds=waiting["wait_seconds"])
+            logger.warning("Waiting", trouble=waiting["waiting"])
             return waiting | {"status": NOT_EXECUTED}
-    logger.info("Executed", size=source.size, **made)
-    return {
-        "run": attempt.run,
-        "execution_arn": attempt.execution_arn,
-        "turn": record["turn"],
-        "route": made["route"],
-        "source": asdict(source),
-        "quantemplate": {field: value for field, value in made.items() if field != "route"},
-        "status": STARTED,
-        "wait_seconds": next_wait(0, durations),
-    }
+    sha256 = made["measures"]["sha256"]
+    twin = twin_of(table, route, sha256, attempt.run, datetime.now(UTC)) if sha256 else None
+    logger.info("Executed", size=source.size, identical_to=twin, **made)
+    return executed_record(attempt, record["turn"], asdict(source), made, twin, durations)
 
 
 def execution_of(
-    attempt: Attempt, granted: dict[str, str] | None, body: SourceBody, until: datetime
+    attempt: Attempt,
+    granted: dict[str, str] | None,
+    route: Route,
+    body: SourceBody,
+    until: datetime,
 ) -> tuple[dict[str, Any], list[float]]:
     """Return the file's run, made now or attached to, and the seconds that earlier runs took."""
-    route = find_route(ssm, ROUTES_PATH, body.source.key)
-    with concerning(f"route {route.name}"):
-        runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
-        if granted is None:
-            return runs.attach(route, attempt.input["execution_id"]), []
-        turn = Turn(**granted)
-        current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
-        settle = lambda post: runs.settle(post, attempt)  # noqa: E731 - likewise
-        mark = enter_bound(turns, turn, attempt, route, until, current, settle)
-        made = None
-        try:
-            made = runs.upload_and_execute(turn, mark, attempt, route, body)
-        finally:
-            turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
-        metrics.add_metric("BytesUploaded", MetricUnit.Bytes, len(body))
-        metrics.flush_metrics()
-        return made, runs.durations
+    runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
+    if granted is None:
+        return runs.attach(route, attempt.input["execution_id"]), []
+    key = body.source.key
+    measured = MeasuredBody(checked(key, body, route.header), is_text=is_text(key))
+    turn = Turn(**granted)
+    current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
+    settle = lambda post: runs.settle(post, attempt)  # noqa: E731 - likewise
+    mark = enter_bound(turns, turn, attempt, route, until, current, settle)
+    made = None
+    try:
+        made = runs.upload_and_execute(turn, mark, attempt, route, measured)
+    finally:
+        turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
+    metrics.add_metric("BytesUploaded", MetricUnit.Bytes, len(body))
+    metrics.flush_metrics()
+    return made, runs.durations
+
+
+def skipped_twin(attempt: Attempt, route: Route, body: SourceBody) -> dict[str, Any] | None:
+    """Return the earlier run of the same bytes, where the route skips them."""
+    if route.identical != "skip" or attempt.input.get("execution_id") or not attempt.was_dropped:
+        return None
+    # As it would go up, since that is what is remembered.
+    sha256 = sha256_of(checked(body.source.key, body, route.header))
+    return twin_of(table, route, sha256, attempt.run, datetime.now(UTC))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from straight_through.aws import client
+from straight_through.aws import answering, client
 from straight_through.errors import CredentialsMissing
 from straight_through.quantemplate import Credentials, Quantemplate
 
@@ -55,7 +55,8 @@ def connection() -> Connection:
 def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Credentials:
     """Return what the secret holds. Raises CredentialsMissing, which never shows the value."""
     try:
-        value = secrets.get_secret_value(SecretId=secret_arn).get("SecretString", "")
+        with answering("Secrets Manager"):
+            value = secrets.get_secret_value(SecretId=secret_arn).get("SecretString", "")
     except ClientError as error:
         what = UNREADABLE.get(error.response["Error"]["Code"])
         if what is None:

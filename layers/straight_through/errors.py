@@ -7,7 +7,7 @@
     │   ├── SourceUnavailable     S3 broke off while the dropped object was read
     │   └── PipelineBusy          a run that is not this file's is going on
     ├── tried again by the state machine
-    │   ├── TurnsUnavailable      the table of turns does not answer
+    │   ├── AwsUnavailable        DynamoDB, Step Functions, Systems Manager or Secrets Manager
     │   ├── OutboxUnavailable     S3 broke off, or answered 5xx, while the outbox was written
     │   └── OutputIncomplete      a reply broke off, or is no output
     ├── gone astray: back to TakeTurn
@@ -18,6 +18,13 @@
         ├── EmptyFile
         ├── NoRoute, RouteInvalid
         ├── RouteConflict         another queue uses the route's dataset or pipeline
+        ├── WrongFormat           the file's first bytes are not what its name says
+        ├── HeaderMismatch        the header row is not the route's
+        ├── OutputMissing         the run has not made what the route names
+        ├── DestinationClash      two outputs would go to one key
+        ├── DestinationFailed     copies could not be written
+        ├── ChainCycle            the chain of routes would go round for ever
+        ├── ReleaseRefused        there is nothing held to release
         ├── CredentialsMissing    the secret has no value, or one of another shape
         ├── CredentialsRejected   401
         ├── AccessDenied          403
@@ -71,8 +78,8 @@ class PipelineBusy(WaitedFor):
     """A run or an upload that is not this attempt's may be going on."""
 
 
-class TurnsUnavailable(StraightThroughError):
-    """The table of turns does not answer."""
+class AwsUnavailable(StraightThroughError):
+    """An AWS service that the functions need does not answer, or throttles."""
 
 
 class TurnLost(StraightThroughError):
@@ -113,6 +120,34 @@ class RouteInvalid(StraightThroughError):
 
 class RouteConflict(StraightThroughError):
     """The route's dataset or pipeline belongs to another queue."""
+
+
+class WrongFormat(StraightThroughError):
+    """The file's first bytes are not those of the format that its name says."""
+
+
+class HeaderMismatch(StraightThroughError):
+    """The file's header row is not the one that the route asks for."""
+
+
+class OutputMissing(StraightThroughError):
+    """The run has made no output that the route names."""
+
+
+class DestinationClash(StraightThroughError):
+    """Two outputs would be written to one key; nothing was exported."""
+
+
+class DestinationFailed(StraightThroughError):
+    """Some copies could not be written to their destinations; the others are there."""
+
+
+class ChainCycle(StraightThroughError):
+    """The routes of a chain lead back to one of them; nothing was chained."""
+
+
+class ReleaseRefused(StraightThroughError):
+    """The run that was to be released is not held."""
 
 
 class CredentialsMissing(StraightThroughError):

@@ -1,9 +1,10 @@
 """The dropped object, pinned to one version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
@@ -37,6 +38,7 @@ class Source:
     size: int
     etag: str
     dropped_at: str
+    parent: dict[str, Any] | None = None  # the run that chained it on
 
 
 def pin_source(s3: "S3Client", execution_input: Any) -> Source:
@@ -62,7 +64,20 @@ def pin_source(s3: "S3Client", execution_input: Any) -> Source:
         size=head["ContentLength"],
         etag=head["ETag"].strip('"'),
         dropped_at=head["LastModified"].isoformat().replace("+00:00", "Z"),
+        parent=_parent(head["Metadata"]),
     )
+
+
+def _parent(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the lineage that the chain has given an object, None for a file from outside."""
+    if "parent-run" not in metadata:
+        return None
+    return {
+        "run": metadata["parent-run"],
+        "key": unquote(metadata.get("parent-key", "")),
+        "output": unquote(metadata.get("parent-output", "")),
+        "path": [name for name in metadata.get("path", "").split(",") if name],
+    }
 
 
 class SourceBody:

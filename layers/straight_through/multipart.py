@@ -32,19 +32,23 @@ CHECKSUM: Final = "CRC32"  # which S3 compares with what it has received
 
 
 def write_object(
-    s3: "S3Client", bucket: str, key: str, read: Callable[[int], bytes], content_type: str
+    s3: "S3Client",
+    bucket: str,
+    key: str,
+    read: Callable[[int], bytes],
+    content_type: str,
+    metadata: dict[str, str],
 ) -> None:
     """Write what `read(size)` returns until it returns nothing: only that is the end.
 
     Raises what `read` raises and botocore's errors, and leaves no parts behind then.
     """
+    named: Any = {"Bucket": bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
     first = _part(read)
     if len(first) < PART:
-        s3.put_object(Bucket=bucket, Key=key, Body=first, ContentType=content_type)
+        s3.put_object(**named, Body=first)
         return
-    begun = s3.create_multipart_upload(
-        Bucket=bucket, Key=key, ContentType=content_type, ChecksumAlgorithm=CHECKSUM
-    )
+    begun = s3.create_multipart_upload(**named, ChecksumAlgorithm=CHECKSUM)
     upload: dict[str, Any] = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
 
     def send(number: int, part: bytes) -> Any:

@@ -4,10 +4,14 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
 
+HELD = "held"
 LONGEST_RUN_NAME = 80  # StartExecution's documentation
 LONGEST_KEY = 1024  # bytes of UTF-8; S3's documentation on object keys
+LONGEST_LINEAGE = 450  # bytes of a text in metadata: S3 takes 2 KB of it in all
 LONGEST_FILE_NAME = 255  # bytes: what file systems allow, for those who copy the outbox to one
 
 
@@ -29,8 +33,34 @@ def run_folder(route: str, key: str, run: str) -> str:
     and ends in a hash of the whole.
     """
     stem = _without_extension(key.removeprefix(f"{route}/"))
-    room = LONGEST_KEY - LONGEST_FILE_NAME - len(f"//{run}".encode())
+    room = LONGEST_KEY - LONGEST_FILE_NAME - len(f"{HELD}///{run}".encode())
     return f"{_shortened(f'{route}/{stem}', room)}/{run}/"
+
+
+def held_folder(route: str, key: str, run: str) -> str:
+    """Return the outbox folder of a run that a gate may hold back."""
+    return f"{HELD}/{run_folder(route, key, run)}"
+
+
+def chained_key(route: str, key: str, file_name: str, run: str) -> str:
+    """Return the inbox key of an output that is chained on, fixed by its run and its file name."""
+    stem = _without_extension(key).rpartition("/")[2]
+    fingerprint = _fingerprint(f"{run}\0{file_name}", 12)
+    name = _shortened(f"{stem} {_without_extension(file_name)}", LONGEST_FILE_NAME - 20)
+    return f"{route}/{name} {fingerprint}.csv"
+
+
+def lineage_of(run: str, source: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metadata that outputs carry: their run, its source's key and version."""
+    version = source["version_id"] or ""
+    return {"run": run, "source-key": quoted(source["key"]), "source-version": version}
+
+
+def quoted(text: str) -> str:
+    """Return a text as metadata can hold it, in ASCII; a long one is cut and ends in a hash."""
+    whole = quote(text)
+    # A byte takes three characters at most.
+    return whole if len(whole) <= LONGEST_LINEAGE else quote(_shortened(text, LONGEST_LINEAGE // 3))
 
 
 def file_names(outputs: Sequence[tuple[str, str]]) -> list[str]:

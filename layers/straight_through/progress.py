@@ -1,19 +1,23 @@
 """What a pipeline's run has come to."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from straight_through.attempts import Attempt
 from straight_through.errors import NotFound, PipelineCancelled, PipelineFailed, PipelineOverdue
 from straight_through.names import file_names
 from straight_through.polling import moment_of, next_wait, seconds_since
-from straight_through.quantemplate import CANCELLED, FAILED, STARTED, SUCCEEDED, Execution
+from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
 
-NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again
+if TYPE_CHECKING:
+    from straight_through.quantemplate import Execution, Output
+
 RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
-RUN_AGAIN = "RunAgain"  # the run ended badly and its execution was redriven: from TakeTurn on
+
+AUTO_RUN = 300  # seconds around our Execute within which a run of another user may be an Auto Run
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Look:
 
     status: str
     wait_seconds: int
-    execution: Execution | None
+    execution: "Execution | None"
 
     @property
     def known(self) -> bool:
@@ -31,7 +35,7 @@ class Look:
 
 
 def look_at(
-    listed: list[Execution],
+    listed: "list[Execution]",
     run: dict[str, Any],
     now: datetime,
     attempt: Attempt,
@@ -82,7 +86,7 @@ def look_at(
     return Look(execution.status, wait, execution)
 
 
-def durations_of(listed: Iterable[Execution]) -> list[float]:
+def durations_of(listed: "Iterable[Execution]") -> list[float]:
     """Return the seconds that the last few successful runs took, the newest first."""
     durations = []
     for execution in sorted(listed, key=lambda e: e.run_number, reverse=True):
@@ -94,10 +98,86 @@ def durations_of(listed: Iterable[Execution]) -> list[float]:
     return durations[:RECENT_RUNS]
 
 
-def outputs_of(execution: Execution) -> list[dict[str, str]]:
+def executed_record(
+    attempt: Attempt,
+    turn: dict[str, Any] | None,
+    source: dict[str, Any],
+    made: dict[str, Any],
+    twin: dict[str, Any] | None,
+    durations: Sequence[float],
+) -> dict[str, Any]:
+    """Return the record of a run that was executed, as it travels through the state machine."""
+    apart = ("route", "measures", "after")
+    return {
+        "run": attempt.run,
+        "execution_arn": attempt.execution_arn,
+        "turn": turn,
+        "order": attempt.order,
+        "route": made["route"],
+        "source": source | made["measures"],
+        "quantemplate": {field: value for field, value in made.items() if field not in apart},
+        "after": made["after"],
+        "identical_to": twin,
+        "status": STARTED,
+        "wait_seconds": next_wait(0, durations),
+    }
+
+
+def skipped_record(
+    attempt: Attempt,
+    turn: dict[str, Any] | None,
+    route: str,
+    source: dict[str, Any],
+    twin: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the record of a file whose bytes were processed before, and that is skipped."""
+    return {
+        "run": attempt.run,
+        "execution_arn": attempt.execution_arn,
+        "turn": turn,
+        "order": attempt.order,
+        "route": route,
+        "source": source | {"sha256": None, "rows": None},
+        "quantemplate": None,
+        "identical_to": twin,
+        "outputs": [],
+        "status": SKIPPED,
+        "wait_seconds": next_wait(0),
+    }
+
+
+def outputs_of(outputs: "Sequence[Output]") -> list[dict[str, str]]:
     """Return id, name and file name of each output."""
-    names = file_names([(output.id, output.name) for output in execution.outputs])
+    names = file_names([(output.id, output.name) for output in outputs])
     return [
         {"id": output.id, "name": output.name, "file_name": name}
-        for output, name in zip(execution.outputs, names, strict=True)
+        for output, name in zip(outputs, names, strict=True)
     ]
+
+
+def not_ours(listed: "list[Execution]", run: dict[str, Any], after: int) -> "Execution | None":
+    """Return a run by somebody else that followed our upload: the pipeline's own Auto Run, perhaps.
+
+    `after` is the highest run number before it.
+    """
+    ours = next((e for e in listed if e.id == run["execution_id"]), None)
+    if ours is None or ours.created_by is None:
+        return None
+    near = [
+        e
+        for e in listed
+        if e.run_number > after
+        and e.created_by not in (None, ours.created_by)
+        and abs(_seconds_between(e.created_at, ours.created_at)) <= AUTO_RUN
+    ]
+    return min(near, key=lambda e: e.run_number, default=None)
+
+
+def _seconds_between(first: str | None, second: str | None) -> float:
+    """Return the seconds between two moments, infinitely many where one is none."""
+    try:
+        then = datetime.fromisoformat(second or "")
+    except ValueError:
+        return math.inf
+    seconds = seconds_since(first, then)
+    return math.inf if seconds is None else seconds

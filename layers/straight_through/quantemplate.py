@@ -26,19 +26,13 @@ from straight_through.errors import (
     NotFound,
     RequestRefused,
 )
+from straight_through.statuses import ENDED
 
 API_URL = "https://fabric.prod.quantemplate.com/external/v1"
 TOKEN_URL = "https://accounts.prod.quantemplate.com/auth/realms/qt/protocol/openid-connect/token"  # noqa: S105
 CONNECT_TIMEOUT = 10  # seconds
 REPLY_TIMEOUT = 45  # seconds without a byte; less than the shortest time-out of a function
 UPLOAD_REPLY_TIMEOUT = 300  # likewise, after the last byte of an upload, which the server works on
-
-# The statuses of an execution, in this one place. Any other is not success, and not an end.
-STARTED = "Started"
-SUCCEEDED = "Succeeded"
-FAILED = "Failed"
-CANCELLED = ("Cancelled", "Canceled")  # both spellings are documented
-ENDED = (SUCCEEDED, FAILED, *CANCELLED)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from straight_through.table import Item, Refused, Table
 from straight_through.turns import QUEUES, Turns, queue_key, tickets
 
 if TYPE_CHECKING:
-    from mypy_boto3_sns import SNSClient
     from mypy_boto3_stepfunctions import SFNClient
 
 # Every file of the queue would meet them until a person has mended the cause.
@@ -95,6 +94,28 @@ class Queues:
         )
         self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
 
+    def tell_of_auto_run(self, queue: str, route: str, execution_id: str) -> None:
+        """Tell once that somebody else's run follows our uploads."""
+        try:
+            self._table.update(
+                queue_key(queue),
+                "SET #auto_run_told = :yes",
+                "attribute_not_exists(#auto_run_told)",
+                yes=True,
+            )
+        except Refused:
+            return
+        try:
+            self._tell(
+                f"Route {route}: its pipeline also runs by itself",
+                f"Run {execution_id}, which is not ours, followed our upload for route {route}. If "
+                "Auto Run is switched on for this pipeline in Quantemplate, each file is processed "
+                "twice there: switch it off. This is told once.",
+            )
+        except Exception:
+            self._table.update(queue_key(queue), "REMOVE #auto_run_told")
+            raise
+
     # --- the sweep ------------------------------------------------------------------------------
     def sweep(self, turn_deadline: timedelta) -> None:
         """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets."""
@@ -159,12 +180,3 @@ class Queues:
 def _as_lambda(message: str) -> str:
     """Return a cause in the shape of those that functions give, for whoever reads both."""
     return json.dumps({"errorMessage": message, "errorType": TurnOverdue.__name__})
-
-
-def topic_of(sns: "SNSClient", topic_arn: str) -> Callable[[str, str], None]:
-    """Return a function that publishes a message; SNS takes subjects of 100 characters."""
-
-    def tell(subject: str, message: str) -> None:
-        sns.publish(TopicArn=topic_arn, Subject=subject[:100], Message=message)
-
-    return tell

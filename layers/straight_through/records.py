@@ -1,8 +1,10 @@
 """What is known of each run beyond its turn; it outlives the turn and every redrive."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from straight_through.errors import ReleaseRefused
 from straight_through.table import Item, Key, Refused, Table, Write, update
 
 # Redrive ends 14 days after an execution's end, and names are kept 90 days.
@@ -20,7 +22,7 @@ def record_update(run: str, seen_stamp: str | None, values: dict[str, Any], now:
     return update(
         record_key(run),
         "SET #execution_arn = :arn, #queue = :queue, #ticket = :ticket, #stamp = :stamp,"
-        " #source = :source, #expires_at = :expires_at",
+        " #source = :source, #route = :route, #expires_at = :expires_at",
         unchanged,
         expires_at=int((now + LIFETIME).timestamp()),
         **values,
@@ -39,12 +41,13 @@ class Records:
         """Return a run's record, empty where it has none."""
         return self._table.get(record_key(run)) or {}
 
-    def keep_source(self, run: str, source: Item, now: datetime) -> None:
-        """Note the version that a run without a turn is about."""
+    def keep_source(self, run: str, source: Item, route: str, now: datetime) -> None:
+        """Note the version that a run without a turn is about, and its route."""
         self._table.update(
             record_key(run),
-            "SET #source = :source, #expires_at = :expires_at",
+            "SET #source = :source, #route = :route, #expires_at = :expires_at",
             source=source,
+            route=route,
             expires_at=int((now + LIFETIME).timestamp()),
         )
 
@@ -79,6 +82,61 @@ class Records:
             "SET #abandoned = :id REMOVE #execution, #posted",
             id=execution_id,
         )
+
+    def hold(self, run: str, manifest: str, order: str) -> None:
+        """Note that a run is held, where its manifest lies, and the run's place among others.
+
+        It is kept for as long as what is held may be.
+        """
+        self._table.update(
+            record_key(run),
+            "SET #held = :manifest, #order = :order REMOVE #expires_at",
+            manifest=manifest,
+            order=order,
+        )
+
+    def release(self, run: str, execution_arn: str) -> Item:
+        """Return a held run's record to the one execution that releases it.
+
+        Raises ReleaseRefused.
+        """
+        try:
+            return self._table.update(
+                record_key(run),
+                "SET #released_by = :arn",
+                "attribute_exists(#held)"
+                " AND (attribute_not_exists(#released_by) OR #released_by = :arn)",
+                arn=execution_arn,
+            )
+        except Refused as refused:
+            (seen,) = refused.items
+            by = (seen or {}).get("released_by")
+            told = f"was released by {by} already" if by else "is not held"
+            raise ReleaseRefused(
+                f'Run {run!r} {told}. Start a new execution with {{"release": "<run>"}} and the '
+                "name of a run whose manifest lies under held/ in the outbox."
+            ) from None
+
+    def tell_once(self, run: str, what: str, tell: Callable[[], None], now: datetime) -> None:
+        """Tell what nobody has told yet; where that fails, the next try tells it.
+
+        A function that dies before it has told it leaves it untold: better than twice.
+        """
+        try:
+            self._table.update(
+                record_key(run),
+                f"SET #{what} = :yes, #expires_at = if_not_exists(#expires_at, :expires_at)",
+                f"attribute_not_exists(#{what})",
+                yes=True,
+                expires_at=int((now + LIFETIME).timestamp()),
+            )
+        except Refused:
+            return
+        try:
+            tell()
+        except Exception:
+            self._table.update(record_key(run), f"REMOVE #{what}")
+            raise
 
     def _settle(self, post: Item, change: str, **values: Any) -> bool:
         """Note what became of one Execute, once, whoever finds out first."""

@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from straight_through.aws import answering
 from straight_through.errors import NoRoute, RouteInvalid
+from straight_through.names import HELD
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -15,9 +18,13 @@ LEGAL_FOLDER = re.compile(r"[A-Za-z0-9._-]+")
 DEEPEST = 10  # GetParameters takes ten names
 LONGEST_NAME = 1011  # characters of a parameter's name; PutParameter's documentation
 
-# The fields of a route and the prefix of Quantemplate's ids.
-FIELDS = {"organisation_id": "c-", "dataset_id": "d-", "pipeline_id": "p-"}
-QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+@dataclass(frozen=True)
+class Link:
+    """The next stage of a chain: outputs that a pattern names go into a route's folder."""
+
+    route: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,14 @@ class Route:
     dataset_id: str
     pipeline_id: str
     queue: str = ""  # whose turns its files take; the pipeline, unless the route names another
+    outputs: tuple[str, ...] = ("*",)
+    hold_if_rows: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    then: tuple[Link, ...] = ()
+    notify: str = "problems"
+    header: tuple[str, ...] = ()
+    identical: str = "process"
+    identical_within_days: int = 30
 
     def __post_init__(self) -> None:
         """Let the queue be the pipeline where none is named."""
@@ -43,25 +58,40 @@ def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
     folders = routable_folders(key)
     names = [f"{routes_path}/{folder}" for folder in folders]
     names = [name for name in names if len(name) <= LONGEST_NAME]
-    found = ssm.get_parameters(Names=names)["Parameters"] if names else []
+    found = _read(ssm, names) if names else []
     if not found:
         raise NoRoute(_no_route(key, folders, routes_path))
     deepest = max(found, key=lambda parameter: len(parameter["Name"]))
     name = deepest["Name"].removeprefix(f"{routes_path}/")
-    try:
-        return parse_route(name, deepest["Value"])
-    except RouteInvalid as error:
-        raise RouteInvalid(
-            f"{error} Mend the parameter {deepest['Name']}, then redrive the execution."
-        ) from None
+    return _parsed(name, deepest["Name"], deepest["Value"])
 
 
 def read_route(ssm: "SSMClient", routes_path: str, name: str) -> Route:
     """Return the route of this very folder as it stands now. Raises NoRoute and RouteInvalid."""
-    found = ssm.get_parameters(Names=[f"{routes_path}/{name}"])["Parameters"]
+    parameter = f"{routes_path}/{name}"
+    found = _read(ssm, [parameter])
     if not found:
-        raise NoRoute(f"There is no route {name!r} any more.")
-    return parse_route(name, found[0]["Value"])
+        raise NoRoute(
+            f"There is no route {name!r}: the parameter {parameter} does not exist (any more). Add "
+            "it, then redrive the execution."
+        )
+    return _parsed(name, parameter, found[0]["Value"])
+
+
+def _parsed(name: str, parameter: str, document: str) -> Route:
+    """Return the route that a parameter has. Raises RouteInvalid with what to do."""
+    try:
+        return parse_route(name, document)
+    except RouteInvalid as error:
+        raise RouteInvalid(
+            f"{error} Mend the parameter {parameter}, then redrive the execution."
+        ) from None
+
+
+def _read(ssm: "SSMClient", names: list[str]) -> list[Any]:
+    """Return those of the parameters that exist. Raises AwsUnavailable."""
+    with answering("Systems Manager"):
+        return list(ssm.get_parameters(Names=names)["Parameters"])
 
 
 def routable_folders(key: str) -> list[str]:
@@ -75,39 +105,121 @@ def routable_folders(key: str) -> list[str]:
 
 
 def parse_route(name: str, document: str) -> Route:
-    """Return the route that a JSON document describes. Raises RouteInvalid."""
+    """Return the route that a JSON document describes. Raises RouteInvalid.
+
+    `routes.schema.json` says the same for editors.
+    """
     try:
         fields = json.loads(document)
-    except ValueError as error:
-        raise RouteInvalid(f"Route {name!r} is not JSON: {error}. {_expected()}") from None
-    if not isinstance(fields, dict):
-        raise RouteInvalid(f"Route {name!r} is not a JSON object. {_expected()}")
-    for field, prefix in FIELDS.items():
-        value = fields.get(field)
-        if not isinstance(value, str) or not re.fullmatch(rf"{prefix}[^\s/?#]+", value):
-            found = f"is {value!r}" if field in fields else "is missing"
-            raise RouteInvalid(
-                f"Route {name!r}: field {field!r} {found}; expected is an id that starts with "
-                f"{prefix!r}, as Quantemplate shows it. {_expected()}"
-            )
-    queue = fields.get("queue")
-    if "queue" in fields and not (isinstance(queue, str) and QUEUE_NAME.fullmatch(queue)):
+    except (ValueError, RecursionError) as error:
+        raise RouteInvalid(f"Route {name!r} is not JSON: {error}. {_EXPECTED}") from None
+    if f"{name}/".startswith(f"{HELD}/"):
         raise RouteInvalid(
-            f"Route {name!r}: field 'queue' is {queue!r}; expected is a name of at most 100 "
-            f"letters, digits, '.', '_' and '-'. {_expected()}"
+            f"Route {name!r}: its name is {name!r}; expected is one outside of {HELD!r}, where "
+            f"the outbox has the runs that gates hold. {_EXPECTED}"
         )
-    unknown = sorted(fields.keys() - FIELDS.keys() - {"queue"})
-    if unknown:
-        raise RouteInvalid(f"Route {name!r}: unknown field {unknown[0]!r}. {_expected()}")
-    return Route(name, **fields)
+    if not isinstance(fields, dict):
+        raise RouteInvalid(f"Route {name!r} is not a JSON object. {_EXPECTED}")
+    for field in FIELDS:
+        if field not in fields:
+            raise RouteInvalid(f"Route {name!r}: field {field!r} is missing. {_EXPECTED}")
+    for field, value in fields.items():
+        if field not in RULES:
+            known = ", ".join(RULES)
+            raise RouteInvalid(
+                f"Route {name!r}: unknown field {field!r} (it is {value!r}); known are {known}. "
+                f"{_EXPECTED}"
+            )
+        fits, expected = RULES[field]
+        if not fits(value):
+            raise RouteInvalid(
+                f"Route {name!r}: field {field!r} is {value!r}; expected is {expected}. {_EXPECTED}"
+            )
+    links = tuple(Link(**link) for link in fields.pop("then", ()))
+    fields = {f: tuple(value) if isinstance(value, list) else value for f, value in fields.items()}
+    return Route(name, then=links, **fields)
 
 
-def _expected() -> str:
-    """Say what a route looks like."""
+# --- what a field must be -----------------------------------------------------------------------
+_EXPECTED = (
+    'A route is {"organisation_id": "c-…", "dataset_id": "d-…", "pipeline_id": "p-…"} and what '
+    "routes.schema.json allows beside."
+)
+FIELDS = {"organisation_id": "c-", "dataset_id": "d-", "pipeline_id": "p-"}
+PLACEHOLDERS = ("route", "stem", "date", "output", "run")
+_QUEUE = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.*[^/])", re.DOTALL)
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _is_id(prefix: str) -> Rule:
+    """Let a field be an id with this prefix."""
+    pattern = re.compile(rf"{prefix}[^\s/?#]+")
+    expected = f"an id that starts with {prefix!r}, as Quantemplate shows it"
+    return lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)), expected
+
+
+def _is_texts(value: Any) -> bool:
+    """Whether a value is a list of texts, none of them empty, and at least one."""
     return (
-        'A route is {"organisation_id": "c-…", "dataset_id": "d-…", "pipeline_id": "p-…"}; "queue" '
-        "may name another queue than the pipeline's own."
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(text, str) and text for text in value)
     )
+
+
+def _is_destinations(value: Any) -> bool:
+    """Whether a value is a list of S3 URIs whose placeholders are known."""
+    return _is_texts(value) and all(
+        (found := _BUCKET.fullmatch(uri)) and _fills(found[1]) for uri in value
+    )
+
+
+def _fills(template: str) -> bool:
+    """Whether a key's placeholders are all known."""
+    bare = re.sub(f"{{({'|'.join(PLACEHOLDERS)})}}", "", template)
+    return "{" not in bare and "}" not in bare
+
+
+def _is_links(value: Any) -> bool:
+    """Whether a value is a list of links of a chain."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(link, dict)
+            and link.keys() == {"route", "output"}
+            and all(isinstance(part, str) and part for part in link.values())
+            and routable_folders(f"{link['route']}/")[-1:] == [link["route"]]
+            for link in value
+        )
+    )
+
+
+_PATTERNS = 'a list of names or patterns of outputs, such as ["Clean claims: *"]'
+RULES: dict[str, Rule] = {
+    **{field: _is_id(prefix) for field, prefix in FIELDS.items()},
+    "queue": (
+        lambda value: isinstance(value, str) and bool(_QUEUE.fullmatch(value)),
+        "a name of at most 100 letters, digits, '.', '_' and '-'",
+    ),
+    "outputs": (_is_texts, _PATTERNS),
+    "hold_if_rows": (_is_texts, _PATTERNS),
+    "destinations": (
+        _is_destinations,
+        'a list of S3 URIs such as ["s3://bucket/path/{stem}-{output}.csv"], with the placeholders '
+        + ", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
+    ),
+    "then": (_is_links, 'a list such as [{"route": "central", "output": "Clean claims: *"}]'),
+    "notify": (lambda value: value in ("problems", "always"), '"problems" or "always"'),
+    "header": (_is_texts, "a list of the header row's columns"),
+    "identical": (lambda value: value in ("process", "skip"), '"process" or "skip"'),
+    "identical_within_days": (
+        # 30.0 is a whole number to JSON, and True is none.
+        lambda value: type(value) in (int, float) and 1 <= value <= 3650 and value == int(value),
+        "a whole number of days from 1 to 3650",
+    ),
+}
 
 
 def _no_route(key: str, folders: list[str], routes_path: str) -> str:

@@ -18,6 +18,7 @@ from straight_through.errors import (
     PipelineBusy,
     StraightThroughError,
 )
+from straight_through.formats import MeasuredBody
 from straight_through.polling import moment_of
 from straight_through.progress import durations_of
 from straight_through.quantemplate import Execution, Quantemplate
@@ -27,6 +28,7 @@ from straight_through.table import Item
 from straight_through.turns import Turn, Turns
 
 CLOCKS_DIFFER = timedelta(seconds=5)  # at most, ours and Quantemplate's
+NOT_MEASURED = {"sha256": None, "rows": None}
 MOST_KILLS = 5  # functions in a row that died while they held a turn
 
 
@@ -83,6 +85,8 @@ class Runs:
             "at": iso(self._now()),
             "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
             "user": self._known_user(queue),
+            "granted_at": queue["holder"]["granted_at"],
+            "measures": body.measures if isinstance(body, MeasuredBody) else NOT_MEASURED,
         }
         self._turns.post(turn, mark, attempt.run, post)
         return self._execute(turn, post)
@@ -189,6 +193,8 @@ def made_by(ids: Item, execution: Execution) -> Item:
         "execution_id": execution.id,
         "run_number": execution.run_number,
         "created_at": execution.created_at,
+        "measures": ids.get("measures", NOT_MEASURED),
+        "after": ids.get("after", 0),
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.errors import TurnsUnavailable
+from straight_through.errors import AwsUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,7 +39,7 @@ class Refused(Exception):
 class Table:
     """One table with the keys `pk` and `sk`. In expressions each name is written as `#name`.
 
-    Every method raises TurnsUnavailable where DynamoDB does not answer.
+    Every method raises AwsUnavailable where DynamoDB does not answer.
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
@@ -60,12 +60,12 @@ class Table:
         """Return all items of a partition, in their order."""
         yield from self._query(pk)
 
-    def update(self, key: Key, change: str, condition: str = "", **values: Any) -> Item:
+    def update(self, key: Key, change: str, condition: str = "", /, **values: Any) -> Item:
         """Change one item and return it as it is then. Raises Refused."""
         write = update(key, change, condition, **values)["Update"]
         return _item(self._write("update_item", write, ReturnValues="ALL_NEW")["Attributes"])
 
-    def delete(self, key: Key, condition: str, **values: Any) -> None:
+    def delete(self, key: Key, condition: str, /, **values: Any) -> None:
         """Delete one item. Raises Refused."""
         self._write("delete_item", delete(key, condition, **values)["Delete"])
 
@@ -88,7 +88,7 @@ class Table:
                     raise _unavailable(error) from None
             except BotoCoreError as error:
                 raise _unavailable(error) from None
-        raise TurnsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
+        raise AwsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
 
     def _query(self, pk: str, **options: Any) -> Iterator[Item]:
         """Read a partition page by page."""
@@ -117,7 +117,7 @@ class Table:
                 if error.response["Error"]["Code"] in CONFLICTS:
                     continue
                 raise Refused([_item(error.response.get("Item", {}))]) from None  # type: ignore[arg-type]
-        raise TurnsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
+        raise AwsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
 
     def _call(self, operation: str, **parameters: Any) -> Any:
         """Call DynamoDB; a refused condition and a conflict stay its own errors."""
@@ -130,17 +130,17 @@ class Table:
             raise _unavailable(error) from None
 
 
-def update(key: Key, change: str, condition: str = "", **values: Any) -> Write:
+def update(key: Key, change: str, condition: str = "", /, **values: Any) -> Write:
     """Return a conditional change of one item as a part of `together`."""
     return {"Update": {"UpdateExpression": change, **_part(key, condition, change, values)}}
 
 
-def delete(key: Key, condition: str, **values: Any) -> Write:
+def delete(key: Key, condition: str, /, **values: Any) -> Write:
     """Return a conditional deletion as a part of `together`."""
     return {"Delete": _part(key, condition, "", values)}
 
 
-def check(key: Key, condition: str, **values: Any) -> Write:
+def check(key: Key, condition: str, /, **values: Any) -> Write:
     """Return a condition on an item that is not written, as a part of `together`."""
     return {"ConditionCheck": _part(key, condition, "", values)}
 
@@ -212,6 +212,6 @@ def _stood_there(reason: Mapping[str, Any]) -> Item | None:
     return _item(reason.get("Item", {})) if reason["Code"] == "ConditionalCheckFailed" else None
 
 
-def _unavailable(error: Exception) -> TurnsUnavailable:
+def _unavailable(error: Exception) -> AwsUnavailable:
     """Return our error for DynamoDB's."""
-    return TurnsUnavailable(f"The table of turns does not answer: {error}")
+    return AwsUnavailable(f"The table of turns does not answer: {error}")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from straight_through.attempts import Attempt, iso
+from straight_through.aws import answering
 from straight_through.errors import PipelineBusy, TurnLost
 from straight_through.records import record_key, record_update
 from straight_through.table import Item, Key, Refused, Table, Write, check, delete, update
@@ -78,6 +79,7 @@ class Turns:
                 "ticket": attempt.order,
                 "stamp": stamp,
                 "source": source,
+                "route": route,
                 "arn": attempt.execution_arn,
             }
             remember = record_update(attempt.run, record.get("stamp"), values, self._now())
@@ -205,7 +207,8 @@ class Turns:
         turn = {"turn": {"queue": queue, "turn_id": holder["turn_id"]}}
         errors = self._states.exceptions
         try:
-            self._states.send_task_success(taskToken=holder["token"], output=json.dumps(turn))
+            with answering("Step Functions"):
+                self._states.send_task_success(taskToken=holder["token"], output=json.dumps(turn))
             return True
         except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
             # Its try is over. A later one asks again, unless the execution has ended.
@@ -217,7 +220,8 @@ class Turns:
     def ended(self, execution_arn: str) -> Item | None:
         """Return how an execution has ended, with the attempt's redrive count; None if it runs."""
         try:
-            found = self._states.describe_execution(executionArn=execution_arn)
+            with answering("Step Functions"):
+                found = self._states.describe_execution(executionArn=execution_arn)
         except self._states.exceptions.ExecutionDoesNotExist:
             return {"status": "GONE", "redrive_count": 10**6, "error": ""}
         if found["status"] in ("RUNNING", "PENDING_REDRIVE"):

@@ -1,0 +1,146 @@
+"""What becomes of a run's outputs: held at a gate, or exported and chained on."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from straight_through.chain import chain_on, path_of, require_no_cycle
+from straight_through.copies import copy_if_newer
+from straight_through.destinations import export, targets_of
+from straight_through.errors import OutputMissing
+from straight_through.names import held_folder, lineage_of, run_folder
+from straight_through.outbox import manifest_of, store_manifest, writing
+from straight_through.polling import seconds_since
+from straight_through.routes import Route
+from straight_through.selection import matches
+from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Record = dict[str, Any]
+TOLD = ("held", "identical_to")  # of the manifest; the rest of it may be too long for a result
+
+
+def rows_at_gate(record: Record, route: Route) -> list[dict[str, Any]]:
+    """Return the outputs with rows that hold the run back.
+
+    Raises OutputMissing where the route has named one since the outputs were fetched: a gate that
+    cannot be looked at lets nothing pass.
+    """
+    names = [output["name"] for output in record["outputs"]]
+    for pattern in route.hold_if_rows:
+        if pattern != "*" and not any(matches(name, (pattern,)) for name in names):
+            run = record["quantemplate"]["execution_id"]
+            raise OutputMissing(
+                f"The gate's output {pattern!r} was not fetched: the route has named it since. "
+                "Start a new execution with the file's bucket and key and "
+                f'"execution_id": "{run}", which fetches it; '
+                "or mend the route, then redrive the execution."
+            )
+    return [
+        {"name": output["name"], "rows": output["rows"]}
+        for output in record["outputs"]
+        if output["rows"] and matches(output["name"], route.hold_if_rows)
+    ]
+
+
+def publish(
+    s3: "S3Client",
+    outbox: str,
+    record: Record,
+    route: Route,
+    current: Callable[[str], Route],
+    *,
+    released: bool = False,
+) -> Record:
+    """Hold the run, or export it and chain it on, its manifest last; return what became of it.
+
+    Every part may be repeated. Raises DestinationClash, DestinationFailed, ChainCycle, NoRoute,
+    OutboxUnavailable, OutboxDenied.
+    """
+    if record["status"] == SKIPPED:
+        return _finish(s3, outbox, route, record, _folder(record))
+    held = [] if released else rows_at_gate(record, route)
+    if held:
+        record |= {"status": HELD, "held": held}
+        return _finish(s3, outbox, route, record, _held(record))
+    targets_of(record, route)
+    require_no_cycle(route, path_of(record), current)
+    staged = [o["key"] for o in record["outputs"] if o["key"].startswith(_held(record))]
+    record |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, record)}
+    record["destinations"] = export(s3, outbox, record, route)
+    record["chained"] = chain_on(s3, outbox, record, route)
+    finished = _finish(s3, outbox, route, record, _folder(record))
+    for key in staged:  # last: until then all can be repeated
+        with writing(outbox, key):
+            s3.delete_object(Bucket=outbox, Key=key)
+    return finished
+
+
+def _finish(s3: "S3Client", outbox: str, route: Route, record: Record, folder: str) -> Record:
+    """Write the manifest and return the execution's result."""
+    manifest = manifest_of(record)
+    key = store_manifest(s3, outbox, folder, manifest)
+    outputs = record.get("outputs", [])
+    return {
+        "run": record["run"],
+        "route": record["route"],
+        "status": record["status"],
+        "bucket": outbox,
+        "manifest": key,
+        "notify": route.notify,
+        "queue": route.queue,
+        "ran_seconds": _ran(record["quantemplate"] or {}),
+        "rows_in": record["source"].get("rows"),
+        "rows_out": _rows_by_name(outputs),
+        "exported": len(manifest["destinations"]),
+        "chained": len(manifest["chained"]),
+        **{field: manifest[field] for field in TOLD if manifest[field]},
+        **({"not_ours": record["not_ours"]} if record.get("not_ours") else {}),
+    }
+
+
+def _out_of_held(s3: "S3Client", outbox: str, record: Record) -> list[dict[str, Any]]:
+    """Put outputs that passed the gate, or were released, where those of other runs lie."""
+    moved = []
+    for output in record["outputs"]:
+        key = output["key"]
+        if key.startswith(_held(record)):
+            target = _folder(record) + key.removeprefix(_held(record))
+            metadata = lineage_of(record["run"], record["source"]) | {
+                "output": output["id"],
+                "order": record["order"],
+            }
+            with writing(outbox, target):
+                copy_if_newer(s3, (outbox, key), (outbox, target), metadata)
+            key = target
+        moved.append(output | {"key": key})
+    return moved
+
+
+def _rows_by_name(outputs: Sequence[Record]) -> dict[str, int]:
+    """Return the rows of each name, of all outputs that have it."""
+    rows: dict[str, int] = {}
+    for output in outputs:
+        rows[output["name"]] = rows.get(output["name"], 0) + output["rows"]
+    return rows
+
+
+def _ran(run: dict[str, Any]) -> float | None:
+    """Return the seconds that the pipeline ran, None where Quantemplate tells none."""
+    try:
+        ended = datetime.fromisoformat(run.get("finished_at") or "")
+    except ValueError:
+        return None
+    return seconds_since(run.get("started_at"), ended)
+
+
+def _folder(record: Record) -> str:
+    """Return the run's folder."""
+    return run_folder(record["route"], record["source"]["key"], record["run"])
+
+
+def _held(record: Record) -> str:
+    """Return the run's folder at the gate."""
+    return held_folder(record["route"], record["source"]["key"], record["run"])

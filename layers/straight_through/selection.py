@@ -1,0 +1,38 @@
+"""Which outputs of a run a route is about: by name, or by a pattern of names."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from straight_through.errors import OutputMissing
+from straight_through.routes import Route
+
+if TYPE_CHECKING:
+    from straight_through.quantemplate import Output
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether an output's name is one of these, or fits a pattern (*, ? and [...])."""
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def selected(made: "Sequence[Output]", route: Route) -> "list[Output]":
+    """Return the outputs that the route wants, that its gate looks at, and that it chains on.
+
+    Raises OutputMissing for a name that the run has not made.
+    """
+    wanted = {
+        "outputs": route.outputs,
+        "hold_if_rows": route.hold_if_rows,
+        "then": tuple(link.output for link in route.then),
+    }
+    for field, patterns in wanted.items():
+        for pattern in patterns:
+            if pattern != "*" and not any(matches(output.name, (pattern,)) for output in made):
+                names = ", ".join(repr(output.name) for output in made) or "none"
+                raise OutputMissing(
+                    f"The run has made no output {pattern!r}, which the route's field {field!r} "
+                    f"names. It has made: {names}. Mend the route, then redrive the execution."
+                )
+    every = [pattern for patterns in wanted.values() for pattern in patterns]
+    return [output for output in made if matches(output.name, every)]

@@ -1,0 +1,14 @@
+"""The statuses of a run, in this one place: those of Quantemplate, and those that we add."""
+
+# The statuses of an execution, in this one place. Any other is not success, and not an end.
+STARTED = "Started"
+SUCCEEDED = "Succeeded"
+FAILED = "Failed"
+CANCELLED = ("Cancelled", "Canceled")  # both spellings are documented
+ENDED = (SUCCEEDED, FAILED, *CANCELLED)
+
+# What the state machine's Choice reads beside Succeeded.
+NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again
+SKIPPED = "Skipped"  # the same bytes were processed before, and the route skips them
+HELD = "Held"  # a gate's output has rows
+RUN_AGAIN = "RunAgain"  # the run ended badly and its execution was redriven: from TakeTurn on
