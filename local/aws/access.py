@@ -18,6 +18,7 @@ def install() -> None:
     """Enforce IAM as AWS does."""
     replace(app, "pin_request_origin", as_if_over_tls)
     replace(iam_actions, "extract_resource_arn", naming_parameters)
+    replace(iam_actions, "request_tag_context", naming_the_events_source)
     replace(iam_evaluator, "enforce", for_each_resource)
     replace(iam_evaluator, "_fnmatch_compile", across_lines)
     handlers = seam(app, "SERVICE_HANDLERS")
@@ -50,6 +51,22 @@ def naming_parameters(resource_of: Callable[..., str]) -> Callable[..., str]:
         return resource_of(service, method, path, headers, body, *rest)
 
     return resource
+
+
+def naming_the_events_source(context_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a condition on events:PutEvents be about the source that the events name.
+
+    AWS documentation: "Using IAM policy conditions in Amazon EventBridge" (events:source).
+    """
+
+    def context(service: str, action: str, body: bytes, *rest: Any) -> dict[str, Any]:
+        known: dict[str, Any] = context_of(service, action, body, *rest)
+        if action != "events:PutEvents":
+            return known
+        sources = {entry.get("Source") for entry in json.loads(body or b"{}").get("Entries", [])}
+        return {**known, "events:source": next(iter(sources)) if len(sources) == 1 else None}
+
+    return context
 
 
 def for_each_resource(enforce: Callable[..., Any]) -> Callable[..., Any]:
