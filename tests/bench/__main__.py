@@ -10,7 +10,14 @@ from local.process import shown
 from local.stack import LOCAL
 from tests.bench.row import Row, show
 
-MEASUREMENTS = ("detection", "cost", "cold_start", "memory", "throughput", "scale")  # modules here, each with `rows(quick=…)`
+MEASUREMENTS = (
+    "detection",
+    "cost",
+    "cold_start",
+    "memory",
+    "throughput",
+    "scale",
+)  # modules here, each with `rows(quick=…)`
 SLOW = ("scale",)  # left out by --quick
 RESULTS = LOCAL / "bench.json"
 

@@ -62,6 +62,7 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
         up.wait_for(r"SUCCEEDED after")
         states = re.findall(r"^\d\d:\d\d:\d\d  claims-may-\S+  (\w+\??)$", up.printed(), re.M)
         assert states == [
+            "Release?",
             "TakeTurn",
             "UploadAndExecute",
             "WaitForPipeline",

@@ -3,15 +3,20 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.build import layer_zip
+from local.deploy import REGION, clients
 from local.process import ROOT, Part, wait_until_ready
 from local.quantemplate import Control, running
 from local.stack import LOCAL, Quantemplate, deployed
+from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route
 
+PARTNER = "partner-files"  # a bucket beside the stack's own that its role may write to
+NOT_ALLOWED = "foreign-files"  # and one that it may not
 TIME_SCALE = "0.02"  # of waits and retry intervals; a pipeline's two seconds take as long as 0.04
 
 
@@ -31,11 +36,22 @@ def road(stand_in: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     try:
         (endpoint,) = wait_until_ready(aws)
         server = Quantemplate(stand_in.api_url, stand_in.token_url)
-        outputs = deployed(endpoint, server, layer, lambda _: None, LateListSeconds="2")
+        for bucket in (PARTNER, NOT_ALLOWED):
+            clients(endpoint)("s3").create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+        parameters = {"LateListSeconds": "2", "DestinationBuckets": PARTNER}
+        outputs = deployed(endpoint, server, layer, lambda _: None, **parameters)
         yield Road(endpoint, dict(outputs))
     finally:
         aws.ask_to_stop()
         aws.stop()
+
+
+@pytest.fixture(scope="session")
+def mailbox(road: Road) -> Mailbox:
+    """All messages to people and all events to other systems, from the first test that asks on."""
+    return Mailbox(road)
 
 
 @pytest.fixture
@@ -44,13 +60,16 @@ def copy_route(road: Road, stand_in: Control) -> Route:
     return make_route(road, stand_in, "Copy: Sheet 1")
 
 
-def make_route(road: Road, stand_in: Control, *outputs: str) -> Route:
-    """A route of the test's own, whose pipeline gives the file back as each of the outputs."""
+def make_route(road: Road, stand_in: Control, *outputs: str, **more: Any) -> Route:
+    """A route of the test's own, whose pipeline gives the file back as each of the outputs.
+
+    `more` are other fields of the route's document.
+    """
     mark = uuid.uuid4().hex[:8]
     dataset, pipeline = f"d-{mark}", f"p-{mark}"
     stand_in.define_dataset(dataset)
     stand_in.define_pipeline(pipeline, kind="copy", datasets=[dataset], outputs=list(outputs))
-    return road.route_to(dataset, pipeline)
+    return road.route_to(dataset, pipeline, **more)
 
 
 def sample(name: str) -> bytes:

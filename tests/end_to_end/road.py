@@ -48,6 +48,7 @@ class Road:
         self.state_machine = outputs["StateMachineArn"]
         self.secret = outputs["CredentialsSecretArn"]
         self.routes_path = outputs["RoutesPath"]
+        self.topic = outputs["TopicArn"]
         self._inputs: dict[str, Any] = {}
 
     @cached_property
@@ -62,19 +63,24 @@ class Road:
         return client
 
     # --- what people do ------------------------------------------------------------------------
-    def put_route(self, name: str, document: str | dict[str, str]) -> None:
+    def put_route(self, name: str, document: str | dict[str, Any]) -> None:
         """Create or change a route."""
         value = document if isinstance(document, str) else json.dumps(document)
         self.client("ssm").put_parameter(
             Name=f"{self.routes_path}/{name}", Value=value, Type="String", Overwrite=True
         )
 
-    def route_to(self, dataset_id: str, pipeline_id: str, name: str = "") -> Route:
-        """Create a route with a folder of its own."""
+    def route_to(self, dataset_id: str, pipeline_id: str, name: str = "", **more: Any) -> Route:
+        """Create a route with a folder of its own; `more` are its document's other fields."""
         name = name or f"r{uuid.uuid4().hex[:8]}"
-        ids = {"dataset_id": dataset_id, "pipeline_id": pipeline_id}
-        self.put_route(name, {"organisation_id": ORGANISATION, **ids})
-        return Route(name, dataset_id, pipeline_id)
+        route = Route(name, dataset_id, pipeline_id)
+        self.change(route, **more)
+        return route
+
+    def change(self, route: Route, **more: Any) -> None:
+        """Let a route's document have these fields beside its ids."""
+        ids = {"dataset_id": route.dataset_id, "pipeline_id": route.pipeline_id}
+        self.put_route(route.name, {"organisation_id": ORGANISATION, **ids, **more})
 
     def drop(self, key: str, content: bytes) -> str:
         """Drop a file and return its version."""

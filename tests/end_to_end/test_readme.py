@@ -11,6 +11,7 @@ from local.process import ROOT
 from local.quantemplate import Control
 from straight_through import quantemplate
 from straight_through.errors import StraightThroughError
+from straight_through.routes import RULES, parse_route
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -68,5 +69,25 @@ def test_the_manifest_it_shows_has_the_schemas_fields() -> None:
     fields = set(schema["properties"])
     fields |= set(schema["properties"]["source"]["properties"])
     fields |= set(schema["properties"]["quantemplate"]["properties"])
-    fields |= set(schema["properties"]["outputs"]["items"]["properties"])
+    for each in ("outputs", "destinations", "chained"):
+        fields |= set(schema["properties"][each]["items"]["properties"])
     assert fields == set(re.findall(r'"([a-z_0-9]+)":', shown))
+
+
+def test_its_table_of_a_route_has_every_field_with_an_example_that_is_one() -> None:
+    # Given the table of what a route can say beside its ids
+    table = README[README.index("| field | for example |") : README.index("With a document in")]
+    examples = dict(re.findall(r"(?m)^\| `(\w+)` \| `(.+?)` \|", table))
+    # When each example is put into a route
+    ids = {"organisation_id": "c-x", "dataset_id": "d-x", "pipeline_id": "p-x"}
+    more = {field: json.loads(value) for field, value in examples.items()}
+    parse_route("claims", json.dumps(ids | more))
+    # Then none is missing
+    assert set(more) == set(RULES) - set(ids)
+
+
+def test_its_route_is_one() -> None:
+    # Given the document that the README shows
+    (document,) = re.findall(r'```json\n(\{\s+"organisation_id".*?)```', README, re.DOTALL)
+    # Then it is a route
+    assert parse_route("claims", document).hold_if_rows

@@ -66,7 +66,10 @@ def test_manifest_tells_what_was_dropped(road: Road, copy_route: Route) -> None:
         "size": len(content),
         "etag": head["ETag"].strip('"'),
         "dropped_at": head["LastModified"].isoformat().replace("+00:00", "Z"),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "rows": 1,
     }
+    assert manifest["parent"] is None
     assert manifest["quantemplate"]["pipeline_id"] == copy_route.pipeline_id
     assert manifest["quantemplate"]["run_number"] == 1
     folder = f"{copy_route.name}/2026/may/{run.name}/"
@@ -75,7 +78,8 @@ def test_manifest_tells_what_was_dropped(road: Road, copy_route: Route) -> None:
         folder + "manifest.json",
     ]
     # And the states are those of the design, in order
-    assert road.entered(run)[:3] == ["TakeTurn", "UploadAndExecute", "WaitForPipeline"]
+    states = ["Release?", "TakeTurn", "UploadAndExecute", "WaitForPipeline"]
+    assert road.entered(run)[:4] == states
     assert road.entered(run)[-3:] == ["DownloadOutputs", "DownloadOutput", "PublishRun"]
 
 
@@ -166,7 +170,7 @@ def test_the_same_event_twice_starts_one_execution(road: Road, copy_route: Route
         "detail": {"bucket": {"name": road.inbox}, "object": item},
     }
     sqs = road.client("sqs")
-    (queue,) = (url for url in sqs.list_queues()["QueueUrls"] if "DeadLetters" not in url)
+    (queue,) = (url for url in sqs.list_queues()["QueueUrls"] if "-Drops-" in url)
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     # Then StartRun says so and nothing new is started
     road.until(lambda: road.logs("Started already"), "a log line")

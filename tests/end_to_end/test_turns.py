@@ -343,6 +343,7 @@ def test_a_file_costs_the_same_however_long_its_queue_is(
         looks = ("WaitForPipeline", "CheckStatus", "PipelineFinished?")
         entered = [state for state in road.entered(run) if state not in looks]
         assert entered == [
+            "Release?",
             "TakeTurn",
             "UploadAndExecute",
             "DownloadOutputs",

@@ -239,6 +239,26 @@ def test_a_bucket_policy_is_enforced_and_loopback_counts_as_tls(account: Account
         s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": []})
 
 
+def test_a_condition_may_name_the_source_of_events(account: Account) -> None:
+    """Amazon EventBridge user guide, "Using IAM policy conditions": the key events:source."""
+    # Given a role that may put events of one source
+    allow = {
+        "Effect": "Allow",
+        "Action": "events:PutEvents",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"events:source": "ours"}},
+    }
+    client = session_clients(account, account.role(allow))
+    entry = {"DetailType": "x", "Detail": "{}"}
+    # When it puts events of this and of another
+    put = client("events").put_events
+    # Then it may only put its own
+    assert put(Entries=[{**entry, "Source": "ours"}])["FailedEntryCount"] == 0
+    for sources in (["theirs"], ["ours", "theirs"]):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            put(Entries=[{**entry, "Source": source} for source in sources])
+
+
 def test_several_parameters_are_given_only_to_who_may_have_each(account: Account) -> None:
     """AWS service authorization reference, "AWS Systems Manager": GetParameters."""
     # Given

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
+import straight_through.aws
+import straight_through.connection
 import straight_through.queues
 import straight_through.runs
 import straight_through.turns
@@ -67,7 +68,7 @@ class Functions:
         return getattr(handler, "__wrapped__", handler)
 
     def service(self, name: str, *_given: Any, **_named: Any) -> Any:
-        """Return what takes a boto3 client's place."""
+        """Return what takes the place of a client of AWS."""
         return Service(self, name)
 
 
@@ -102,7 +103,8 @@ def loaded() -> Iterator[Functions]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        patch.setattr(boto3, "client", functions.service)
+        for module in (straight_through.aws, straight_through.connection):
+            patch.setattr(module, "client", functions.service)
         for name in SECONDS:
             app = _load(name)
             patch.setattr(app, "logger", Quiet())

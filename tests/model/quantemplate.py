@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from straight_through.attempts import iso
 from straight_through.errors import ApiThrottled, ApiUnavailable, CredentialsRejected
-from straight_through.quantemplate import ENDED, STARTED, Execution
+from straight_through.quantemplate import Execution
+from straight_through.statuses import ENDED, STARTED
 from tests.model.invocations import running, stop
 
 US, SOMEBODY_ELSE = "u-us", "u-somebody-else"

@@ -64,7 +64,7 @@ class Execution:
     @property
     def arn(self) -> str:
         """Return its ARN."""
-        return f"arn:execution:{self.name}"
+        return f"arn:aws:states:eu-west-1:0:execution:straight-through:{self.name}"
 
     @property
     def context(self) -> dict[str, Any]:
@@ -249,6 +249,9 @@ class States:
                 "status": status,
                 "redriveCount": execution.redrives,
                 "error": error or None,
+                "startDate": _milliseconds(execution.started),
+                "stopDate": _milliseconds(self._now()),
+                "input": json.dumps(execution.input),
             }
         )
 
@@ -266,10 +269,18 @@ class States:
         raise TaskTimedOut(token)
 
 
+def _milliseconds(moment: datetime) -> int:
+    """Return a moment as events tell it."""
+    return int(moment.timestamp() * 1000)
+
+
 def _chosen(defined: dict[str, Any], data: dict[str, Any]) -> str:
     """Return the state that a Choice goes to."""
     for choice in defined["Choices"]:
-        if data[choice["Variable"].removeprefix("$.")] == choice["StringEquals"]:
+        name = choice["Variable"].removeprefix("$.")
+        if choice.get("IsPresent") and name not in (data or {}):
+            continue
+        if choice.get("IsPresent") or data[name] == choice["StringEquals"]:
             return str(choice["Next"])
     return str(defined["Default"])
 

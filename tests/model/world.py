@@ -11,7 +11,7 @@ from tests.model.functions import SECONDS, Functions, context_of
 from tests.model.invocations import Invocation, running
 from tests.model.quantemplate import SOMEBODY_ELSE, FakeQuantemplate
 from tests.model.states import Execution, States
-from tests.model.storage import Inbox, Parameters, Topic
+from tests.model.storage import EventBus, Inbox, Parameters, Topic
 
 TICK = timedelta(milliseconds=1)
 BUCKET = "inbox"
@@ -45,6 +45,7 @@ class World:
             "s3": self.inbox,
             "ssm": self.parameters,
             "sns": Topic(),
+            "events": EventBus(),
             "quantemplate": self.quantemplate,
         }
         self.invocations: list[Invocation] = []

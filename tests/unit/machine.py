@@ -164,7 +164,8 @@ class Machine:
                 else:
                     self._wait(execution)
             case "DownloadOutputs":
-                item = {name: data[name] for name in ("run", "route", "source", "quantemplate")}
+                names = ("run", "route", "source", "gated", "quantemplate")
+                item = {name: data[name] for name in names}
                 execution.data = data | {
                     "outputs": [
                         self._invoke("download_output", {"output": output, **item})
@@ -173,7 +174,7 @@ class Machine:
                 }
                 self.enter(execution, "PublishRun")
             case "PublishRun":
-                execution.data = self._invoke("publish_run", data)
+                execution.data = self._invoke("publish_run", event)
                 self.end(execution, "SUCCEEDED")
 
     def _ask(self, execution: Execution) -> None:

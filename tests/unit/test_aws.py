@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from straight_through import aws
+from straight_through.aws import answering
+from straight_through.errors import AwsUnavailable
 from straight_through.table import _from_dynamodb, _to_dynamodb
 
 PLAIN = st.recursive(
@@ -44,3 +47,33 @@ def test_the_table_gives_back_what_it_was_given(value: Any) -> None:
 def test_the_table_takes_nothing_else(value: Any) -> None:
     with pytest.raises(TypeError, match=type(value).__name__):
         _to_dynamodb(value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "ThrottlingException"), (503, "ServiceUnavailable"), (429, "TooManyRequestsException")],
+)
+def test_what_passes_by_itself_has_a_name_that_is_tried_again(status: int, code: str) -> None:
+    refusal: Any = {
+        "Error": {"Code": code, "Message": "x"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    with (
+        pytest.raises(AwsUnavailable, match=f"Systems Manager .*{code}"),
+        answering("Systems Manager"),
+    ):
+        raise ClientError(refusal, "GetParameters")
+
+
+def test_a_connection_that_breaks_passes_and_a_refusal_does_not() -> None:
+    with (
+        pytest.raises(AwsUnavailable, match="Step Functions does not answer"),
+        answering("Step Functions"),
+    ):
+        raise EndpointConnectionError(endpoint_url="http://nowhere")
+    refusal: Any = {
+        "Error": {"Code": "TaskTimedOut", "Message": "x"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    with pytest.raises(ClientError), answering("Step Functions"):
+        raise ClientError(refusal, "SendTaskSuccess")

@@ -60,16 +60,18 @@ def test_a_run_that_succeeded_brings_its_times_and_outputs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     listed(wire)
-    given = event("check_status")
+    given, given_record = event("check_status"), event("check_status")["record"]
     give_turn(table, given, given["record"]["source"])
     found = check(given)
     # Then each output, with the rest of the record, is what the next step's samples have
-    publish, download = event("publish_run"), event("download_output")
+    publish, download = event("publish_run")["record"], event("download_output")
     assert found["status"] == "Succeeded"
     assert found["quantemplate"] == publish["quantemplate"] == download["quantemplate"]
     assert found["outputs"][0] == download["output"]
     assert [output["id"] for output in found["outputs"]] == ["o-1", "o-2"]
-    assert found.keys() - {"outputs"} == event("check_status")["record"].keys()
+    assert found.keys() == publish.keys()
+    assert found.keys() - {"outputs", "gated", "not_ours"} == given_record.keys()
+    assert (found["gated"], found["not_ours"]) == (False, None)
     # And the delay is measured
     assert "DetectionDelay" in capsys.readouterr().out
     # And the turn is given back

@@ -25,11 +25,23 @@ def test_the_sample_is_stored_where_the_manifest_says(
 ) -> None:
     wire.answer("GET", OUTPUT_PATH, Reply(body=b"id,paid\n1,2\n"))
     line = download(event("download_output"))
-    assert line == event("publish_run")["outputs"][0]
+    assert line == event("publish_run")["record"]["outputs"][0]
     stored = s3.get_object(Bucket=OUTBOX, Key=line["key"])
     assert stored["Body"].read() == b"id,paid\n1,2\n"
+    # And it carries its lineage
+    assert stored["Metadata"] == {
+        "run": "claims-Schaden-a-b-100-6cc3ff7ed5f238c85e51",
+        "source-key": "claims/Sch%C3%A4den%20a%2Bb%20100%25.csv",
+        "source-version": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+    }
     counted = [json.loads(out) for out in capsys.readouterr().out.splitlines()]
     assert [line["BytesDownloaded"] for line in counted if "BytesDownloaded" in line] == [[12.0]]
+
+
+def test_what_a_gate_may_hold_lies_under_held(download: Handler, wire: Wire, event: Event) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"id,paid\n1,2\n"))
+    line = download(event("download_output") | {"gated": True})
+    assert line["key"] == f"held/{event('publish_run')['record']['outputs'][0]['key']}"
 
 
 def test_a_broken_reply_names_output_file_and_route(

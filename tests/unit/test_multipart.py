@@ -27,7 +27,7 @@ def test_what_is_read_is_what_is_there(s3: Any, small_parts: None, size: int, mo
     content = (b"0123456789abcde\n" * (size // 16 + 1))[:size]
     stream = io.BytesIO(content)
     # When it is written
-    write_object(s3, OUTBOX, KEY, lambda asked: stream.read(min(asked, most)), "text/csv")
+    write_object(s3, OUTBOX, KEY, lambda asked: stream.read(min(asked, most)), "text/csv", {})
     # Then the object is the same
     found = s3.get_object(Bucket=OUTBOX, Key=KEY)
     assert found["Body"].read() == content
@@ -66,7 +66,7 @@ def test_no_more_is_read_than_may_be_in_memory(small_parts: None) -> None:  # no
         return b"x" * asked if read < count else b""
 
     # When an object of many parts is written
-    write_object(Slow(), OUTBOX, KEY, stream, "text/csv")  # type: ignore[arg-type]
+    write_object(Slow(), OUTBOX, KEY, stream, "text/csv", {})  # type: ignore[arg-type]
     # Then there are never more parts than are sent at a time, while one more is read
     assert max(most) == IN_FLIGHT
 

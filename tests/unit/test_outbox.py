@@ -20,8 +20,9 @@ from straight_through.errors import (
     OutputIncomplete,
     StraightThroughError,
 )
-from straight_through.outbox import RowCount, manifest_of, store_manifest, store_output
+from straight_through.outbox import manifest_of, store_manifest, store_output
 from straight_through.quantemplate import Quantemplate
+from straight_through.rows import RowCount
 from tests.unit.conftest import OUTBOX, ROOT, unhurried
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
@@ -59,7 +60,7 @@ def test_rows_are_counted_as_the_csv_module_counts_them(
 def download(client: Quantemplate, s3: Any) -> Any:
     """Store the output that the wire serves."""
     with client.download_output("c-broker", "p-claims", "e-7", "o-1") as opened:
-        return store_output(s3, OUTBOX, KEY, opened, unhurried)
+        return store_output(s3, OUTBOX, KEY, opened, {"run": "may"}, unhurried)
 
 
 def left_in_outbox(s3: Any) -> tuple[list[Any], list[Any]]:
@@ -88,6 +89,7 @@ def test_an_output_is_stored_byte_for_byte(
     found = s3.get_object(Bucket=OUTBOX, Key=KEY)
     assert found["Body"].read() == content
     assert found["ContentType"] == "text/csv; charset=utf-8"
+    assert found["Metadata"] == {"run": "may"}
     assert stored == {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -222,7 +224,18 @@ def test_both_states_that_write_the_outbox_try_again() -> None:
 
 
 def test_what_only_the_state_machine_needs_is_not_in_the_manifest() -> None:
-    record = dict.fromkeys(
-        ("run", "execution_arn", "route", "status", "source", "quantemplate", "outputs"), "x"
-    )
-    assert manifest_of(record | {"wait_seconds": 1}) == record
+    # Given a record with more than people read
+    plain = ("run", "execution_arn", "route", "status", "quantemplate", "identical_to")
+    output = dict.fromkeys(("name", "id", "key", "bytes", "sha256", "rows"), "x")
+    record = dict.fromkeys((*plain, "order", "after", "gated", "turn", "wait_seconds"), "x")
+    record |= {"source": {"key": "x", "parent": "p"}, "outputs": [output | {"more": 1}]}
+    # Then the manifest has what its schema describes; who chained the file on stands for itself
+    assert manifest_of(record) == {
+        **dict.fromkeys(plain, "x"),
+        "source": {"key": "x"},
+        "parent": "p",
+        "outputs": [output],
+        "held": [],
+        "destinations": [],
+        "chained": [],
+    }

@@ -153,7 +153,7 @@ def test_a_download_stops_likewise_and_leaves_nothing(
     ):
         patch.setattr(opened, "read", slow(opened.read, clock, 440))
         with pytest.raises(TransferTooSlow, match=r"Download Output o-1 of e-7, of") as raised:
-            store_output(s3, OUTBOX, "claims/out.csv", opened, clock)
+            store_output(s3, OUTBOX, "claims/out.csv", opened, {}, clock)
     # Then the error names what is known of the size, and neither object nor parts are left
     assert ("unknown size" in str(raised.value)) == chunked
     assert "Versions" not in s3.list_object_versions(Bucket=OUTBOX)

@@ -160,8 +160,8 @@ def test_durations_are_those_of_the_last_runs_that_succeeded() -> None:
 
 def test_outputs_have_their_file_names() -> None:
     done = execution("Succeeded", outputs=(Output("o-1", "Clean: A/B"), Output("o-2", "Report")))
-    assert outputs_of(done) == [
+    assert outputs_of(done.outputs) == [
         {"id": "o-1", "name": "Clean: A/B", "file_name": "Clean: A_B.csv"},
         {"id": "o-2", "name": "Report", "file_name": "Report.csv"},
     ]
-    assert outputs_of(execution("Succeeded")) == []
+    assert outputs_of(()) == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ConnectTimeoutError
 
 from straight_through.errors import OutboxUnavailable
@@ -30,16 +31,24 @@ def manifest(handler: Any, s3: Any, event: Event) -> dict[str, Any]:
 def test_the_result_says_where_the_manifest_lies(
     handler: Callable[[str], Handler], event: Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample = event("publish_run")
-    result = handler("publish_run")(sample)
+    sample = event("publish_run")["record"]
+    result = handler("publish_run")(event("publish_run"))
     folder = sample["outputs"][0]["key"].rpartition("/")[0]
     assert result == {
         "run": sample["run"],
+        "route": "claims",
         "status": "Succeeded",
         "bucket": OUTBOX,
         "manifest": f"{folder}/manifest.json",
+        "notify": "problems",
+        "queue": "p-claims",
+        "ran_seconds": 240.0,
+        "rows_in": 347,
+        "rows_out": {"Clean claims: Sheet 1": 1, "Validation report": 0},
+        "exported": 0,
+        "chained": 0,
     }
-    assert '"RunsPublished":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    assert '"RunsSucceeded":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
 def test_a_manifest_that_cannot_be_written_names_file_and_route(
@@ -51,7 +60,11 @@ def test_a_manifest_that_cannot_be_written_names_file_and_route(
     def unreached(*_: Any) -> None:
         raise ConnectTimeoutError(endpoint_url="https://s3")
 
-    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", unreached)
+    real = BaseClient._make_api_call
+    reached = lambda client, name, given: (  # noqa: E731 - one short line
+        unreached() if name == "PutObject" else real(client, name, given)
+    )
+    monkeypatch.setattr(BaseClient, "_make_api_call", reached)
     # Then the error says what it is about
     about = r"manifest.json broke off \(ConnectTimeoutError\).*\[file s3://.*, route claims\]$"
     with pytest.raises(OutboxUnavailable, match=about):
@@ -66,7 +79,9 @@ def test_the_manifest_is_what_its_schema_says(manifest: dict[str, Any]) -> None:
 def test_a_run_without_outputs_has_a_manifest_too(
     handler: Callable[[str], Handler], s3: Any, event: Event
 ) -> None:
-    result = handler("publish_run")(event("publish_run") | {"outputs": []})
+    given = event("publish_run")
+    given["record"]["outputs"] = []
+    result = handler("publish_run")(given)
     body = s3.get_object(Bucket=OUTBOX, Key=result["manifest"])["Body"].read()
     VALIDATOR.validate(json.loads(body))
 
@@ -87,7 +102,10 @@ def test_as_many_outputs_as_the_readme_says_fit_into_a_state(
     name = key.rpartition("/")[2].removesuffix(".csv")
     output = {"name": name, "id": "o-7368ee52c15ee82f", "key": key, "bytes": 40273}
     output |= {"sha256": "0" * 64, "rows": 347}
-    record = event("publish_run") | {"outputs": [output] * number}
+    record = event("publish_run")["record"] | {"outputs": [output] * number}
+    # And what PublishRun is sent has the execution beside it
+    sent = {"execution": event("publish_run")["execution"], "record": record}
+    assert len(json.dumps(sent, ensure_ascii=False).encode()) <= 256 * 1024
     # Then a state can carry it, and half as many more it could not
     assert len(json.dumps(record, ensure_ascii=False).encode()) <= 256 * 1024
     record["outputs"] += [output] * (number // 2)

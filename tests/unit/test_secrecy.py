@@ -3,6 +3,7 @@
 import json
 import traceback
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -67,6 +68,7 @@ def test_nothing_marked_comes_out(
     given = event(name)
     if name == "upload_and_execute":
         source = event("check_status")["record"]["source"]
+        source = {field: source[field] for field in source.keys() - {"sha256", "rows"}}
         put = s3.put_object(Bucket=source["bucket"], Key=source["key"], Body=CONTENT)
         kept = {"version_id": put["VersionId"], "etag": put["ETag"].strip('"')}
         give_turn(table, given, source | kept | {"size": len(CONTENT)})
@@ -80,7 +82,12 @@ def test_nothing_marked_comes_out(
     captured = capsys.readouterr()
     everything = said + captured.out + captured.err + caplog.text
     assert [mark for mark in MARKED if mark in everything] == []
-    # And the stored output has no metadata
+    # And the stored output's metadata is its run, its source's key and version, and nothing else
     for stored in s3.list_objects_v2(Bucket=OUTBOX).get("Contents", []):
-        assert s3.head_object(Bucket=OUTBOX, Key=stored["Key"])["Metadata"] == {}
+        metadata = s3.head_object(Bucket=OUTBOX, Key=stored["Key"])["Metadata"]
+        assert metadata == {
+            "run": given["run"],
+            "source-key": quote(given["source"]["key"]),
+            "source-version": given["source"]["version_id"],
+        }
     assert wire.requests

@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from straight_through import errors
-from straight_through.progress import NOT_EXECUTED, RUN_AGAIN
-from straight_through.quantemplate import SUCCEEDED
+from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
 from tests.unit.conftest import ROOT, Event
 
 ASL = (ROOT / "statemachine/straight_through.asl.yaml").read_text(encoding="utf-8")
@@ -202,7 +201,7 @@ def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
 # --- the sample events are what the states send ---------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["TakeTurn", "UploadAndExecute", "CheckStatus"])
+@pytest.mark.parametrize("name", ["TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun"])
 def test_a_step_is_sent_what_the_sample_holds(event: Event, name: str) -> None:
     payload = STATES[name]["Parameters"]["Payload"]
     sample = event(re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower())
@@ -220,18 +219,19 @@ def test_download_output_is_sent_what_the_sample_holds(event: Event) -> None:
     assert selected["output.$"] == "$$.Map.Item.Value"
     for field in sample.keys() - {"output"}:
         assert selected[f"{field}.$"] == f"$.{field}"
-        assert sample[field] == event("publish_run")[field]
+        assert sample[field] == event("publish_run")["record"][field]
 
 
-@pytest.mark.parametrize("name", ["DownloadOutput", "PublishRun"])
-def test_the_other_steps_are_sent_the_whole_record(name: str) -> None:
-    assert STATES[name]["Parameters"]["Payload.$"] == "$"
+def test_the_steps_are_sent_the_whole_record() -> None:
+    assert STATES["DownloadOutput"]["Parameters"]["Payload.$"] == "$"
+    for name in ("UploadAndExecute", "CheckStatus", "PublishRun"):
+        assert STATES[name]["Parameters"]["Payload"]["record.$"] == "$"
 
 
 def test_the_record_only_grows_on_its_way(event: Event) -> None:
-    first, last = event("check_status")["record"], event("publish_run")
-    assert first.keys() | {"outputs"} == last.keys()
-    for field in ("run", "execution_arn", "route", "source"):
+    first, last = event("check_status")["record"], event("publish_run")["record"]
+    assert first.keys() | {"outputs", "gated", "not_ours"} == last.keys()
+    for field in ("run", "execution_arn", "route", "source", "order", "after", "identical_to"):
         assert first[field] == last[field]
     assert first["quantemplate"].items() <= last["quantemplate"].items()
 
@@ -240,8 +240,22 @@ def test_the_states_read_only_fields_that_the_record_has(event: Event) -> None:
     assert STATES["WaitForPipeline"]["SecondsPath"] == "$.wait_seconds"
     choices = STATES["PipelineFinished?"]["Choices"]
     assert {choice["Variable"] for choice in choices} == {"$.status"}
-    known = {SUCCEEDED: "DownloadOutputs", NOT_EXECUTED: "UploadAndExecute", RUN_AGAIN: "TakeTurn"}
+    known = {
+        SUCCEEDED: "DownloadOutputs",
+        SKIPPED: "PublishRun",
+        NOT_EXECUTED: "UploadAndExecute",
+        RUN_AGAIN: "TakeTurn",
+    }
     assert {choice["StringEquals"]: choice["Next"] for choice in choices} == known
     outputs = STATES["DownloadOutputs"]
     assert (outputs["ItemsPath"], outputs["ResultPath"]) == ("$.outputs", "$.outputs")
-    assert {"wait_seconds", "status", "outputs"} <= event("publish_run").keys()
+    assert {"wait_seconds", "status", "outputs"} <= event("publish_run")["record"].keys()
+
+
+def test_an_execution_that_releases_goes_to_publish_run_and_every_other_queues() -> None:
+    assert MACHINE["StartAt"] == "Release?"
+    release = STATES["Release?"]
+    assert release["Choices"] == [
+        {"Variable": "$.release", "IsPresent": True, "Next": "PublishRun"}
+    ]
+    assert release["Default"] == "TakeTurn"

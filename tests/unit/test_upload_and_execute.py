@@ -1,5 +1,6 @@
 """UploadAndExecute: from the turn to the run's record."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -53,6 +54,7 @@ def given(s3: Any, table: Table, event: Event) -> dict[str, Any]:
         "size": len(FILE),
         "etag": put["ETag"].strip('"'),
         "dropped_at": named["dropped_at"],
+        "parent": None,
     }
     give_turn(table, given, source)
     return given
@@ -81,9 +83,14 @@ def test_the_sample_gives_the_record_that_travels_on(
     sample = event("check_status")["record"]
     assert record.keys() == sample.keys()
     assert record["source"].keys() == sample["source"].keys()
-    fields = ("run", "execution_arn", "turn", "route", "quantemplate", "status", "wait_seconds")
+    fields = (
+        *("run", "execution_arn", "turn", "route", "quantemplate", "status", "wait_seconds"),
+        "identical_to",
+    )
     assert {field: record[field] for field in fields} == {field: sample[field] for field in fields}
     assert record["source"]["size"] == len(FILE)
+    assert record["source"]["sha256"] == hashlib.sha256(FILE).hexdigest()
+    assert record["source"]["rows"] == 1
     # And the file's bytes went up
     assert wire.calls("POST", DATASET)[0].body == FILE
     assert json.loads(json.dumps(record)) == record

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,7 +21,9 @@ import pytest
 import requests
 from botocore.client import BaseClient
 
+import straight_through.aws
 from local.quantemplate import Control
+from straight_through.attempts import iso
 from straight_through.names import run_folder
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine
@@ -98,7 +100,8 @@ class World:
             name = f"{method} {'output' if '/outputs/' in url else url.rsplit('/', 1)[-1]}"
             return self._through(name, request, session, method, url, **options)
 
-        monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
+        make = cache(straight_through.aws.client)  # making one takes long
+        monkeypatch.setattr(straight_through.aws, "client", make)
         monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
         monkeypatch.setattr(requests.Session, "request", send)
         monkeypatch.setattr(Clock, "ahead", timedelta())
@@ -193,6 +196,10 @@ class World:
             "status": execution.status,
             "redriveCount": execution.redrives,
             "error": execution.error or None,
+            "startDate": milliseconds(execution.started),
+            "stopDate": milliseconds(iso(Clock.now(UTC))),
+            "input": json.dumps(execution.given),
+            "output": json.dumps(execution.data) if execution.status == "SUCCEEDED" else None,
         }
         if not self.lose_events:
             self.quietly("run_ended", {"detail": detail})
@@ -265,3 +272,8 @@ class World:
             if told != version or list(stored.values()) != [content]:
                 found.append(f"{key}: {sorted(stored)} of version {told}")
         return found
+
+
+def milliseconds(moment: str) -> int:
+    """A moment as status-change events tell it."""
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -1,0 +1,171 @@
+"""What is looked at before a file goes up."""
+
+import gzip
+import json
+import uuid
+
+import pytest
+
+from local.quantemplate import Control
+from tests.end_to_end.conftest import make_route
+from tests.end_to_end.mailbox import Mailbox
+from tests.end_to_end.road import Road, Route, Run
+
+CLEAN = "Clean claims: Sheet 1"
+MARK = b"\xef\xbb\xbf"
+XLSX, XLS = b"PK\x03\x04" + b"x" * 60, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 60
+
+
+def content() -> bytes:
+    """A file that no other test drops."""
+    return f"reference,amount\n{uuid.uuid4().hex},100\n".encode()
+
+
+def uploaded(stand_in: Control, route: Route) -> int:
+    """How often the route's dataset was uploaded to; its first version is the stand-in's own."""
+    return len(stand_in.datasets()[route.dataset_id]["versions"])
+
+
+def output_of(road: Road, run: Run) -> bytes:
+    """The only output, which is what was uploaded."""
+    assert run.status == "SUCCEEDED", run.cause
+    (output,) = road.manifest(run)["outputs"]
+    return road.stored(output["key"])
+
+
+def test_a_gzipped_file_goes_up_without_its_mark(road: Road, copy_route: Route) -> None:
+    # Given a gzipped CSV that starts with a byte-order mark, in two members
+    text = content()
+    file = gzip.compress(MARK + text) + gzip.compress(b"B,200\n")
+    # When it is dropped
+    run = road.processed(f"{copy_route.name}/may.csv.gz", file)
+    # Then what went up is the same text without the mark
+    (output,) = road.manifest(run)["outputs"]
+    made = road.stored(output["key"])
+    assert (gzip.decompress(made) if made.startswith(b"\x1f\x8b") else made) == text + b"B,200\n"
+
+
+def test_a_gzipped_file_without_a_mark_goes_up_as_it_is(
+    road: Road, stand_in: Control, copy_route: Route
+) -> None:
+    # Given a gzipped CSV without a mark
+    file = gzip.compress(content())
+    # When it is dropped
+    run = road.processed(f"{copy_route.name}/may.csv.gz", file)
+    # Then not a byte of it is changed
+    assert run.status == "SUCCEEDED", run.cause
+    versions = stand_in.datasets()[copy_route.dataset_id]["versions"]
+    assert versions[-1]["bytes"] == len(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "says"),
+    [
+        ("may.csv", XLSX, "XLSX"),
+        ("may.csv", gzip.compress(b"a,b\n"), "gzip"),
+        ("may.csv.gz", b"a,b\n1,2\n", "gzip"),
+        ("may.xlsx", XLS, "XLS"),
+        ("may.xls", XLSX, "XLSX"),
+        ("may.XLSX", b"a,b\n", "something else"),
+        ("may.csv.gz", gzip.compress(MARK + content() * 5)[:-9], "damaged"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "file",
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(
+    road: Road, stand_in: Control, copy_route: Route, name: str, file: bytes, says: str
+) -> None:
+    # Given a file whose bytes are of another format than its name says
+    before = uploaded(stand_in, copy_route)
+    # When it is dropped
+    run = road.processed(f"{copy_route.name}/{name}", file)
+    # Then it is refused, and nothing went up
+    assert (run.error, run.failed_at) == ("WrongFormat", "UploadAndExecute")
+    assert says in run.cause
+    assert name in run.cause
+    assert uploaded(stand_in, copy_route) == before
+    # And the next file goes its way
+    assert road.processed(f"{copy_route.name}/next.csv", content()).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_a_header_row_must_be_the_routes(road: Road, stand_in: Control, suffix: str) -> None:
+    # Given a route that asks for a header row
+    route = make_route(road, stand_in, CLEAN, header=["reference", "amount"])
+    pack = gzip.compress if suffix == "csv.gz" else bytes
+    before = uploaded(stand_in, route)
+    # When a file with another is dropped
+    other = b"reference,Amount (GBP)\nA,1\n"
+    run = road.processed(f"{route.name}/may.{suffix}", pack(other))
+    # Then the message shows the difference, and nothing went up
+    assert (run.error, run.failed_at) == ("HeaderMismatch", "UploadAndExecute")
+    message = json.loads(run.cause)["errorMessage"]
+    assert "'amount' missing and 'Amount (GBP)' too many" in message
+    assert uploaded(stand_in, route) == before
+    # And one with that header row goes up, marked and quoted as it may be
+    good = MARK + b'"reference","amount"\r\nA,1\r\n'
+    assert road.processed(f"{route.name}/june.{suffix}", pack(good)).status == "SUCCEEDED"
+    # And when the route is mended, a redrive takes the first one too
+    road.change(route, header=["reference", "Amount (GBP)"])
+    assert road.redrive(run).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_identical_bytes_are_skipped_where_the_route_says_so(
+    road: Road, stand_in: Control, suffix: str, mailbox: Mailbox
+) -> None:
+    # Given a route that skips, and a file that it has processed
+    route = make_route(road, stand_in, CLEAN, identical="skip")
+    file = content()
+    if suffix == "csv.gz":  # with a mark that does not go up
+        file = gzip.compress(MARK + file)
+    first = road.processed(f"{route.name}/may.{suffix}", file)
+    assert first.status == "SUCCEEDED", first.cause
+    # When the same bytes come under another key
+    run = road.processed(f"{route.name}/june.{suffix}", file)
+    # Then nothing went up, and execution, manifest and event say why
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "Skipped")
+    assert len(stand_in.pipelines()[route.pipeline_id]["runs"]) == 1
+    manifest = road.manifest(run)
+    assert manifest["identical_to"]["run"] == first.name
+    assert manifest["outputs"] == []
+    told = mailbox.event(run)["detail"]
+    assert (told["status"], told["identical_to"]["key"]) == (
+        "Skipped",
+        f"{route.name}/may.{suffix}",
+    )
+    # And a new execution by hand processes them all the same
+    again = road.ended(road.start({"bucket": road.inbox, "key": f"{route.name}/june.{suffix}"}))
+    assert again.output["status"] == "Succeeded"
+    assert len(stand_in.pipelines()[route.pipeline_id]["runs"]) == 2
+
+
+def test_identical_bytes_are_processed_and_told_by_default(
+    road: Road, stand_in: Control, mailbox: Mailbox
+) -> None:
+    # Given a file that has been processed
+    route = make_route(road, stand_in, CLEAN, notify="always")
+    file = content()
+    first = road.processed(f"{route.name}/may.csv", file)
+    # When it is dropped again
+    run = road.processed(f"{route.name}/june.csv", file)
+    # Then it is processed, and the message says so
+    assert output_of(road, run) == file
+    assert road.manifest(run)["identical_to"]["run"] == first.name
+    assert (
+        f"Same bytes as: {route.name}/may.csv (run {first.name}"
+        in (mailbox.message(run)["Message"])
+    )
+
+
+def test_bytes_whose_run_failed_are_not_skipped(road: Road, stand_in: Control) -> None:
+    # Given a route that skips, and a file whose run has failed
+    route = make_route(road, stand_in, CLEAN, identical="skip")
+    failing = {"end_status": "Failed"}
+    stand_in.trouble("execute_pipeline", "run", id=route.pipeline_id, run=failing)
+    file = content()
+    assert road.processed(f"{route.name}/may.csv", file).error == "PipelineFailed"
+    # When it is dropped again
+    run = road.processed(f"{route.name}/again.csv", file)
+    # Then it is processed
+    assert run.output["status"] == "Succeeded"
+    assert output_of(road, run) == file

@@ -1,0 +1,348 @@
+"""What is told of a run that has ended: to people, to other systems, once."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+
+import straight_through.aws
+from straight_through.messages import (
+    LONGEST_SUBJECT,
+    concerns_people,
+    ended_of,
+    facts_of,
+    put_event,
+    subject_of,
+    text_of,
+)
+from straight_through.progress import not_ours
+from straight_through.quantemplate import Execution
+from straight_through.records import record_key
+from straight_through.table import Table
+from straight_through.turns import queue_key
+from tests.unit.conftest import ROOT, Event
+
+SCHEMA = json.loads((ROOT / "layers/straight_through/run_ended.schema.json").read_text("utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+MAY = "claims-Schaden-a-b-100-6cc3ff7ed5f238c85e51"
+RESULT = {
+    "run": MAY,
+    "route": "claims",
+    "status": "Succeeded",
+    "bucket": "outbox",
+    "manifest": f"claims/may/{MAY}/manifest.json",
+    "notify": "problems",
+    "queue": "p-claims",
+    "ran_seconds": 240.0,
+    "rows_in": 12347,
+    "rows_out": {"Clean claims: Sheet 1": 12345, "Validation report": 2},
+    "exported": 2,
+    "chained": 1,
+}
+HELD = RESULT | {"status": "Held", "held": [{"name": "Validation report", "rows": 2}]}
+TWIN = {"run": "april", "key": "claims/april.csv", "at": "2026-04-04T08:15:30.000Z"}
+SKIPPED = RESULT | {
+    "status": "Skipped",
+    "identical_to": TWIN,
+    "rows_in": None,
+    "rows_out": {},
+    "ran_seconds": None,
+}
+RECORD = {
+    "route": "claims",
+    "source": {"bucket": "inbox", "key": "claims/may.csv", "version_id": "v1"},
+    "posted": {"granted_at": "2026-05-04T09:17:36.204Z"},
+}
+
+
+def change(event: Event, status: str = "FAILED", **detail: Any) -> dict[str, Any]:
+    """A status event of the sample execution."""
+    changed = event("run_ended")
+    changed["detail"] |= {"status": status, **detail}
+    if status != "FAILED":
+        changed["detail"] |= {"error": None, "cause": None}
+    if status == "SUCCEEDED" and "output" not in detail:
+        changed["detail"]["output"] = json.dumps(RESULT)
+    return changed
+
+
+def facts(event: Event, status: str = "FAILED", record: Any = RECORD, **detail: Any) -> Any:
+    """The facts of an end, which their schema describes."""
+    told = facts_of(ended_of(change(event, status, **detail)["detail"]), record)
+    VALIDATOR.validate(told)
+    return told
+
+
+def succeeded(event: Event, result: dict[str, Any]) -> Any:
+    """The facts of an execution that returned this."""
+    return facts(event, "SUCCEEDED", output=json.dumps(result))
+
+
+ENDS: dict[str, Callable[[Event], Any]] = {
+    "Failed": facts,
+    "TimedOut": lambda event: facts(event, "TIMED_OUT"),
+    "Aborted": lambda event: facts(event, "ABORTED"),
+    "Succeeded": lambda event: succeeded(event, RESULT),
+    "Held": lambda event: succeeded(event, HELD),
+    "Skipped": lambda event: succeeded(event, SKIPPED),
+}
+
+
+# --- the text -------------------------------------------------------------------------------------
+def test_each_status_of_the_schema_is_looked_at() -> None:
+    VALIDATOR.check_schema(SCHEMA)
+    assert ENDS.keys() == set(SCHEMA["properties"]["status"]["enum"])
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_each_end_says_what_which_file_and_what_to_do(event: Event, status: str) -> None:
+    told = ENDS[status](event)
+    assert told["status"] == status
+    assert subject_of(told).startswith(status)
+    assert subject_of(told).endswith(": claims/may.csv")
+    text = text_of(told)
+    for line in ("File:          s3://inbox/claims/may.csv", "Route:         claims"):
+        assert line in text
+    assert f"What:          {status}" in text
+    assert f"Next:          {told['next']}" in text
+    assert text.splitlines()[-1].endswith(f"#/v2/executions/details/{told['execution_arn']}")
+    assert "Waited:        1 h 2 min 5 s" in text
+    # And what is not known has no line
+    assert "None" not in text
+    assert all(line.partition(":")[2].strip() for line in text.splitlines())
+
+
+def test_a_failure_has_its_error_and_message(event: Event) -> None:
+    cause = json.dumps({"errorMessage": "Run 7 failed.", "errorType": "PipelineFailed"})
+    told = facts(event, cause=cause)
+    assert (told["error"], told["message"]) == ("PipelineFailed", "Run 7 failed.")
+    assert subject_of(told) == "Failed (PipelineFailed): claims/may.csv"
+    assert "Message:       Run 7 failed." in text_of(told)
+    # And a cause that is no document of Lambda's is told as it is
+    for plain in ("Somebody stopped it", "[1]", '{"x": 1}'):
+        assert facts(event, cause=plain)["message"] == plain
+
+
+def test_a_success_has_its_rows_times_and_outputs(event: Event) -> None:
+    text = text_of(succeeded(event, RESULT))
+    for line in (
+        "Ran:           4 min",
+        "Rows in:       12,347",
+        "Rows out:      12,345 in 'Clean claims: Sheet 1', 2 in 'Validation report'",
+        f"Outputs:       s3://outbox/claims/may/{MAY}/",
+    ):
+        assert line in text
+
+
+def test_what_is_held_says_why_and_how_to_release_it(event: Event) -> None:
+    text = text_of(succeeded(event, HELD))
+    assert "Held because:  'Validation report' has 2 rows" in text
+    assert f'{{"release": "{MAY}"}}' in text
+
+
+@pytest.mark.parametrize("result", [SKIPPED, RESULT | {"identical_to": TWIN}])
+def test_the_same_bytes_are_named(event: Event, result: dict[str, Any]) -> None:
+    told = succeeded(event, result)
+    assert told["identical_to"] == TWIN
+    assert "Same bytes as: claims/april.csv (run april, 2026-04-04" in text_of(told)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["k" * 1024, f"claims/{'ü' * 500}/may.csv", "claims/a\nb\t\u2028.csv", "a" * 62, "a" * 63],
+)
+def test_a_subject_is_one_that_sns_takes_and_keeps_the_files_name(event: Event, key: str) -> None:
+    """Amazon SNS API reference, Publish: no control characters, less than 100 characters."""
+    told = facts(event) | {"file": {"bucket": "b", "key": key, "version_id": None}}
+    subject = subject_of(told)
+    assert len(subject) <= LONGEST_SUBJECT < 100
+    assert subject.isprintable()
+    assert subject.endswith(key[-4:])
+
+
+@pytest.mark.parametrize(
+    "typed", ['{"bucket": 7, "key": ["x"]}', '"x"', "[]", "null", '{"bucket": "b", "key": "k"}', ""]
+)
+def test_whatever_a_person_has_typed_is_told_of(event: Event, typed: str) -> None:
+    told = facts(event, record={}, input=typed, error="InputInvalid")
+    assert told["route"] is None
+    assert text_of(told)
+    assert subject_of(told).startswith("Failed (InputInvalid): ")
+
+
+def test_a_file_that_found_no_route_is_named_though_it_has_no_record(event: Event) -> None:
+    told = facts(event, record={}, error="NoRoute")
+    assert told["file"]["key"] == "claims/Schäden a+b 100%.csv"
+    assert concerns_people(told, "")
+
+
+def test_a_success_whose_output_its_event_left_out_is_one(event: Event) -> None:
+    told = facts(event, "SUCCEEDED", output=None)
+    assert (told["status"], concerns_people(told, "")) == ("Succeeded", False)
+
+
+def test_a_release_is_about_the_file_that_was_held(event: Event) -> None:
+    told = facts(event, input='{"release": "may"}', error="DestinationFailed")
+    assert (told["file"]["key"], told["route"]) == ("claims/may.csv", "claims")
+    # And did not wait for a turn
+    assert told["waited_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "problems", "always"),
+    [
+        *((status, True, True) for status in ("Failed", "TimedOut", "Aborted", "Held")),
+        *((status, False, True) for status in ("Succeeded", "Skipped")),
+    ],
+)
+def test_people_are_told_of_what_concerns_them(
+    event: Event,
+    status: str,
+    problems: bool,  # noqa: FBT001
+    always: bool,  # noqa: FBT001
+) -> None:
+    told = ENDS[status](event)
+    assert (concerns_people(told, "problems"), concerns_people(told, "always")) == (
+        problems,
+        always,
+    )
+
+
+def test_an_event_that_is_not_taken_is_an_error(event: Event) -> None:
+    class Full:
+        """An event bus that takes nothing."""
+
+        def put_events(self, **_: Any) -> Any:
+            """Refuse it."""
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+
+    with pytest.raises(RuntimeError, match="ThrottlingException"):
+        put_event(Full(), facts(event))  # type: ignore[arg-type]
+
+
+# --- once -----------------------------------------------------------------------------------------
+class Told:
+    """What is told by each way; one may be broken."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.messages: list[str] = []
+        self.events: list[Any] = []
+        self.broken = ""
+
+    def publish(self, **given: Any) -> None:
+        """Take a message."""
+        if self.broken == "sns":
+            raise ConnectionError
+        self.messages.append(given["Subject"])
+
+    def put_events(self, **given: Any) -> Any:
+        """Take an event."""
+        if self.broken == "events":
+            raise ConnectionError
+        (entry,) = given["Entries"]
+        assert (entry["Source"], entry["DetailType"]) == ("straight-through", "Run Ended")
+        VALIDATOR.validate(json.loads(entry["Detail"]))
+        self.events.append(json.loads(entry["Detail"]))
+        return {"FailedEntryCount": 0}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Stand for SNS and EventBridge."""
+    told, real = Told(), straight_through.aws.client
+
+    def client(service: str) -> Any:
+        made = real(service)
+        if service == "sns":
+            monkeypatch.setattr(made, "publish", told.publish)
+        if service == "events":
+            monkeypatch.setattr(made, "put_events", told.put_events)
+        return made
+
+    monkeypatch.setattr(straight_through.aws, "client", client)
+    return told
+
+
+def test_an_end_is_told_once_though_its_event_comes_twice_and_each_attempts_is(
+    told: Told, handler: Any, event: Event
+) -> None:
+    ended = handler("run_ended")
+    for _ in range(2):
+        ended(change(event))
+    assert (len(told.messages), [each["attempt"] for each in told.events]) == (1, [1])
+    for _ in range(2):
+        ended(change(event, redriveCount=1))
+    assert (len(told.messages), [each["attempt"] for each in told.events]) == (2, [1, 2])
+
+
+@pytest.mark.parametrize("broken", ["sns", "events"])
+def test_what_could_not_be_told_is_told_by_the_next_try_and_nothing_twice(
+    told: Told, handler: Any, event: Event, broken: str
+) -> None:
+    ended = handler("run_ended")
+    told.broken = broken
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            ended(change(event))
+    told.broken = ""
+    for _ in range(2):
+        ended(change(event))
+    assert (len(told.messages), len(told.events)) == (1, 1)
+
+
+def test_what_is_noted_of_it_expires(told: Told, handler: Any, event: Event, table: Table) -> None:
+    handler("run_ended")(change(event))
+    assert told.messages
+    assert "expires_at" in (table.get(record_key(MAY)) or {})
+
+
+@pytest.mark.parametrize(("notify", "messages"), [("problems", 0), ("always", 1)])
+def test_a_success_is_told_where_the_route_says_so(
+    told: Told, handler: Any, event: Event, notify: str, messages: int
+) -> None:
+    output = json.dumps(RESULT | {"notify": notify})
+    handler("run_ended")(change(event, "SUCCEEDED", output=output))
+    assert (len(told.messages), len(told.events)) == (messages, 1)
+
+
+# --- Auto Run -------------------------------------------------------------------------------------
+def test_a_run_by_itself_is_told_once(told: Told, handler: Any, event: Event, table: Table) -> None:
+    ended = handler("run_ended")
+    output = json.dumps(RESULT | {"not_ours": "e-8"})
+    # Given a topic that does not answer at first
+    told.broken = "sns"
+    with pytest.raises(ConnectionError):
+        ended(change(event, "SUCCEEDED", output=output))
+    assert "auto_run_told" not in (table.get(queue_key("p-claims")) or {})
+    told.broken = ""
+    for name in ("may", "may", "june"):
+        ended(change(event, "SUCCEEDED", output=output, name=name))
+    assert told.messages == ["Route claims: its pipeline also runs by itself"]
+
+
+OURS = Execution("e-7", 7, "Succeeded", created_at="2026-05-04T08:15:33Z", created_by="u-api")
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, True),
+        ({"run_number": 6}, False),
+        ({"created_by": "u-api"}, False),
+        ({"created_by": None}, False),
+        ({"created_at": "2026-05-04T09:15:33Z"}, False),
+        ({"created_at": None}, False),
+    ],
+)
+def test_a_run_that_is_not_ours_follows_our_upload(
+    changed: dict[str, Any],
+    found: bool,  # noqa: FBT001
+) -> None:
+    other = {"id": "e-8", "run_number": 8, "status": "Started", "created_by": "u-auto"}
+    other |= {"created_at": "2026-05-04T08:15:40Z"} | changed
+    listed = [OURS, Execution(**other)]
+    assert (not_ours(listed, {"execution_id": "e-7"}, 6) is not None) == found
+    assert not_ours(listed[1:], {"execution_id": "e-7"}, 6) is None

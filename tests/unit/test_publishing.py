@@ -1,0 +1,283 @@
+"""A run is held at its gate, or published; what is held is released once."""
+
+import copy
+import json
+from typing import Any
+
+import boto3
+import jsonschema
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
+
+from straight_through.errors import ChainCycle, DestinationClash, OutboxUnavailable, ReleaseRefused
+from straight_through.publishing import publish
+from straight_through.records import record_key
+from straight_through.routes import Route
+from straight_through.table import Table
+from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Handler
+from tests.unit.outbox_runs import CLEAN, PATH, REPORT, chained_to, objects, route, run_of
+
+SCHEMA = json.loads((ROOT / "layers/straight_through/manifest.schema.json").read_text("utf-8"))
+FOLDER = "claims/may/may-1/"
+OUTPUTS = {CLEAN: b"id\n1\n2\n", REPORT: b"problem\nnone paid\n"}
+PASSING = OUTPUTS | {REPORT: b"problem\n"}
+ALL = {
+    "hold_if_rows": ("Validation report: *",),
+    "destinations": ("s3://lake/{output}.csv",),
+    "then": chained_to(("central", "Clean claims: *")),
+}
+
+
+@pytest.fixture(autouse=True)
+def lake(s3: Any) -> None:
+    """A bucket for exports."""
+    s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+
+def central(name: str) -> Route:
+    """The only other route."""
+    return route(name)
+
+
+def manifest_at(s3: Any, key: str) -> dict[str, Any]:
+    """A manifest, which its schema describes."""
+    manifest: dict[str, Any] = json.loads(s3.get_object(Bucket=OUTBOX, Key=key)["Body"].read())
+    jsonschema.Draft202012Validator(SCHEMA).validate(manifest)
+    return manifest
+
+
+# --- the gate -------------------------------------------------------------------------------------
+def test_rows_at_the_gate_hold_the_run_and_nothing_leaves(s3: Any) -> None:
+    record = run_of(s3, OUTPUTS, gated=True)
+    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    # Then the result says so
+    held = [{"name": REPORT, "rows": 1}]
+    assert (result["status"], result["held"]) == ("Held", held)
+    assert (result["exported"], result["chained"]) == (0, 0)
+    # And all lies under held/
+    folder = f"held/{FOLDER}"
+    files = {f"{folder}{name}.csv" for name in OUTPUTS} | {f"{folder}manifest.json"}
+    assert objects(s3, OUTBOX).keys() == files
+    assert (objects(s3, "lake"), objects(s3, INBOX)) == ({}, {})
+    manifest = manifest_at(s3, f"{folder}manifest.json")
+    assert (manifest["status"], manifest["held"]) == ("Held", held)
+
+
+def test_a_run_that_passes_its_gate_lies_where_all_do_with_its_lineage(s3: Any) -> None:
+    record = run_of(s3, PASSING, gated=True)
+    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    assert (result["status"], result["exported"], result["chained"]) == ("Succeeded", 2, 1)
+    files = {f"{FOLDER}{name}.csv" for name in OUTPUTS} | {f"{FOLDER}manifest.json"}
+    assert objects(s3, OUTBOX).keys() == files
+    metadata = s3.head_object(Bucket=OUTBOX, Key=f"{FOLDER}{CLEAN}.csv")["Metadata"]
+    assert {"run": "may-1", "source-key": "claims/may.csv"}.items() <= metadata.items()
+    assert metadata["source-version"] == "v1"
+    manifest = manifest_at(s3, result["manifest"])
+    assert [output["key"] for output in manifest["outputs"]] == [
+        f"{FOLDER}{name}.csv" for name in OUTPUTS
+    ]
+    assert {each["outcome"] for each in manifest["destinations"]} == {"Copied"}
+    (dropped,) = manifest["chained"]
+    assert objects(s3, INBOX) == {dropped["key"]: OUTPUTS[CLEAN]}
+
+
+def test_each_of_several_outputs_with_one_name_is_looked_at(s3: Any) -> None:
+    record = run_of(s3, {"A": b"x\n", "B": b"x\n1\n", "C": b"x\n1\n2\n"}, gated=True)
+    for output in record["outputs"]:
+        output["name"] = "Report"
+    result = publish(s3, OUTBOX, record, route(hold_if_rows=("Report",)), central)
+    assert result["held"] == [{"name": "Report", "rows": 1}, {"name": "Report", "rows": 2}]
+    # And they count together
+    assert result["rows_out"] == {"Report": 3}
+
+
+def test_a_skipped_run_has_a_manifest_and_nothing_else(s3: Any) -> None:
+    twin = {"run": "april", "key": "claims/april.csv", "at": "2026-04-04T08:15:30.000Z"}
+    record = run_of(s3, {}) | {"status": "Skipped", "quantemplate": None, "identical_to": twin}
+    record["source"] |= {"sha256": None, "rows": None}
+    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    manifest = manifest_at(s3, f"{FOLDER}manifest.json")
+    assert (result["status"], result["identical_to"]) == ("Skipped", twin)
+    assert (manifest["status"], manifest["identical_to"]) == ("Skipped", twin)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"then": chained_to(("claims", "*"))}, ChainCycle),
+        ({"destinations": ("s3://lake/one.csv",)}, DestinationClash),
+    ],
+)
+def test_what_is_refused_is_refused_before_anything_is_written(
+    s3: Any, changed: dict[str, Any], error: type[Exception]
+) -> None:
+    record = run_of(s3, PASSING, gated=True)
+    before = objects(s3, OUTBOX)
+    with pytest.raises(error):
+        publish(s3, OUTBOX, record, route(**ALL | changed), central)
+    assert (objects(s3, OUTBOX), objects(s3, "lake"), objects(s3, INBOX)) == (before, {}, {})
+
+
+def test_a_result_fits_into_a_state_however_many_destinations_there_are(s3: Any) -> None:
+    record = run_of(s3, {})
+    output = {"id": "o", "bytes": 1, "sha256": "0" * 64, "rows": 1}
+    record["outputs"] = [output | {"name": f"n{n}", "key": f"k/n{n}.csv"} for n in range(3)]
+    for name in ("n0", "n1", "n2"):
+        s3.put_object(Bucket=OUTBOX, Key=f"k/{name}.csv", Body=b"x")
+    many = tuple(f"s3://lake/{n}/{{output}}.csv" for n in range(20))
+    result = publish(s3, OUTBOX, record, route(destinations=many), central)
+    assert result["exported"] == 60
+    assert len(json.dumps(result)) < 600
+    assert len(manifest_at(s3, result["manifest"])["destinations"]) == 60
+
+
+# --- a function that dies anywhere ----------------------------------------------------------------
+def test_whatever_call_it_dies_before_or_after_the_next_try_ends_as_if_it_had_not(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given what an undisturbed run leaves
+    real, calls = BaseClient._make_api_call, []
+    everything = route(**ALL)
+    given = run_of(s3, PASSING, gated=True)
+
+    def counted(client: Any, name: str, parameters: Any) -> Any:
+        calls.append(name)
+        return real(client, name, parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", counted)
+        expected = publish(s3, OUTBOX, copy.deepcopy(given), everything, central)
+    left = [objects(s3, bucket) for bucket in (OUTBOX, "lake", INBOX)]
+    number = len(calls)
+    assert number > 20
+    for at in range(2 * number):
+        # When it dies just before or just after one of its calls
+        for bucket in (OUTBOX, "lake", INBOX):
+            for key in objects(s3, bucket):
+                s3.delete_object(Bucket=bucket, Key=key)
+        run_of(s3, PASSING, gated=True)
+        seen = 0
+
+        def dies(client: Any, name: str, parameters: Any, at: int = at) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen > at // 2 + 1:
+                raise KeyboardInterrupt  # it is dead: nothing more is called
+            if seen == at // 2 + 1 and not at % 2:
+                raise KeyboardInterrupt
+            answer = real(client, name, parameters)
+            if seen == at // 2 + 1:
+                raise KeyboardInterrupt
+            return answer
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BaseClient, "_make_api_call", dies)
+            with pytest.raises(KeyboardInterrupt):
+                publish(s3, OUTBOX, copy.deepcopy(given), everything, central)
+        # Then the next try gives the same
+        assert publish(s3, OUTBOX, copy.deepcopy(given), everything, central) == expected, at
+        assert [objects(s3, bucket) for bucket in (OUTBOX, "lake", INBOX)] == left, at
+
+
+@pytest.mark.parametrize("operation", ["CompleteMultipartUpload", "DeleteObject"])
+def test_an_outbox_that_does_not_answer_is_tried_again(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    real = BaseClient._make_api_call
+
+    def unreached(client: Any, name: str, parameters: Any) -> Any:
+        if name == operation:
+            raise EndpointConnectionError(endpoint_url="https://s3")
+        return real(client, name, parameters)
+
+    record = run_of(s3, PASSING, gated=True)
+    monkeypatch.setattr(BaseClient, "_make_api_call", unreached)
+    with pytest.raises(OutboxUnavailable, match=r"broke off \(EndpointConnectionError\)"):
+        publish(s3, OUTBOX, record, route(), central)
+
+
+# --- release --------------------------------------------------------------------------------------
+@pytest.fixture
+def publish_run(handler: Any, table: Table) -> Handler:
+    """The handler, in a stack whose route has a gate, a destination and a chain."""
+    assert table
+    ssm = boto3.client("ssm")
+    document = ROUTE | ALL | {"then": [{"route": "central", "output": "Clean claims: *"}]}
+    ssm.put_parameter(Name=f"{PATH}/claims", Value=json.dumps(document), Overwrite=True)
+    ssm.put_parameter(Name=f"{PATH}/central", Type="String", Value=json.dumps(ROUTE))
+    loaded: Handler = handler("publish_run")
+    return loaded
+
+
+def execution(name: str, given: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """What PublishRun is sent in an execution."""
+    started = "2026-05-05T10:00:00.000Z"
+    about = {"Name": name, "Id": f"arn:{name}", "StartTime": started, "Input": given}
+    return {"execution": about, "record": record}
+
+
+def release(run: Any, by: str = "by-hand") -> dict[str, Any]:
+    """What PublishRun is sent in an execution that releases."""
+    return execution(by, {"release": run}, {"release": run})
+
+
+@pytest.fixture
+def held(publish_run: Handler, s3: Any) -> dict[str, Any]:
+    """A run that its gate holds."""
+    record = run_of(s3, OUTPUTS, gated=True)
+    result = publish_run(execution("may-1", {}, record))
+    assert result["status"] == "Held"
+    return record
+
+
+def test_what_is_held_is_released_with_its_own_name_and_place(
+    publish_run: Handler, s3: Any, held: dict[str, Any]
+) -> None:
+    result = publish_run(release("may-1"))
+    assert (result["run"], result["status"]) == ("may-1", "Succeeded")
+    assert (result["exported"], result["chained"]) == (2, 1)
+    manifest = manifest_at(s3, f"{FOLDER}manifest.json")
+    assert (manifest["run"], manifest["status"]) == ("may-1", "Succeeded")
+    assert objects(s3, "lake") == {f"{name}.csv": content for name, content in OUTPUTS.items()}
+    metadata = s3.head_object(Bucket="lake", Key=f"{CLEAN}.csv")["Metadata"]
+    assert metadata["order"] == held["order"]
+    # And of what was held only the manifest is left, for a release that is redriven
+    left = {key for key in objects(s3, OUTBOX) if key.startswith("held/")}
+    assert left == {f"held/{FOLDER}manifest.json"}
+
+
+def test_it_is_released_by_one_execution_as_often_as_that_is_tried(
+    publish_run: Handler, s3: Any, held: dict[str, Any]
+) -> None:
+    assert held
+    first = publish_run(release("may-1"))
+    assert publish_run(release("may-1")) == first
+    assert len(s3.list_object_versions(Bucket=INBOX)["Versions"]) == 1
+    with pytest.raises(ReleaseRefused, match="'may-1' was released by arn:by-hand already"):
+        publish_run(release("may-1", by="another"))
+
+
+@pytest.mark.parametrize("run", ["may-1", "", None, 7])
+def test_what_is_not_held_cannot_be_released(publish_run: Handler, s3: Any, run: Any) -> None:
+    run_of(s3, OUTPUTS)
+    with pytest.raises(ReleaseRefused, match=r"is not held.*\{\"release\": \"<run>\"\}"):
+        publish_run(release(run))
+    assert objects(s3, "lake") == {}
+
+
+def test_what_was_held_and_is_gone_by_now_is_told(
+    publish_run: Handler, s3: Any, held: dict[str, Any]
+) -> None:
+    assert held
+    s3.delete_object(Bucket=OUTBOX, Key=f"held/{FOLDER}manifest.json")
+    with pytest.raises(ReleaseRefused, match=r"manifest\.json is gone.*drop the file again"):
+        publish_run(release("may-1"))
+
+
+def test_what_is_known_of_a_held_run_does_not_expire_before_it(
+    publish_run: Handler, s3: Any, table: Table
+) -> None:
+    table.update(record_key("may-1"), "SET #expires_at = :soon", soon=1)
+    publish_run(execution("may-1", {}, run_of(s3, OUTPUTS, gated=True)))
+    assert "expires_at" not in (table.get(record_key("may-1")) or {})
