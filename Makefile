@@ -50,7 +50,7 @@ bench-quick: $(TESTS) ## the same, with less to go by (a minute)
 check: $(TESTS) $(SAM) ## lint, types and template
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	for python in $(PYTHONS); do for code in layers/straight_through functions/*/app.py; do \
+	for python in $(PYTHONS); do for code in layers/straight_through functions/*/app.py cli/stp; do \
 	  .venv/bin/mypy --python-version $$python $$code || exit 1; done; done
 	.venv-sam/bin/cfn-lint template.yaml
 	.venv-sam/bin/sam validate --lint --region eu-west-1
@@ -64,7 +64,8 @@ lock: .venv/bin/uv ## pin every requirements file anew from its .in file
 
 clean: ## remove all that these commands made
 	rm -rf .venv .venv-* .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find functions layers local tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf layers/build layers/*.egg-info
+	find functions layers local cli tests -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what goes to Lambda ---------------------------------------------------------------------
 $(BUILT): $(SOURCES) $(SAM)
@@ -87,8 +88,9 @@ $(BUILT): $(SOURCES) $(SAM)
 	@touch $@
 
 $(RUN): local/requirements.txt .venv/bin/uv
-	@printf 'Installing what the local stack runs (once) '
+	@printf 'Installing the local stack and the command stp (once) '
 	@$(DOTS) $(INSTALL) .venv --compile-bytecode -r local/requirements.txt
+	@ln -sf ../../cli/bin/stp .venv/bin/stp
 	@touch $@
 
 $(TESTS): tests/requirements.txt $(RUN)

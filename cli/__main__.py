@@ -1,0 +1,10 @@
+"""`python cli`: the command `stp`, with the package of layers/ beside it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "layers"))
+
+from stp.app import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""The commands of `stp`, and how they end."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stp import commands_drop, commands_queue, commands_rerun, commands_routes, commands_runs
+from stp.here import Here
+from stp.said import FAILED, INTERRUPTED, OK, Said, Stop, as_json
+from stp.stack import trouble_with_aws
+from straight_through.errors import StraightThroughError
+
+WITH_VALUE = ("--stack", "--profile", "--region")
+EVERYWHERE = "Every command also takes: --json, --stack NAME, --profile NAME, --region NAME."
+
+app = typer.Typer(
+    name="stp",
+    help="Straight-Through Processing: drop files, see their runs, mend what went wrong.",
+    epilog=EVERYWHERE,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
+    stack: Annotated[
+        str, typer.Option(envvar="STACK_NAME", help="The stack's name.")
+    ] = "straight-through",
+    profile: Annotated[str | None, typer.Option(help="The profile of your AWS settings.")] = None,
+    region: Annotated[str | None, typer.Option(help="The region of the stack.")] = None,
+) -> None:
+    """Keep the options that all commands share."""
+    context.obj = Here(Said(json), stack, profile, region)
+
+
+for commands in (commands_drop, commands_runs, commands_rerun):
+    commands.register(app)
+app.add_typer(commands_queue.app, name="queue")
+app.add_typer(commands_routes.app, name="routes")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit code."""
+    given = shared_first(arguments)
+    try:
+        app(args=given, prog_name="stp")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (Stop, StraightThroughError, BotoCoreError, ClientError) as error:
+        return _said(error, json="--json" in given)
+    except BrokenPipeError:  # whoever read it has seen enough
+        sys.stderr.close()
+    return OK
+
+
+def shared_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the options that all commands share before the command."""
+    shared: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        if argument == "--":
+            rest += [argument, *left]
+            break
+        if argument in WITH_VALUE and left:
+            shared += [argument, left.pop(0)]
+        elif argument == "--json" or argument.startswith(tuple(f"{o}=" for o in WITH_VALUE)):
+            shared.append(argument)
+        else:
+            rest.append(argument)
+    return shared + rest
+
+
+def _said(error: Exception, *, json: bool) -> int:
+    """Say why the command ended, on stderr; return its exit code."""
+    if isinstance(error, BotoCoreError | ClientError):
+        error = trouble_with_aws(error)
+    code = error.code if isinstance(error, Stop) else FAILED
+    said = Said(json)
+    if json:
+        said.err.file.write(as_json({"error": str(error), "exit_code": code}) + "\n")
+    else:
+        said.note(str(error), "red")
+    return code

@@ -1,0 +1,103 @@
+"""`stp drop`: files in, and their outputs back."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from stp.fetch import fetched
+from stp.follow import follow
+from stp.here import Here, here_of
+from stp.runs import GOOD, Run
+from stp.said import FAILED
+from stp.upload import Drop, Dropped, planned, upload
+from straight_through.statuses import HELD, SKIPPED
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("drop")(drop)
+
+
+def drop(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="The files.", metavar="FILE...")],
+    route: Annotated[
+        str, typer.Option("--route", "-r", help="The route, or a folder inside it.")
+    ] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Follow the runs to their end.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="Wait, and put the outputs into this folder.")
+    ] = None,
+) -> None:
+    """Drop files into the inbox; follow their runs and fetch the outputs if wanted."""
+    here = here_of(context)
+    stack = here.stack
+    with here.said.doing("Reading the routes"):
+        drops = planned(stack, files, route)
+    dropped = _upload_all(here, drops)
+    told = [vars(each) | {"path": str(each.path)} for each in dropped]
+    if not wait and to is None:
+        lines = [f"Dropped {d.path} as s3://{d.bucket}/{d.key}, run {d.run}" for d in dropped]
+        here.said.result(told, *lines, f"Follow it: stp show {dropped[-1].run}")
+        return
+    for each in dropped:
+        here.said.note(f"Dropped {each.path} as s3://{each.bucket}/{each.key}")
+    runs = follow(stack, here.said, [each.run for each in dropped])
+    files_of = {run.name: _fetch(here, run, to, alone=len(runs) == 1) for run in runs}
+    data = [run.facts | {"files": files_of[run.name]} for run in runs]
+    here.said.result(data, *[line for run in runs for line in _ending(run, files_of[run.name])])
+    if not all(run.status in GOOD for run in runs):
+        raise typer.Exit(FAILED)
+
+
+def _upload_all(here: Here, drops: list[Drop]) -> list[Dropped]:
+    """Upload the files one after the other, with a bar in a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    quiet = not here.said.err.is_terminal
+    done = []
+    with Progress(
+        *columns, TransferSpeedColumn(), console=here.said.err, transient=True, disable=quiet
+    ) as bars:
+        for each in drops:
+            bar = bars.add_task(each.path.name.replace("[", r"\["), total=each.size)
+            if quiet:
+                with here.said.doing(f"Uploading {each.path} ({each.size:,} bytes)"):
+                    done.append(upload(here.stack, each, lambda _: None))
+                continue
+            done.append(upload(here.stack, each, lambda n, bar=bar: bars.advance(bar, n)))  # type: ignore[misc]
+    return done
+
+
+def _fetch(here: Here, run: Run, to: Path | None, *, alone: bool) -> list[dict[str, Any]]:
+    """Fetch a run's outputs; of several runs, each has a folder of its own."""
+    if to is None:
+        return []
+    folder = to if alone else to / run.name
+    with here.said.doing(f"Fetching the outputs of {run.name}"):
+        return [
+            {"path": str(path), "rows": rows} for path, rows in fetched(here.stack, run, folder)
+        ]
+
+
+def _ending(run: Run, files: list[dict[str, Any]]) -> list[str]:
+    """Return how a run ended, and what to do."""
+    lines = [
+        f"{each['path']}" + (f"  {each['rows']:,} rows" if each["rows"] is not None else "")
+        for each in files
+    ]
+    if run.status == HELD:
+        holding = [f"{each['name']} has {each['rows']:,} rows" for each in run.facts["held"]]
+        lines.append(f"{run.key} is held: {', '.join(holding)}.")
+    elif run.status not in GOOD:
+        lines.append(f"{run.key}: {run.facts['message'] or run.status}")
+    elif run.status == SKIPPED:
+        lines.append(f"{run.key} is skipped: {run.facts['identical_to']['key']} had its bytes.")
+    elif not files:
+        lines.append(f"{run.key}: the outputs are in {run.facts['outputs']}")
+    if run.status not in GOOD:
+        lines.append(run.facts["next"])
+    return lines

@@ -1,0 +1,174 @@
+"""`stp rerun`, `stp redrive`, `stp release`, `stp stop`."""
+
+import json
+import uuid
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import ClientError
+
+from stp.commands_runs import find_runs
+from stp.here import Here, here_of
+from stp.runs import Run, named, record_of
+from stp.said import FAILED, USAGE, Stop, counted
+from stp.stack import Stack
+from straight_through.names import LONGEST_RUN_NAME
+from straight_through.statuses import HELD
+
+MOST = 10_000  # runs that one command redrives
+Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or ARNs of runs.")]
+Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's name or ARN.")]
+STOPPED = {
+    "TakeTurn": "It has left the queue; nothing was uploaded.",
+    "UploadAndExecute": "An upload that is under way goes on to its end; the next file waits.",
+}
+GOES_ON = "A run that Quantemplate has begun goes on there, and the next file waits for its end."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("rerun")(rerun)
+    app.command("redrive")(redrive)
+    app.command("release")(release)
+    app.command("stop")(stop)
+
+
+def rerun(context: typer.Context, runs: Names) -> None:
+    """Process files of earlier runs again, in new runs: the same versions of the same files."""
+    here = here_of(context)
+    with here.said.doing("Reading the runs"):
+        again = [(run, input_again(here.stack, run)) for run in _named(here, runs)]
+    started = []
+    for run, given in sorted(again, key=lambda each: each[0].order):
+        name = new_name(run.name, "again")
+        with here.said.doing(f"Starting {name}"):
+            started.append({"run": name, "again": run.name, "arn": start(here.stack, name, given)})
+    lines = [f"{each['again']} runs again as {each['run']}" for each in started]
+    here.said.result(started, *lines, f"See it: stp show {started[-1]['run']}")
+
+
+def redrive(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="Names or ARNs of runs.")
+    ] = None,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="All that have failed since --since, but not stopped ones."),
+    ] = False,
+    since: Annotated[str, typer.Option(help="Such as 2h, 7d, 2026-11-24.")] = "",
+    route: Annotated[str, typer.Option(help="With --failed: only those of this route.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Let failed runs go on where they failed, in the order of their drops."""
+    here = here_of(context)
+    if failed == bool(runs) or failed != bool(since):
+        raise Stop("Name the runs, or all of a time: stp redrive --failed --since 2h", USAGE)
+    if failed:
+        listed = find_runs(here, route=route, failed=True, since=since, limit=MOST)
+        # One that a person has stopped is named, if it is meant.
+        chosen = [run for run in listed if not run.redrivable and run.status != "Aborted"]
+        if not chosen:
+            here.said.result([], f"No run that can be redriven has failed since {since}.")
+            return
+        here.said.confirm(f"Redrive {counted(len(chosen), 'failed run')}?", yes=yes)
+    else:
+        chosen = _named(here, runs or [])
+    results = []
+    for run in sorted(chosen, key=lambda each: each.order):
+        with here.said.doing(f"Redriving {run.name}"):
+            results.append({"run": run.name, "trouble": redriven(here.stack, run)})
+    lines = [
+        f"{each['run']} goes on" if not each["trouble"] else f"{each['run']}: {each['trouble']}"
+        for each in results
+    ]
+    here.said.result(results, *lines)
+    if any(each["trouble"] for each in results):
+        raise typer.Exit(FAILED)
+
+
+def release(context: typer.Context, run: Name) -> None:
+    """Publish what a gate holds: export it, and chain it on."""
+    here = here_of(context)
+    (held,) = _named(here, [run])
+    by = record_of(here.stack, held.name).get("released_by")
+    if by:
+        name = by.rpartition(":")[2]
+        raise Stop(f"Run {held.name} was released already, by {name}. See: stp show {name}")
+    if held.status != HELD:
+        raise Stop(f"Run {held.name} is not held: it is {held.status}. See: stp show {held.name}")
+    name = new_name(held.name, "release")
+    with here.said.doing(f"Releasing {held.name}"):
+        arn = start(here.stack, name, {"release": held.name})
+    here.said.result(
+        {"run": name, "releases": held.name, "arn": arn},
+        f"{held.name} is being released by {name}. See it: stp show {name}",
+    )
+
+
+def stop(context: typer.Context, run: Name) -> None:
+    """Stop a run; a redrive lets it go on."""
+    here = here_of(context)
+    (going,) = _named(here, [run])
+    if not going.running:
+        raise Stop(f"Run {going.name} has ended already: it is {going.status}.")
+    states = here.stack.client("stepfunctions")
+    with here.said.doing(f"Stopping {going.name}"):
+        state = _state_of(here.stack, going.arn)
+        states.stop_execution(executionArn=going.arn, cause="Stopped with stp stop.")
+    here.said.result(
+        {"run": going.name, "stopped_at": state},
+        f"{going.name} was stopped at {state or 'its start'}. {STOPPED.get(state, GOES_ON)}",
+        f"To go on: stp redrive {going.name}",
+    )
+
+
+def _named(here: Here, names: list[str]) -> list[Run]:
+    """Return the runs of these names. Raises Stop."""
+    with here.said.doing("Reading the runs"):
+        return [named(here.stack, name) for name in dict.fromkeys(names)]
+
+
+def input_again(stack: Stack, run: Run) -> dict[str, Any]:
+    """Return the input that processes a run's very version again. Raises Stop."""
+    given = run.input if isinstance(run.input, dict) else {}
+    source = record_of(stack, run.name).get("source") or given
+    if not source.get("bucket") or not source.get("key"):
+        raise Stop(f"Run {run.name} is of no file. See: stp show {run.name}")
+    version = source.get("version_id")
+    named_file = {"bucket": source["bucket"], "key": source["key"]}
+    return named_file | ({"version_id": version} if version else {})
+
+
+def new_name(run: str, what: str) -> str:
+    """Return a new run's name that tells which one it comes from."""
+    mark = f"-{what}-{uuid.uuid4().hex[:8]}"
+    return run[: LONGEST_RUN_NAME - len(mark)].rstrip("-") + mark
+
+
+def start(stack: Stack, name: str, given: dict[str, Any]) -> str:
+    """Start a run and return its ARN."""
+    started = stack.client("stepfunctions").start_execution(
+        stateMachineArn=stack.machine, name=name, input=json.dumps(given)
+    )
+    return str(started["executionArn"])
+
+
+def redriven(stack: Stack, run: Run) -> str:
+    """Redrive a run; return why it could not be, "" if it could."""
+    if run.redrivable:
+        return f"cannot be redriven: {run.redrivable}. Process the file anew: stp rerun {run.name}"
+    try:
+        stack.client("stepfunctions").redrive_execution(executionArn=run.arn)
+    except ClientError as error:
+        return f"was not redriven: {error.response['Error'].get('Message')}"
+    return ""
+
+
+def _state_of(stack: Stack, arn: str) -> str:
+    """Return the state that a run is in."""
+    events = stack.client("stepfunctions").get_execution_history(
+        executionArn=arn, reverseOrder=True, maxResults=100, includeExecutionData=False
+    )["events"]
+    entered = (each.get("stateEnteredEventDetails") for each in events)
+    return next((each["name"] for each in entered if each), "")

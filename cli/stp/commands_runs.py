@@ -1,0 +1,150 @@
+"""`stp runs`, `stp show`, `stp watch`, `stp doctor`."""
+
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from stp.console import links_of
+from stp.doctor import BAD, GOOD, checks
+from stp.here import Here, here_of
+from stp.moments import local
+from stp.moments import since as moment_of
+from stp.runs import Run, described, listed, named
+from stp.said import FAILED, as_json, counted
+from stp.shown_runs import run_details, runs_table, status_text
+from stp.timeline import history, phases
+
+WATCHED = 20  # newest runs
+LOOK_EVERY = 2.0  # seconds
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("runs")(runs)
+    app.command("show")(show)
+    app.command("watch")(watch)
+    app.command("doctor")(doctor)
+
+
+def runs(
+    context: typer.Context,
+    route: Annotated[str, typer.Option(help="Only those of this route.")] = "",
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that ended badly.")] = False,
+    since: Annotated[
+        str, typer.Option(help="Started since then (--failed: failed since): 2h, 7d, 2026-11-24.")
+    ] = "7d",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+) -> None:
+    """List runs, the newest first."""
+    here = here_of(context)
+    found = find_runs(here, route=route, failed=failed, since=since, limit=limit)
+    shown: list[Any] = [runs_table(found)]
+    if not found:
+        what = "failed runs" if failed else "runs"
+        of = f" of route {route}" if route else ""
+        shown = [f"No {what}{of} since {since}. Drop a file: stp drop FILE; or look back further."]
+    elif len(found) == limit:
+        shown.append(f"These are the newest {limit}. See more with --limit.")
+    here.said.result([run.facts for run in found], *shown)
+
+
+def find_runs(here: Here, *, route: str, failed: bool, since: str, limit: int) -> list[Run]:
+    """Return the runs that the options name. Raises Stop."""
+    began, stack = moment_of(since), here.stack
+    with here.said.doing("Reading the runs"):
+        executions = listed(stack, began, failed=failed)
+        return described(
+            stack, executions, lambda run: not route or run.facts["route"] == route, limit
+        )
+
+
+def show(
+    context: typer.Context, run: Annotated[str, typer.Argument(help="Its name or ARN.")]
+) -> None:
+    """Show one run: how it spent its time, its rows, what failed and what to do."""
+    here = here_of(context)
+    with here.said.doing(f"Reading run {run}"):
+        found = named(here.stack, run)
+        went = phases(history(here.stack, found.arn))
+    links = links_of(here.stack, found)
+    now = datetime.now(UTC)
+    data = found.facts | {
+        "timeline": [vars(each) | {"seconds": each.seconds(now)} for each in went],
+        "links": links,
+    }
+    here.said.result(data, run_details(found, went, links))
+
+
+def watch(
+    context: typer.Context,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when no run is going on.")
+    ] = False,
+) -> None:
+    """Watch the newest runs, until Ctrl-C."""
+    here = here_of(context)
+    live = here.said.out.is_terminal and not here.said.json
+    drawn = Live(Text("Reading the runs …"), console=here.said.out) if live else nullcontext()
+    with drawn as picture:
+        seen: dict[str, Run] = {}
+        while True:
+            found = newest(here)
+            if picture is not None:
+                shown = runs_table(found) if found else Text("No runs yet. stp drop FILE")
+                picture.update(shown, refresh=True)
+            for run in reversed(found):
+                before = seen.get(run.arn)
+                if not live and (before is None or before.facts != run.facts):
+                    _tell(here.said.out, run, json=here.said.json)
+                seen[run.arn] = run
+            if until_idle and not any(run.running for run in found):
+                return
+            time.sleep(LOOK_EVERY)
+
+
+def newest(here: Here) -> list[Run]:
+    """Return the newest runs as they are now."""
+    executions = []
+    for each in listed(here.stack, None, failed=False):
+        executions.append(each)
+        if len(executions) == WATCHED:
+            break
+    return described(here.stack, executions, lambda _: True, WATCHED)
+
+
+def _tell(out: Console, run: Run, *, json: bool) -> None:
+    """Print one run on a line."""
+    if json:
+        out.file.write(as_json(run.facts).replace("\n", " ") + "\n")
+        out.file.flush()
+        return
+    when = local(run.facts["ended_at"] or run.started)
+    status = status_text(run.status, run.facts["error"])
+    out.print(Text.assemble(f"{when}  ", status, f"  {run.key}  {run.name}"))
+
+
+def doctor(context: typer.Context) -> None:
+    """Check a deployment from end to end, and say what to do."""
+    here = here_of(context)
+    stack, found = here.stack, []
+    for name, check in checks(stack):
+        with here.said.doing(f"Checking {name}"):
+            findings = check()
+        found += findings
+        for each in findings if not here.said.json else ():
+            mark, style = {GOOD: ("✓", "green"), BAD: ("✗", "red")}.get(each.state, ("!", "yellow"))
+            here.said.out.print(Text.assemble((f"{mark} {each.about}", style), f"  {each.what}"))
+            if each.todo:
+                here.said.out.print(Text(f"    {each.todo}"))
+    bad = sum(each.state == BAD for each in found)
+    warned = sum(each.state not in (GOOD, BAD) for each in found)
+    summary = f"{counted(len(found), 'check')}: {bad} failed, {warned} to look at."
+    here.said.result([vars(each) for each in found], summary)
+    if bad:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,30 @@
+"""A run's outputs onto this machine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from stp.runs import Run
+from stp.stack import Stack
+
+
+def outputs_of(stack: Stack, run: Run) -> tuple[str, list[dict[str, Any]]]:
+    """Return the bucket and the outputs of a run's manifest."""
+    bucket, _, folder = str(run.facts["outputs"] or "").removeprefix("s3://").partition("/")
+    if not bucket:
+        return "", []
+    answer = stack.client("s3").get_object(Bucket=bucket, Key=f"{folder}manifest.json")
+    return bucket, list(json.loads(answer["Body"].read())["outputs"])
+
+
+def fetched(stack: Stack, run: Run, folder: Path) -> Iterator[tuple[Path, int | None]]:
+    """Download each output into a folder, whole or not at all; yield where, and its rows."""
+    bucket, outputs = outputs_of(stack, run)
+    if outputs:
+        folder.mkdir(parents=True, exist_ok=True)
+    for output in outputs:
+        path = folder / PurePosixPath(output["key"]).name
+        # boto3 writes beside it and renames.
+        stack.client("s3").download_file(bucket, output["key"], str(path))
+        yield path, output["rows"]

@@ -1,0 +1,131 @@
+"""Runs followed state by state, until they have ended."""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+from rich.status import Status
+from rich.text import Text
+
+from stp.moments import duration
+from stp.runs import Run, named
+from stp.said import Said, Stop
+from stp.shown_runs import status_text
+from stp.stack import Stack
+from stp.timeline import ENDS, PHASES
+
+FIRST_LOOK, LAST_LOOK = 0.5, 5.0  # seconds between two looks: at first, and in the end
+LATE = 90.0  # seconds within which a dropped file's run starts
+REMIND = 30.0  # seconds after which a line says that a run still goes on, where nothing is drawn
+
+
+@dataclass
+class Followed:
+    """A run that is looked at again and again."""
+
+    run: str
+    arn: str
+    began: float = field(default_factory=time.monotonic)
+    started: datetime | None = None
+    seen: int = 0  # the id of the last event
+    state: str = ""
+    told: float = field(default_factory=time.monotonic)
+
+
+def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
+    """Return the runs once all have ended; tell each state on stderr. Raises Stop."""
+    followed = [Followed(run, stack.execution_arn(run)) for run in runs]
+    going, pause = list(followed), FIRST_LOOK
+    drawn = said.err.status("") if said.err.is_terminal else nullcontext()
+    with drawn as status:
+        while going:
+            seen = [each.seen for each in followed]
+            for each in list(going):
+                if _look(stack, said, each, several=len(runs) > 1):
+                    going.remove(each)
+            moved = seen != [each.seen for each in followed]
+            pause = FIRST_LOOK if moved else min(pause * 1.2, LAST_LOOK)
+            until = time.monotonic() + pause
+            while going and (left := until - time.monotonic()) > 0:
+                _draw(status, said, going)
+                time.sleep(min(left, 0.5))
+    return [named(stack, run) for run in runs]
+
+
+def _look(stack: Stack, said: Said, followed: Followed, *, several: bool) -> bool:
+    """Tell what a run has done since the last look; return whether it has ended."""
+    events = _news(stack, followed)
+    if events is None:
+        if time.monotonic() - followed.began > LATE:
+            raise Stop(
+                f"Run {followed.run} has not started within {LATE:.0f} s. The file is in the "
+                "inbox. Find out why: stp doctor"
+            )
+        return False
+    ended = False
+    for event in events:
+        followed.started = followed.started or event["timestamp"]
+        if entered := event.get("stateEnteredEventDetails"):
+            phase = PHASES.get(entered["name"])
+            # A state of each phase once: a long run is looked at thousands of times.
+            if phase and phase != PHASES.get(followed.state):
+                followed.state = entered["name"]
+                _tell(said, followed, event["timestamp"], Text(followed.state), several=several)
+        elif event["type"] in ENDS:
+            ended = True
+        elif event["type"] == "ExecutionRedriven":
+            ended = False
+    if ended:
+        run = named(stack, followed.run)
+        text = status_text(run.status, run.facts["error"])
+        _tell(said, followed, events[-1]["timestamp"], text, several=several)
+    return ended
+
+
+def _news(stack: Stack, followed: Followed) -> list[dict[str, Any]] | None:
+    """Return the events since the last look, oldest first; None if the run has not started."""
+    found: list[dict[str, Any]] = []
+    pages = stack.client("stepfunctions").get_paginator("get_execution_history")
+    ask = {"executionArn": followed.arn, "reverseOrder": True, "includeExecutionData": False}
+    try:
+        for page in pages.paginate(**ask, PaginationConfig={"PageSize": 100}):
+            new = [event for event in page["events"] if event["id"] > followed.seen]
+            found += new
+            if len(new) < len(page["events"]):
+                break
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return None
+        raise
+    if found:
+        followed.seen = found[0]["id"]
+    return found[::-1]
+
+
+def _tell(said: Said, followed: Followed, when: datetime, what: Text, *, several: bool) -> None:
+    """Print what a run does from now on."""
+    after = (when - (followed.started or when)).total_seconds()
+    which = f"{followed.run}  " if several else ""
+    said.err.print(Text.assemble(f"{duration(after):>9}  {which}", what))
+    followed.told = time.monotonic()
+
+
+def _draw(status: Status | None, said: Said, going: Sequence[Followed]) -> None:
+    """Say what is waited for: in place, or in a line now and then."""
+    now = time.monotonic()
+    if status is not None:
+        texts = [
+            f"{each.state or 'waiting for the run to start'} ({duration(now - each.began)})"
+            for each in going[:3]
+        ]
+        status.update(Text("; ".join(texts)))
+        return
+    for each in going:
+        if now - each.told > (REMIND if each.state else 1.0):
+            each.told = now + (0 if each.state else REMIND)
+            what = f"still {each.state}" if each.state else "waiting for the run to start"
+            said.note(f"{duration(now - each.began):>9}  {what}")

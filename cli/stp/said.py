@@ -1,0 +1,97 @@
+"""What is said: results on stdout, as text or JSON; progress, questions and errors on stderr."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.prompt import Confirm
+from rich.text import Text
+
+# The exit codes; the README lists them.
+OK, FAILED, USAGE, NO_STACK, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+WIDE = 200  # columns where there is no terminal
+PATIENCE = 1.0  # seconds without a word, at most
+
+
+class Stop(Exception):
+    """The command ends here; the message says what happened and what to do."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        """Keep the exit code."""
+        super().__init__(message)
+        self.code = code
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Return a console that changes nothing of what it is given."""
+    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
+
+
+@dataclass(frozen=True)
+class Said:
+    """Where a command speaks, and whether its results are JSON."""
+
+    json: bool = False
+    out: Console = field(default_factory=_console)
+    err: Console = field(default_factory=lambda: _console(stderr=True))
+
+    def result(self, data: Any, *shown: RenderableType) -> None:
+        """Print a result: the data as JSON, or what people read."""
+        if self.json:
+            self.out.file.write(as_json(data) + "\n")
+            self.out.file.flush()
+            return
+        for each in shown:
+            self.out.print(Text(each) if isinstance(each, str) else each)
+
+    def note(self, text: str, style: str = "") -> None:
+        """Say something beside the result."""
+        self.err.print(Text(text, style=style))
+
+    @contextmanager
+    def doing(self, text: str) -> Iterator[None]:
+        """Show what takes time: a spinner in a terminal, else a line if it takes long."""
+        if self.err.is_terminal:
+            with self.err.status(Text(f"{text} …")):
+                yield
+            return
+        timer = threading.Timer(PATIENCE, self.note, [f"{text} …"])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask, unless `yes` is given. Raises Stop where the answer is no or nobody can answer."""
+        if yes:
+            return
+        if self.json or not sys.stdin.isatty():
+            raise Stop(f"{question} There is no terminal to answer in: repeat with --yes.", USAGE)
+        if not Confirm.ask(question, console=self.err, default=False):
+            raise Stop("Nothing was changed.")
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
+def as_json(data: Any) -> str:
+    """Return data as JSON; moments in ISO 8601."""
+    return json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON does not know in a form that it does."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,153 @@
+"""The deployed stack: found by its name, through CloudFormation's outputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stp.said import NO_STACK, Stop
+from straight_through.connection import read_credentials
+from straight_through.quantemplate import Quantemplate
+from straight_through.table import Table
+
+NEEDED = ("InboxBucket", "OutboxBucket", "StateMachineArn", "RoutesPath", "TurnsTable")
+# Codes by which AWS says that it does not know, or no longer knows, who asks.
+NOT_SIGNED_IN = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack: its outputs and parameters by name, and clients of its AWS."""
+
+    name: str
+    region: str
+    session: Any = field(repr=False)
+    status: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client, the same for each service."""
+        if service not in self._clients:
+            self._clients[service] = client_of(self.session, service)
+        return self._clients[service]
+
+    @property
+    def machine(self) -> str:
+        """The state machine's ARN."""
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def routes_path(self) -> str:
+        """The path below which each route is a parameter."""
+        return self.outputs["RoutesPath"]
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of turns and run records."""
+        return Table(self.client("dynamodb"), self.outputs["TurnsTable"])
+
+    @cached_property
+    def quantemplate(self) -> Quantemplate:
+        """Quantemplate, with the stack's own credentials. Raises CredentialsMissing."""
+        secret = self.outputs["CredentialsSecretArn"]
+        return Quantemplate(
+            read_credentials(self.client("secretsmanager"), secret),
+            api_url=self.parameters["QuantemplateApiUrl"],
+            token_url=self.parameters["QuantemplateTokenUrl"],
+        )
+
+    @cached_property
+    def resources(self) -> dict[str, tuple[str, str]]:
+        """Type and physical id of each resource, by its name in the template."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        return {
+            each["LogicalResourceId"]: (each["ResourceType"], each.get("PhysicalResourceId", ""))
+            for page in pages.paginate(StackName=self.name)
+            for each in page["StackResourceSummaries"]
+        }
+
+    def execution_arn(self, run: str) -> str:
+        """Return the ARN of the execution of this name."""
+        return f"{self.machine.replace(':stateMachine:', ':execution:')}:{run}"
+
+
+def client_of(session: Any, service: str) -> Any:
+    """Return a client that gives up soon enough for a person who waits."""
+    config = Config(connect_timeout=5, read_timeout=65, retries={"total_max_attempts": 4})
+    return session.client(service, config=config)
+
+
+def open_stack(name: str, profile: str | None, region: str | None) -> Stack:
+    """Return the stack. Raises Stop where there is none or AWS does not let us in."""
+    try:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        cloudformation = client_of(session, "cloudformation")
+        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            raise Stop(_no_stack(name, session.region_name), NO_STACK) from None
+        raise
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+    missing = [output for output in NEEDED if output not in outputs]
+    if missing:
+        raise Stop(
+            f"Stack {name} ({found['StackStatus']}) has no output {', '.join(missing)}: it is "
+            "another application's, an older version, or was not made to its end. Name yours "
+            "with --stack, or deploy this version: make build, then sam deploy.",
+            NO_STACK,
+        )
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in found.get("Parameters", ())}
+    status = found["StackStatus"]
+    return Stack(name, str(session.region_name), session, status, outputs, parameters)
+
+
+def trouble_with_aws(error: BotoCoreError | ClientError) -> Stop:
+    """Return what an error of AWS means for a person at a terminal."""
+    if isinstance(error, ClientError):
+        code, operation = error.response["Error"]["Code"], error.operation_name
+        if code in NOT_SIGNED_IN:
+            return Stop(
+                f"AWS does not accept your credentials ({code}). Sign in anew (aws sso login) or "
+                "name another profile with --profile.",
+                NO_STACK,
+            )
+        if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):
+            said = error.response["Error"].get("Message", "")
+            return Stop(
+                f"Your AWS user may not do this: {operation} ({said}). Have it allowed, or name "
+                "another profile with --profile.",
+                NO_STACK,
+            )
+        return Stop(f"AWS refused {operation}: {error.response['Error'].get('Message') or code}")
+    kind = type(error).__name__
+    if kind == "NoRegionError":
+        todo = "Name a region with --region or AWS_REGION"
+    elif kind in ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"):
+        todo = "Check the network and the region. Is it the local stack? Then: make up"
+    else:
+        todo = "Sign in (aws sso login, aws configure) or name a profile with --profile"
+    return Stop(
+        f"AWS cannot be asked: {error} {todo}. For the local stack: . .local/stack.env", NO_STACK
+    )
+
+
+def _no_stack(name: str, region: str | None) -> str:
+    """Say that there is no stack of this name, and what to do."""
+    return (
+        f"There is no stack {name!r} in region {region}. Name yours with --stack or STACK_NAME, "
+        "the region with --region, the account with --profile. For the local stack: make up, then "
+        "in this shell: . .local/stack.env"
+    )

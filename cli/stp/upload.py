@@ -1,0 +1,122 @@
+"""Files into the inbox."""
+
+import fnmatch
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boto3.exceptions import S3UploadFailedError
+
+from stp.runs import route_names, route_of
+from stp.said import USAGE, Stop
+from stp.stack import Stack
+from straight_through.names import run_name
+
+MARK = "dropped-as"  # metadata that tells our version of a key from another's
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A file of this machine and where it goes."""
+
+    path: Path
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A file in the inbox, and the run that it starts."""
+
+    path: Path
+    bucket: str
+    key: str
+    version_id: str
+    run: str
+
+
+def planned(stack: Stack, files: list[Path], route: str) -> list[Drop]:
+    """Return where each file goes. Raises Stop before anything is uploaded."""
+    routes = route_names(stack)
+    if not routes:
+        raise Stop(
+            f"Stack {stack.name} has no route: no file would go anywhere. Add one: stp routes apply"
+        )
+    if route and route_of(f"{route}/x", routes) is None:
+        known = ", ".join(sorted(routes))
+        raise Stop(f"No route serves the folder {route!r}. Routes are: {known}", USAGE)
+    drops = [_drop(stack, path, route, routes) for path in files]
+    keys = [drop.key for drop in drops]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise Stop(
+            f"Several files would become {', '.join(twice)}. Rename them, or drop one by one.",
+            USAGE,
+        )
+    return drops
+
+
+def _drop(stack: Stack, path: Path, route: str, routes: list[str]) -> Drop:
+    """Return where one file goes. Raises Stop."""
+    if not path.is_file():
+        raise Stop(f"There is no file {path}.", USAGE)
+    size = path.stat().st_size
+    if not size:
+        raise Stop(f"{path} is empty: Quantemplate takes no empty file.", USAGE)
+    patterns = stack.parameters.get("IgnorePatterns", "").split(",")
+    if any(fnmatch.fnmatchcase(path.name, pattern.strip()) for pattern in patterns):
+        raise Stop(
+            f"{path.name} would start nothing: its name matches the stack's IgnorePatterns "
+            f"({', '.join(patterns)}). Rename it.",
+            USAGE,
+        )
+    return Drop(path, f"{route or _guessed(path, routes)}/{path.name}", size)
+
+
+def _guessed(path: Path, routes: list[str]) -> str:
+    """Return the route that a file lies in the folder of, or the only one. Raises Stop."""
+    if not path.is_absolute() and ".." not in path.parts:
+        folder = path.parent.as_posix()
+        if folder != "." and route_of(path.as_posix(), routes):
+            return folder
+    if len(routes) == 1:
+        return routes[0]
+    known = ", ".join(sorted(routes))
+    raise Stop(f"Which route is {path} for? Name one with --route: {known}", USAGE)
+
+
+def upload(stack: Stack, drop: Drop, advance: Callable[[int], None]) -> Dropped:
+    """Upload one file; `advance` is told each number of bytes. Raises Stop."""
+    s3, bucket, mark = stack.client("s3"), stack.outputs["InboxBucket"], uuid.uuid4().hex
+    extra = {"Metadata": {MARK: mark}}
+    try:
+        s3.upload_file(str(drop.path), bucket, drop.key, ExtraArgs=extra, Callback=advance)
+    except S3UploadFailedError as error:
+        raise Stop(f"{drop.path} was not uploaded: {error}") from None
+    version = _version(s3, bucket, drop.key, mark)
+    run = run_name(bucket, drop.key, version)
+    return Dropped(drop.path, bucket, drop.key, version, run)
+
+
+def _version(s3: Any, bucket: str, key: str, mark: str) -> str:
+    """Return the version that our upload made, also where another has followed it."""
+    head = s3.head_object(Bucket=bucket, Key=key)
+    if head.get("VersionId", "null") == "null":  # what S3 says while versions are switched off
+        raise Stop(
+            f"s3://{bucket}/{key} is dropped, but its run cannot be followed: the bucket keeps no "
+            "versions. See stp runs, and switch versioning on: stp doctor"
+        )
+    if head["Metadata"].get(MARK) == mark:
+        return str(head["VersionId"])
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+    for page in pages:
+        for each in page.get("Versions", ()):
+            if each["Key"] != key:
+                continue
+            version = str(each["VersionId"])
+            found = s3.head_object(Bucket=bucket, Key=key, VersionId=version)
+            if found["Metadata"].get(MARK) == mark:
+                return version
+    raise Stop(f"s3://{bucket}/{key} was replaced or removed at once. See stp runs.")

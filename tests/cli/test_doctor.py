@@ -1,0 +1,196 @@
+"""`stp doctor`: what is broken is found, and each finding says what to do."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stp.doctor import BAD, GOOD, LOOK, Finding, checks
+from stp.stack import Stack
+from tests.cli.conftest import MACHINE
+
+
+def found(stack: Stack, name: str) -> dict[str, Finding]:
+    """What one check finds, by what it is about."""
+    check = dict(checks(stack))[name]
+    return {each.about: each for each in check()}
+
+
+def made_of(stack: Stack, **resources: tuple[str, str]) -> Stack:
+    """Let the stack have these resources: type and physical id."""
+    vars(stack)["resources"] = resources
+    return stack
+
+
+def set_secret(stack: Stack, value: str) -> None:
+    """Put a value into the stack's secret."""
+    secret = stack.outputs["CredentialsSecretArn"]
+    stack.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=value)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("UPDATE_COMPLETE", GOOD), ("UPDATE_ROLLBACK_COMPLETE", LOOK), ("CREATE_FAILED", BAD)],
+)
+def test_the_stacks_status(stack: Stack, status: str, state: str) -> None:
+    assert found(replace(stack, status=status), "the stack")["stack"].state == state
+
+
+def test_an_inbox_without_versions_and_events(stack: Stack) -> None:
+    # Given a bucket as S3 makes it
+    findings = found(stack, "the inbox")
+    # Then both are missing, and the command for one is given
+    assert findings["inbox versions"].state == BAD
+    assert "put-bucket-versioning" in findings["inbox versions"].todo
+    assert findings["inbox events"].state == BAD
+
+
+def test_an_inbox_as_it_must_be(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given versions and events, which moto forgets and S3 answers with
+    s3 = stack.client("s3")
+    s3.put_bucket_versioning(Bucket="inbox", VersioningConfiguration={"Status": "Enabled"})
+    monkeypatch.setattr(
+        s3,
+        "get_bucket_notification_configuration",
+        lambda **_: {"EventBridgeConfiguration": {}},
+    )
+    # Then all is well
+    assert {each.state for each in found(stack, "the inbox").values()} == {GOOD}
+
+
+def test_a_rule_that_is_off(stack: Stack) -> None:
+    # Given a rule with a target, switched off
+    events = stack.client("events")
+    events.put_rule(Name="drops", EventPattern="{}", State="DISABLED")
+    events.put_targets(Rule="drops", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:eu-west-1:1:q"}])
+    # When the rules are checked
+    finding = found(made_of(stack, DropRule=("AWS::Events::Rule", "drops")), "the rules")
+    # Then the command that switches it on is given
+    assert finding["rule DropRule"].todo == "aws events enable-rule --name drops"
+
+
+def test_events_in_a_dead_letter_queue(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a lost event
+    sqs = stack.client("sqs")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="lost")
+    monkeypatch.setattr("stp.doctor._reader", lambda _: [])
+    # When the queues are checked
+    finding = found(made_of(stack, DropsDeadLetters=("AWS::SQS::Queue", url)), "the queues")
+    # Then it is told
+    assert finding["queue DropsDeadLetters"].what == "holds 1 lost event"
+    assert finding["queue DropsDeadLetters"].state == BAD
+
+
+@pytest.mark.parametrize(
+    "value", ["", "s3cr3t-text", '["s3cr3t-text"]', '{"client_id": "a", "client_secret": ""}']
+)
+def test_a_secret_of_another_shape_is_told_and_never_shown(stack: Stack, value: str) -> None:
+    # Given a secret without a value, or with another
+    if value:
+        set_secret(stack, value)
+    # When it is checked
+    finding = found(stack, "the secret and Quantemplate")["secret"]
+    # Then its shape is told, not its content
+    assert finding.state == BAD
+    assert "client_id" in finding.what
+    assert "s3cr3t" not in str(finding)
+
+
+def test_a_quantemplate_that_does_not_answer(stack: Stack) -> None:
+    # Given a secret of the right shape, and nobody at the address
+    set_secret(stack, json.dumps({"client_id": "me", "client_secret": "s3cr3t-text"}))
+    # When it is checked
+    findings = found(stack, "the secret and Quantemplate")
+    # Then the two are told apart
+    assert findings["secret"].state == GOOD
+    assert findings["token"].state == BAD
+    assert "s3cr3t" not in str(findings)
+
+
+def test_no_routes_and_wrong_ones(stack: Stack) -> None:
+    assert found(stack, "the routes")["routes"].state == LOOK
+    stack.client("ssm").put_parameter(
+        Name=f"{stack.routes_path}/claims", Value="nonsense", Type="String"
+    )
+    assert found(stack, "the routes")["route claims"].state == BAD
+
+
+def test_a_paused_queue(stack: Stack) -> None:
+    # Given a queue that somebody has paused
+    paused = {"since": "2026-11-25T09:00:00.000Z", "reason": "month end"}
+    stack.table.update(("queues", "p-1"), "SET #paused = :paused", paused=paused)
+    # Then it is told with the command that lets it go on
+    finding = found(stack, "the turns")["queue p-1"]
+    assert "month end" in finding.what
+    assert "stp queue resume p-1" in finding.todo
+
+
+def test_alarms_that_ring_or_tell_nobody(stack: Stack) -> None:
+    # Given two alarms without an action, one of them on
+    cloudwatch = stack.client("cloudwatch")
+    for name in ("loud", "quiet"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            AlarmDescription="Redrive the queue.",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            MetricName="m",
+            Namespace="n",
+            Period=60,
+            Statistic="Maximum",
+            Threshold=0,
+        )
+    cloudwatch.set_alarm_state(AlarmName="loud", StateValue="ALARM", StateReason="over")
+    alarm = "AWS::CloudWatch::Alarm"
+    findings = found(made_of(stack, A=(alarm, "loud"), B=(alarm, "quiet")), "the alarms")
+    # Then the one says what its description says, the other is to be looked at
+    assert (findings["alarm loud"].state, findings["alarm loud"].todo) == (
+        BAD,
+        "Redrive the queue.",
+    )
+    assert findings["alarm quiet"].state == LOOK
+
+
+class FakeTopic:
+    """A topic with these subscriptions, as SNS lists them."""
+
+    def __init__(self, *arns: str) -> None:
+        """Take the subscriptions' ARNs."""
+        self.arns = arns
+
+    def get_paginator(self, _: str) -> "FakeTopic":
+        """Give itself."""
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        """Give one page."""
+        page = [{"Endpoint": "ops@example.com", "SubscriptionArn": arn} for arn in self.arns]
+        return [{"Subscriptions": page}]
+
+
+@pytest.mark.parametrize(
+    ("arns", "state"),
+    [((), LOOK), (("PendingConfirmation",), BAD), (("arn:aws:sns:eu-west-1:1:t:s",), GOOD)],
+)
+def test_an_e_mail_that_nobody_has_confirmed(
+    stack: Stack, arns: tuple[str, ...], state: str
+) -> None:
+    stack._clients["sns"] = FakeTopic(*arns)
+    assert found(stack, "the messages")["messages"].state == state
+
+
+def test_what_may_not_be_checked_is_told(stack: Stack) -> None:
+    # Given a state machine that is not there
+    finding = found(stack, "the state machine")["the state machine"]
+    # Then the check fails and says why
+    assert finding.state == BAD
+    assert MACHINE in finding.todo
+
+
+def test_every_check_finds_something(stack: Stack) -> None:
+    # Given a stack with next to nothing
+    rule = ("AWS::Events::Rule", "gone")
+    # Then no check breaks, whatever is missing
+    assert all(check() for _, check in checks(made_of(stack, Rule=rule)))

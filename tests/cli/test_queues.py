@@ -1,0 +1,96 @@
+"""Who waits for how long, and what to do next with a run."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from stp.queues import queue_items, typical_seconds, view
+from stp.runs import next_of, route_of
+from stp.stack import Stack
+from straight_through.attempts import iso
+from straight_through.quantemplate import Execution
+
+
+def ran(number: int, seconds: float, status: str = "Succeeded") -> Execution:
+    """A run of a pipeline."""
+    began = datetime(2026, 11, 25, tzinfo=UTC)
+    ended = began + timedelta(seconds=seconds)
+    return Execution(f"e-{number}", number, status, started_at=iso(began), finished_at=iso(ended))
+
+
+def test_what_runs_usually_take_is_the_newest_ones_median() -> None:
+    # Given 20 new runs of 10 s, older ones of 900 s, and a failed one
+    runs = [ran(n, 900) for n in range(30)] + [ran(n, 10) for n in range(30, 50)]
+    # Then the new ones count
+    assert typical_seconds([*runs, ran(99, 5000, "Failed")]) == 10
+
+
+def test_a_pipeline_that_never_ran_tells_nothing() -> None:
+    assert typical_seconds([]) is None
+    assert typical_seconds([Execution("e", 1, "Succeeded")]) is None
+
+
+def held(stack: Stack, since: float, *waiting: str) -> dict[str, Any]:
+    """A queue whose turn is held for some seconds, and whose runs take 60; as people see it."""
+    granted = iso(datetime.now(UTC) - timedelta(seconds=since))
+    holder = {"run": "first", "route": "claims", "granted_at": granted}
+    stack.table.update(("queues", "q"), "SET #holder = :holder", holder=holder)
+    for run in waiting:
+        stack.table.update(
+            ("tickets#q", f"{granted}#{run}"),
+            "SET #run = :run, #route = :route, #asked_at = :at",
+            run=run,
+            route="claims",
+            at=granted,
+        )
+    return view(stack, "q", queue_items(stack)["q"], lambda _: 60.0)
+
+
+def test_each_waits_for_those_before_it(stack: Stack) -> None:
+    # Given a turn that is held for 20 of 60 seconds, and two that wait
+    seen = held(stack, 20, "second", "third")
+    # Then the first of them waits for the rest, the second for a whole run more
+    assert seen["holder"]["left_seconds"] == pytest.approx(40, abs=3)
+    waits = [each["wait_seconds"] for each in seen["waiting"]]
+    assert waits == pytest.approx([40, 100], abs=3)
+
+
+def test_nobody_knows_how_long_one_takes_that_takes_longer(stack: Stack) -> None:
+    # Given a turn that is held for longer than usual
+    seen = held(stack, 200, "second")
+    # Then nothing is said of those behind it
+    assert seen["holder"]["left_seconds"] == 0
+    assert seen["waiting"][0]["wait_seconds"] is None
+
+
+def test_a_paused_queue_promises_nothing(stack: Stack) -> None:
+    paused = {"since": "2026-11-25T09:00:00.000Z", "reason": "month end"}
+    stack.table.update(("queues", "q"), "SET #paused = :paused", paused=paused)
+    assert held(stack, 20, "second")["waiting"][0]["wait_seconds"] is None
+
+
+# --- what to do next ----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("status", "error", "given", "hint"),
+    [
+        ("Failed", "PipelineFailed", {"key": "k"}, "stp redrive r"),
+        ("Failed", "EmptyFile", {"key": "k"}, "stp drop"),
+        ("Failed", "ExecuteUncertain", {"key": "k"}, "stp rerun r"),
+        ("Failed", "InputInvalid", [], "stp drop"),
+        ("Aborted", None, {"key": "k"}, "stp redrive r"),
+        ("Held", None, {"key": "k"}, "stp release r"),
+        ("Succeeded", None, {"key": "k"}, "Nothing."),
+    ],
+)
+def test_what_to_do_next_is_a_command(
+    status: str, error: str | None, given: Any, hint: str
+) -> None:
+    assert hint in next_of("r", {"status": status, "error": error, "next": "Nothing."}, given)
+
+
+def test_the_deepest_folder_with_a_route_has_the_file() -> None:
+    routes = ["claims", "claims/eu"]
+    assert route_of("claims/eu/q2/may.csv", routes) == "claims/eu"
+    assert route_of("claims/us/may.csv", routes) == "claims"
+    assert route_of("other/may.csv", routes) is None

@@ -1,0 +1,201 @@
+"""`stp routes`: files, checks, differences, and what is changed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stp.route_checks import problems_of
+from stp.route_files import Document
+from stp.said import FAILED, UNKNOWN, USAGE
+from stp.stack import Stack
+from tests.cli.conftest import Stp
+
+IDS = {"organisation_id": "c-1", "dataset_id": "d-1", "pipeline_id": "p-1"}
+
+
+def ids(number: int, **more: object) -> dict[str, object]:
+    """A route's document with ids of its own."""
+    return {"organisation_id": "c-1", "dataset_id": f"d-{number}", "pipeline_id": f"p-{number}"} | (
+        more
+    )
+
+
+def documents(**routes: object) -> dict[str, Document]:
+    """Documents of routes; two underscores stand for a slash."""
+    names = {name: name.replace("__", "/") for name in routes}
+    return {names[n]: Document(names[n], value, f"{n}.yaml") for n, value in routes.items()}
+
+
+def put(stack: Stack, name: str, value: object) -> None:
+    """Deploy a route."""
+    stack.client("ssm").put_parameter(
+        Name=f"{stack.routes_path}/{name}", Value=json.dumps(value), Type="String"
+    )
+
+
+def texts(found: dict[str, Document]) -> list[str]:
+    """What is wrong with routes, a line for each problem."""
+    return [f"{each.level} {each.route} {each.text}" for each in problems_of(found)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with one route as YAML, and one as JSON."""
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims.yaml").write_text(
+        "# the broker's\norganisation_id: c-1\ndataset_id: d-1\npipeline_id: p-1\n"
+    )
+    (tmp_path / "claims" / "eu.json").write_text(json.dumps(ids(2)))
+    return tmp_path
+
+
+# --- checks -------------------------------------------------------------------------------------
+def test_sound_routes_have_no_problem() -> None:
+    assert texts(documents(a=ids(1), b=ids(2))) == []
+
+
+def test_a_document_that_is_no_route_is_an_error() -> None:
+    (text,) = texts(documents(a={"organisation_id": "c-1"}))
+    assert text.startswith("error a ")
+    assert "dataset_id" in text
+
+
+def test_a_folder_that_can_have_no_route_is_an_error() -> None:
+    (text,) = texts({"Q2 claims": Document("Q2 claims", ids(1), "x")})
+    assert "no folder that can have a route" in text
+
+
+def test_a_document_larger_than_a_parameter_is_an_error() -> None:
+    (text,) = texts(documents(a=ids(1, header=["column"] * 500)))
+    assert "4,096" in text
+
+
+def test_a_dataset_shared_by_two_queues_is_an_error_of_both() -> None:
+    # Given two routes with one dataset and pipelines of their own
+    found = texts(documents(a=ids(1), b=ids(2) | {"dataset_id": "d-1"}))
+    # Then both are told
+    assert [text.split()[:2] for text in found] == [["error", "a"], ["error", "b"]]
+
+
+def test_a_dataset_shared_within_one_queue_is_none() -> None:
+    same = documents(a=ids(1, queue="q"), b=ids(2, queue="q") | {"dataset_id": "d-1"})
+    assert texts(same) == []
+
+
+def test_a_chain_that_goes_round_is_an_error() -> None:
+    # Given a → b → c → a
+    links = {n: [{"route": to, "output": "*"}] for n, to in (("a", "b"), ("b", "c"), ("c", "a"))}
+    found = texts(documents(**{n: ids(i, then=links[n]) for i, n in enumerate("abc")}))
+    # Then each of them is told, with the way round
+    assert len(found) == 3
+    assert "a → b → c → a" in found[0]
+
+
+def test_a_chain_into_a_cycle_of_others_is_their_error_only() -> None:
+    link = [{"route": "b", "output": "*"}]
+    found = texts(documents(a=ids(1, then=link), b=ids(2, then=link)))
+    assert [text.split()[1] for text in found] == ["b"]
+
+
+def test_a_chain_to_nowhere_is_an_error() -> None:
+    (text,) = texts(documents(a=ids(1, then=[{"route": "b", "output": "*"}])))
+    assert "which is no route" in text
+
+
+def test_a_route_inside_another_is_a_hint() -> None:
+    (text,) = texts(documents(claims=ids(1), claims__eu=ids(2)))
+    assert text.startswith("hint claims/eu lies inside route claims")
+
+
+def test_files_are_named_by_their_path(stp: Stp, folder: Path) -> None:
+    # When files of both kinds are checked
+    done = stp("routes", "check", str(folder), "--json")
+    # Then only the hint is told
+    assert done.code == 0
+    assert [each["route"] for each in done.json] == ["claims/eu"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("claims.yml", "a: 1"), ("b.yaml", "a: ["), ("c.json", "[]")]
+)
+def test_files_that_cannot_be_routes_fail_the_check(
+    stp: Stp, folder: Path, name: str, text: str
+) -> None:
+    # Given a second file of a route, broken YAML, or a list
+    (folder / name).write_text(text)
+    # Then the check fails
+    assert stp("routes", "check", str(folder)).code == FAILED
+
+
+def test_a_missing_folder_says_how_to_begin(stp: Stp, tmp_path: Path) -> None:
+    done = stp("routes", "check", str(tmp_path / "none"))
+    assert done.code == USAGE
+    assert "stp routes show --to" in done.err
+
+
+# --- what is changed ----------------------------------------------------------------------------
+def test_a_dry_run_shows_and_changes_nothing(stp: Stp, deployed: Stack, folder: Path) -> None:
+    # Given a deployed route that differs from its file
+    put(deployed, "claims", IDS | {"pipeline_id": "p-0"})
+    # When the files are applied, but dry
+    done = stp("routes", "apply", str(folder), "--dry-run")
+    # Then the difference is shown and nothing is changed
+    assert done.code == 0
+    assert '-  "pipeline_id": "p-0"' in done.out
+    assert '+  "pipeline_id": "p-1"' in done.out
+    assert stp("routes", "show", "claims", "--json").json["claims"]["pipeline_id"] == "p-0"
+
+
+def test_applied_files_are_the_routes(stp: Stp, deployed: Stack, folder: Path) -> None:
+    # Given another route without a file
+    put(deployed, "premiums", ids(3))
+    # When the files are applied
+    done = stp("routes", "apply", str(folder), "--yes")
+    # Then they are there, and the other is kept
+    assert done.code == 0
+    assert "premiums" in done.err
+    assert [r["route"] for r in stp("routes", "list", "--json").json] == [
+        "claims",
+        "claims/eu",
+        "premiums",
+    ]
+    # And applied again, they change nothing
+    assert "Nothing to change" in stp("routes", "apply", str(folder)).out
+    # And --prune removes the other
+    stp("routes", "apply", str(folder), "--prune", "--yes")
+    assert len(stp("routes", "list", "--json").json) == 2
+
+
+def test_nothing_is_applied_without_an_answer(stp: Stp, deployed: Stack, folder: Path) -> None:
+    done = stp("routes", "apply", str(folder))
+    assert done.code == USAGE
+    assert "--yes" in done.err
+    assert f"Stack {deployed.name} has no routes" in stp("routes", "list").out
+
+
+def test_files_that_clash_with_a_deployed_route_are_not_applied(
+    stp: Stp, deployed: Stack, folder: Path
+) -> None:
+    # Given a deployed route with a file's dataset and another pipeline
+    put(deployed, "other", ids(9) | {"dataset_id": "d-1"})
+    # Then nothing is applied
+    assert stp("routes", "apply", str(folder), "--yes").code == FAILED
+    assert len(stp("routes", "list", "--json").json) == 1
+
+
+def test_a_removed_route_is_gone(stp: Stp, deployed: Stack) -> None:
+    put(deployed, "claims", IDS)
+    assert stp("routes", "remove", "claims", "--yes").code == 0
+    assert stp("routes", "list", "--json").json == []
+    assert stp("routes", "remove", "claims", "--yes").code == UNKNOWN
+
+
+def test_routes_as_files_to_begin_with(stp: Stp, deployed: Stack, tmp_path: Path) -> None:
+    # Given a deployed route
+    put(deployed, "claims/eu", IDS)
+    # When it is written as a file
+    assert stp("routes", "show", "--to", str(tmp_path)).code == 0
+    # Then that is the same route
+    assert (tmp_path / "claims" / "eu.yaml").is_file()
+    assert "Nothing to change" in stp("routes", "apply", str(tmp_path)).out
