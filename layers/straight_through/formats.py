@@ -5,6 +5,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from straight_through.bodies import CHUNK, Body
@@ -37,11 +38,20 @@ class MeasuredBody:
     def __iter__(self) -> Iterator[bytes]:
         """Read from the start."""
         digest, rows = hashlib.sha256(), RowCount()
-        for chunk in self._body:
+
+        def measure(chunk: bytes) -> None:
             digest.update(chunk)
             if self._is_text:
                 rows.update(chunk)
-            yield chunk
+
+        # In a thread of its own: the next piece is read and sent meanwhile.
+        with ThreadPoolExecutor(1) as measuring:
+            last = measuring.submit(measure, b"")
+            for chunk in self._body:
+                last.result()  # so that no more than one piece waits to be measured
+                last = measuring.submit(measure, chunk)
+                yield chunk
+            last.result()
         rows_read = rows.rows if self._is_text else None
         self.measures = {"sha256": digest.hexdigest(), "rows": rows_read}
 

@@ -176,8 +176,10 @@ def _answer(operation: str, asked: dict[str, Any]) -> dict[str, Any]:
             texts |= {"dropped_at": "2026-05-04T08:15:30Z"}
             source: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
             return {"Item": {"source": {"M": source | {"size": {"N": str(size)}}}}}
-        case "GetItem":
-            return {"Item": {"holder": {"M": {"kills": {"N": "0"}}}}}
+        case "GetItem" if asked["Key"]["pk"]["S"] == "queues":
+            until = {"M": {"until": {"S": "2026-05-04T08:30:30.000Z"}}}
+            holder = {"kills": {"N": "0"}, "granted_at": {"S": "2026-05-04T08:15:30.000Z"}}
+            return {"Item": {"holder": {"M": holder | {"mark": until}}}}
     return {}
 
 
