@@ -60,9 +60,11 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             )
         except (PipelineFailed, PipelineCancelled):
             pass_turn_on(record, attempt)
-            if not to_run_again(record, attempt):
-                raise
-            return record | {"status": RUN_AGAIN}
+            told = (attempt.run, run["execution_id"], attempt.redrive_count)
+            # An attached run is not ours to repeat.
+            if record["turn"] and records.told_before(*told):
+                return record | {"status": RUN_AGAIN}
+            raise
     if not look.known:
         logger.warning("Unknown status, waiting on", status=look.status)
     record |= {"status": look.status, "wait_seconds": look.wait_seconds}
@@ -95,20 +97,3 @@ def pass_turn_on(record: dict[str, Any], attempt: Attempt) -> None:
     """Let the next file of the queue begin: this one's run has ended."""
     if turn := record["turn"]:
         turns.pass_on(turn["queue"], attempt.execution_arn, attempt.redrive_count, turn["turn_id"])
-
-
-def to_run_again(record: dict[str, Any], attempt: Attempt) -> bool:
-    """Whether the run's bad end was told in an earlier attempt, and a person has redriven since."""
-    execution_id = record["quantemplate"]["execution_id"]
-    known = records.get(attempt.run)
-    if not record["turn"]:
-        return False  # an attached run is not ours to repeat
-    if known.get("abandoned") == execution_id:
-        return True
-    raised = known.get("raised", {})
-    told = raised.get("execution_id") == execution_id
-    if told and raised["redrive_count"] < attempt.redrive_count:
-        records.abandon(attempt.run, execution_id)
-        return True
-    records.raised(attempt.run, execution_id, attempt.redrive_count)
-    return False

@@ -10,7 +10,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
-from straight_through.bindings import enter_bound
 from straight_through.connection import connection
 from straight_through.errors import WaitedFor, concerning
 from straight_through.formats import MeasuredBody, checked, is_text
@@ -24,7 +23,7 @@ from straight_through.runs import Runs
 from straight_through.statuses import NOT_EXECUTED
 from straight_through.table import Table
 from straight_through.turns import Turn, Turns
-from straight_through.twins import sha256_of, twin_of
+from straight_through.twins import skipped_twin, twin_of
 
 logger = Logger()
 metrics = Metrics()
@@ -54,10 +53,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             with concerning(f"route {route.name}"):
                 # What was sent may have been executed: it is never skipped.
                 sent = known.keys() & {"execution", "posted"}
-                twin = None if sent else skipped_twin(attempt, route, body)
-                if twin:
-                    logger.info("Skipped: the same bytes were processed before", twin=twin)
-                    return skipped_record(attempt, record["turn"], route.name, asdict(source), twin)
+                now = datetime.now(UTC)
+                same = None if sent else skipped_twin(table, attempt, route, source.key, body, now)
+                if same:
+                    logger.info("Skipped: the same bytes were processed before", twin=same)
+                    return skipped_record(attempt, record["turn"], route.name, asdict(source), same)
                 if not made:
                     made, durations = execution_of(attempt, record["turn"], route, body, until)
         except WaitedFor as trouble:
@@ -83,24 +83,8 @@ def execution_of(
         return runs.attach(route, attempt.input["execution_id"]), []
     key = body.source.key
     measured = MeasuredBody(checked(key, body, route.header), is_text=is_text(key))
-    turn = Turn(**granted)
     current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
-    settle = lambda post: runs.settle(post, attempt)  # noqa: E731 - likewise
-    mark = enter_bound(turns, turn, attempt, route, until, current, settle)
-    made = None
-    try:
-        made = runs.upload_and_execute(turn, mark, attempt, route, measured)
-    finally:
-        turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
+    made = runs.make(Turn(**granted), attempt, route, measured, until, current)
     metrics.add_metric("BytesUploaded", MetricUnit.Bytes, len(body))
     metrics.flush_metrics()
     return made, runs.durations
-
-
-def skipped_twin(attempt: Attempt, route: Route, body: SourceBody) -> dict[str, Any] | None:
-    """Return the earlier run of the same bytes, where the route skips them."""
-    if route.identical != "skip" or attempt.input.get("execution_id") or not attempt.was_dropped:
-        return None
-    # As it would go up, since that is what is remembered.
-    sha256 = sha256_of(checked(body.source.key, body, route.header))
-    return twin_of(table, route, sha256, attempt.run, datetime.now(UTC))

@@ -67,21 +67,29 @@ class Records:
         """Note that it cannot be told what an Execute has made."""
         return self._settle(post, "SET #uncertain = :why", why=why)
 
-    def raised(self, run: str, execution_id: str, redrive_count: int) -> None:
-        """Note that this attempt tells of the run's bad end."""
+    def told_before(self, run: str, execution_id: str, redrive_count: int) -> bool:
+        """Whether an earlier attempt told of the run's bad end, and a person has redriven since.
+
+        Then the run is forgotten, so that the file is processed anew; else it is told by this one.
+        """
+        known = self.get(run)
+        if known.get("abandoned") == execution_id:
+            return True
+        raised = known.get("raised", {})
+        told = raised.get("execution_id") == execution_id
+        if told and raised["redrive_count"] < redrive_count:
+            self._table.update(
+                record_key(run),
+                "SET #abandoned = :id REMOVE #execution, #posted",
+                id=execution_id,
+            )
+            return True
         self._table.update(
             record_key(run),
             "SET #raised = :raised",
             raised={"execution_id": execution_id, "redrive_count": redrive_count},
         )
-
-    def abandon(self, run: str, execution_id: str) -> None:
-        """Forget a run that ended badly, so that the file is processed anew."""
-        self._table.update(
-            record_key(run),
-            "SET #abandoned = :id REMOVE #execution, #posted",
-            id=execution_id,
-        )
+        return False
 
     def hold(self, run: str, manifest: str, order: str) -> None:
         """Note that a run is held, where its manifest lies, and the run's place among others.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from straight_through.attempts import Attempt, iso
+from straight_through.bindings import enter_bound
 from straight_through.bodies import Body
 from straight_through.errors import (
     ApiUnavailable,
@@ -50,6 +51,30 @@ class Runs:
         self._late_list = late_list
         self._now = now
         self.durations: list[float] = []  # of the pipeline's earlier runs, once they were listed
+
+    def make(
+        self,
+        turn: Turn,
+        attempt: Attempt,
+        route: Route,
+        body: Body,
+        until: datetime,
+        current: Callable[[str], Route],
+    ) -> Item:
+        """Enter the turn, return the execution as `upload_and_execute` does, and leave it again.
+
+        `until` is when this function must have ended, `current` reads a route as it is now.
+
+        Raises RouteConflict too, and TurnLost where the route has another queue by now.
+        """
+        settle = lambda post: self.settle(post, attempt)  # noqa: E731 - one short line
+        mark = enter_bound(self._turns, turn, attempt, route, until, current, settle)
+        made = None
+        try:
+            made = self.upload_and_execute(turn, mark, attempt, route, body)
+        finally:
+            self._turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
+        return made
 
     def upload_and_execute(
         self, turn: Turn, mark: str, attempt: Attempt, route: Route, body: Body
