@@ -13,6 +13,7 @@ from stp.said import UNKNOWN, Stop
 from stp.stack import Stack
 from straight_through.attempts import Attempt
 from straight_through.messages import ended_of, facts_of
+from straight_through.remedies import what_to_do
 from straight_through.routes import routable_folders
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
 from straight_through.table import Item
@@ -21,15 +22,11 @@ BAD = ("FAILED", "TIMED_OUT", "ABORTED")
 AT_ONCE = 8  # executions that are described at the same time
 RUNNING = "Running"
 GOOD = (SUCCEEDED, SKIPPED)
-# Where a redrive would meet the same again.
-DROP_AGAIN = "Mend the file and drop it again: stp drop FILE"
-NEXT_BY_ERROR = {
-    "EmptyFile": DROP_AGAIN,
-    "SourceNotFound": DROP_AGAIN,
-    "WrongFormat": DROP_AGAIN,
-    "InputInvalid": "Drop the file: stp drop FILE",
-    "ReleaseRefused": "Nothing: see the run that it names with stp show.",
-    "ExecuteUncertain": "Look in Quantemplate which run is this file's, then: stp rerun {run}",
+# What a person types for each step of a remedy.
+COMMANDS = {
+    "redrive": "redrive it (stp redrive {run})",
+    "drop": "drop it again (stp drop FILE)",
+    "rerun": "process it anew (stp rerun {run})",
 }
 
 
@@ -201,10 +198,9 @@ def next_of(run: str, facts: Item, given: Any) -> str:
         return f"Look at the outputs that hold it. To publish it all the same: stp release {run}"
     if status == "Aborted":
         return f"Somebody stopped it. To go on: stp redrive {run}"
-    if not isinstance(given, dict) or not given.keys() & {"key", "release"}:
-        return NEXT_BY_ERROR["InputInvalid"]
-    mend = f"Mend what the message names, then: stp redrive {run}"
-    return NEXT_BY_ERROR.get(facts["error"] or "", mend).format(run=run)
+    names_nothing = not isinstance(given, dict) or not given.keys() & {"key", "release"}
+    error = "InputInvalid" if names_nothing else facts["error"]
+    return what_to_do(error, {step: told.format(run=run) for step, told in COMMANDS.items()})
 
 
 def _milliseconds(moment: datetime) -> int:

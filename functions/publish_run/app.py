@@ -9,6 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
 from straight_through.errors import concerning
+from straight_through.execution_input import released_run
 from straight_through.outbox import read_manifest
 from straight_through.publishing import publish
 from straight_through.records import Records
@@ -29,7 +30,7 @@ ROUTES_PATH = os.environ["ROUTES_PATH"]
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return what became of the run, and where its manifest lies."""
     attempt = attempt_of(event["execution"])
-    releases = released_run(attempt)
+    releases = released_run(attempt.input)
     record = event["record"] if releases is None else released(attempt, releases)
     about = f"file s3://{record['source']['bucket']}/{record['source']['key']}"
     with concerning(f"{about}, route {record['route']}"):
@@ -48,12 +49,6 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     metrics.flush_metrics()
     logger.info("Published", **result)
     return result
-
-
-def released_run(attempt: Attempt) -> str | None:
-    """Return the run that an execution's input asks to release, None if it asks for none."""
-    given = attempt.input if isinstance(attempt.input, dict) else {}
-    return str(given["release"]) if "release" in given else None
 
 
 def released(attempt: Attempt, run: str) -> dict[str, Any]:

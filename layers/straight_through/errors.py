@@ -37,7 +37,8 @@
         ├── TurnOverdue           the turn did not come in time
         └── PipelineFailed, PipelineCancelled, PipelineOverdue
 
-A message says what happened, to which file and route, and what to do.
+A message says what happened, to which file and route, and what to do. The first line of a class says
+what has happened where it ends a run; `remedies.py` says at which states, and what a person does.
 """
 
 from collections.abc import Iterator
@@ -58,7 +59,10 @@ class WaitedFor(StraightThroughError):
 
 
 class ApiUnavailable(WaitedFor):
-    """Quantemplate did not answer, or answered 5xx; `sent` says whether it may have acted on it."""
+    """Quantemplate gave no answer, or 5xx; `sent` says whether it may have acted on it.
+
+    A turn's holder tries on for ApiPatienceHours, a download for about twelve hours.
+    """
 
     def __init__(self, message: str, *, sent: bool = True, retry_after: float = 0) -> None:
         """Keep whether the request may have reached the server."""
@@ -67,43 +71,46 @@ class ApiUnavailable(WaitedFor):
 
 
 class ApiThrottled(WaitedFor):
-    """Quantemplate answered 429."""
+    """Quantemplate answered 429, for as long as ApiUnavailable is waited for."""
 
 
 class SourceUnavailable(WaitedFor):
-    """S3 broke off while the dropped object was read."""
+    """S3 broke off while the dropped object was read; it is tried again as long."""
 
 
 class PipelineBusy(WaitedFor):
-    """A run or an upload that is not this attempt's may be going on."""
+    """Another run or upload of the pipeline went on, for longer than BusyDeadlineHours."""
 
 
 class AwsUnavailable(StraightThroughError):
-    """An AWS service that the functions need does not answer, or throttles."""
+    """Another AWS service that the functions need did not answer, or throttled; 15 more tries."""
 
 
 class TurnLost(StraightThroughError):
-    """The execution's turn was passed on: it asks for another one."""
+    """Never the end of a run: its turn was passed on, and it asks for another."""
 
 
 class OutputIncomplete(StraightThroughError):
-    """A reply to Download that is short, encoded or no output; nothing of it was stored."""
+    """A reply to Download was short, encoded or no output, and nothing of it was stored.
+
+    Three more tries.
+    """
 
 
 class OutboxUnavailable(StraightThroughError):
-    """S3 did not take what was written into the outbox, for now."""
+    """S3 broke off or answered 5xx while it was written; tried again with growing waits."""
 
 
 class OutboxDenied(StraightThroughError):
-    """S3 does not let the function write into the outbox."""
+    """S3 answered 403 while the outbox was written: the role, a policy or a key denies it."""
 
 
 class InputInvalid(StraightThroughError):
-    """The execution's input does not name a file."""
+    """The execution's input is not one that the application takes."""
 
 
 class SourceNotFound(StraightThroughError):
-    """The dropped object, or the version that the run is pinned to, does not exist (any more)."""
+    """The dropped object, or the version that the run is pinned to, is gone."""
 
 
 class EmptyFile(StraightThroughError):
@@ -111,27 +118,30 @@ class EmptyFile(StraightThroughError):
 
 
 class NoRoute(StraightThroughError):
-    """No folder of the key has a route."""
+    """No folder of the key has a route, its route is gone, or one that it chains on to is missing."""
 
 
 class RouteInvalid(StraightThroughError):
-    """A route's document is not what a route must be."""
+    """A route's document is not what a route must be; the message names the field."""
 
 
 class RouteConflict(StraightThroughError):
-    """The route's dataset or pipeline belongs to another queue."""
+    """The route's dataset or pipeline belongs to another route's queue."""
 
 
 class WrongFormat(StraightThroughError):
-    """The file's first bytes are not those of the format that its name says."""
+    """The first bytes are not what the file's name says, or it cannot be unzipped."""
 
 
 class HeaderMismatch(StraightThroughError):
-    """The file's header row is not the one that the route asks for."""
+    """The header row is not the route's; the message shows the difference."""
 
 
 class OutputMissing(StraightThroughError):
-    """The run has made no output that the route names."""
+    """The run has not made, or not fetched, an output that the route names.
+
+    The message lists what it has made.
+    """
 
 
 class DestinationClash(StraightThroughError):
@@ -139,51 +149,54 @@ class DestinationClash(StraightThroughError):
 
 
 class DestinationFailed(StraightThroughError):
-    """Some copies could not be written to their destinations; the others are there."""
+    """Some copies could not be written; the message names each and why, the others are there."""
 
 
 class ChainCycle(StraightThroughError):
-    """The routes of a chain lead back to one of them; nothing was chained."""
+    """The routes of a chain lead back to one of them; nothing was exported or chained."""
 
 
 class ReleaseRefused(StraightThroughError):
-    """The run that was to be released is not held."""
+    """No run of this name is held, or it was released already."""
 
 
 class CredentialsMissing(StraightThroughError):
-    """The secret is to be deleted, has no value, or one that is not the client id and secret."""
+    """The secret has no value, or one of another shape, or is marked for deletion."""
 
 
 class CredentialsRejected(StraightThroughError):
-    """Quantemplate does not accept the client id and secret, or the token that it gave for them."""
+    """Quantemplate answered 401: it does not accept the client id and secret, or its own token."""
 
 
 class AccessDenied(StraightThroughError):
-    """Quantemplate answered 403, or S3 did."""
+    """403: a wrong organisation, what is not shared in "Can edit" mode, or a file S3 denies."""
 
 
 class NotFound(StraightThroughError):
-    """Quantemplate does not know the organisation, dataset, pipeline, execution or output."""
+    """404: an id that Quantemplate does not know, or a run that is not in its list any more."""
 
 
 class RequestRefused(StraightThroughError):
-    """Quantemplate refused the request for good, or something that is not Quantemplate answered."""
+    """Quantemplate answered another 4xx, or something that is not Quantemplate answered."""
 
 
 class ExecuteUncertain(StraightThroughError):
-    """Whether the pipeline was executed cannot be told: a person must look."""
+    """Execute's reply was lost, and the list shows several runs that it may have made."""
 
 
 class TransferTooSlow(StraightThroughError):
-    """A file goes by so slowly that the function would be killed before its end."""
+    """At the rate so far a file would need longer than a function's 15 minutes.
+
+    The message has size, rate and limit.
+    """
 
 
 class FunctionKilled(StraightThroughError):
-    """The function that uploads died several times in a row."""
+    """The function that uploads died five times in a row: too little memory or time."""
 
 
 class TurnOverdue(StraightThroughError):
-    """The turn did not come within the deadline."""
+    """The turn did not come within TurnDeadlineHours."""
 
 
 class PipelineFailed(StraightThroughError):
@@ -195,7 +208,7 @@ class PipelineCancelled(StraightThroughError):
 
 
 class PipelineOverdue(StraightThroughError):
-    """The pipeline's run has not ended within the deadline."""
+    """The pipeline's run has not ended within PipelineDeadlineHours."""
 
 
 @contextmanager

@@ -16,16 +16,11 @@ from straight_through.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
+from straight_through.execution_input import EXPECTED, named_file
 from straight_through.pace import Left, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-_EXPECTED = (
-    'Start a new execution with an input like {"bucket": "…", "key": "claims/may.csv"}; '
-    '"version_id" may pin a version, and "execution_id" attach it to a run of Quantemplate.'
-)
 
 
 @dataclass(frozen=True)
@@ -46,13 +41,14 @@ def pin_source(s3: "S3Client", execution_input: Any) -> Source:
 
     Raises InputInvalid, SourceNotFound, SourceUnavailable, AccessDenied, EmptyFile.
     """
-    bucket, key, version_id = _named(execution_input)
+    named = named_file(execution_input)
+    bucket, key, version_id = named.bucket, named.key, named.version_id
     where = f"s3://{bucket}/{key}" + (f" (version {version_id})" if version_id else "")
     version = {"VersionId": version_id} if version_id else {}
     try:
         head = s3.head_object(Bucket=bucket, Key=key, **version)  # type: ignore[arg-type]
     except ParamValidationError:
-        raise InputInvalid(f"{where} is no legal name of an object. {_EXPECTED}") from None
+        raise InputInvalid(f"{where} is no legal name of an object. {EXPECTED}") from None
     except (BotoCoreError, ClientError) as error:
         raise _not_readable(error, where) from None
     if head["ContentLength"] == 0:
@@ -115,17 +111,6 @@ class SourceBody:
                     pace.passed(len(chunk))  # it has been sent: the next one was asked for
         except (BotoCoreError, ClientError) as error:
             raise _not_readable(error, f"s3://{source.bucket}/{source.key}") from None
-
-
-def _named(execution_input: Any) -> tuple[str, str, str | None]:
-    """Return bucket, key and version that the input names."""
-    if isinstance(execution_input, dict):
-        bucket, key = execution_input.get("bucket"), execution_input.get("key")
-        version_id = execution_input.get("version_id")
-        texts = isinstance(bucket, str) and isinstance(key, str) and bucket and key
-        if texts and (version_id is None or isinstance(version_id, str)):
-            return str(bucket), str(key), version_id
-    raise InputInvalid(f"The execution's input names no file. {_EXPECTED}")
 
 
 def _not_readable(error: BotoCoreError | ClientError, where: str) -> Exception:

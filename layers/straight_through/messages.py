@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from straight_through.attempts import iso
+from straight_through.remedies import what_to_do
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
 from straight_through.table import Item
 
@@ -17,7 +18,6 @@ SOURCE, DETAIL_TYPE = "straight-through", "Run Ended"
 LONGEST_SUBJECT = 99  # characters: "less than 100 characters long", SNS's documentation
 ENDS = {"SUCCEEDED": SUCCEEDED, "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
 NEXT = {
-    "Failed": "Mend the cause that the message names, then redrive the execution.",
     "TimedOut": "Look in the execution's history where it stood, then redrive it.",
     "Aborted": "Somebody stopped the execution. Redrive it to go on, or leave it.",
     HELD: "Look at the outputs that held it. To publish it all the same, start a new execution "
@@ -99,7 +99,7 @@ def facts_of(ended: Ended, record: Item) -> Item:
         "held": result.get("held", []),
         "identical_to": result.get("identical_to"),
         "outputs": f"s3://{result['bucket']}/{manifest.rpartition('/')[0]}/" if manifest else None,
-        "next": NEXT.get(status, NEXT["Failed"]).replace("<run>", ended.run),
+        "next": (NEXT.get(status) or what_to_do(ended.error)).replace("<run>", ended.run),
         "execution_arn": ended.execution_arn,
         "console": (
             f"https://{region}.console.aws.amazon.com/states/home?region={region}"

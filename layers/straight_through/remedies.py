@@ -1,0 +1,122 @@
+"""What a person does about each error that ends a run, and the states at which it does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from straight_through import errors
+from straight_through.errors import StraightThroughError
+
+# What the steps of a remedy are called where nobody knows a command for them.
+WORDS = {
+    "redrive": "redrive the execution",
+    "drop": "drop the file again",
+    "rerun": "start a new execution with the same input",
+}
+UNNAMED = "Mend the cause that the message names, then {redrive}."
+
+# The states, by what they do.
+READS_THE_FILE = ("TakeTurn", "UploadAndExecute")
+ASKS_QUANTEMPLATE = ("UploadAndExecute", "CheckStatus", "DownloadOutput")
+READS_THE_ROUTE = ("TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun")
+WRITES_THE_OUTBOX = ("DownloadOutput", "PublishRun")
+ANY = ("TakeTurn", "UploadAndExecute", "CheckStatus", "DownloadOutput", "PublishRun")
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """At which states an error ends a run, and what to do; `{redrive}` and others are steps."""
+
+    at: tuple[str, ...]
+    todo: str
+
+
+REMEDIES: dict[type[StraightThroughError], Remedy] = {
+    errors.NoRoute: Remedy(READS_THE_ROUTE, "Add the route, then {redrive}."),
+    errors.RouteInvalid: Remedy(READS_THE_ROUTE, "Mend the route, then {redrive}."),
+    errors.RouteConflict: Remedy(
+        ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."
+    ),
+    errors.WrongFormat: Remedy(
+        ("UploadAndExecute",), "Give the file a name that fits it, or mend it; then {drop}."
+    ),
+    errors.HeaderMismatch: Remedy(
+        ("UploadAndExecute",), "Mend the file and {drop}, or mend the route and {redrive}."
+    ),
+    errors.OutputMissing: Remedy(("CheckStatus", "PublishRun"), "Mend the route, then {redrive}."),
+    errors.DestinationClash: Remedy(
+        ("PublishRun",), "Let the route's destination hold {{output}}, then {redrive}."
+    ),
+    errors.DestinationFailed: Remedy(
+        ("PublishRun",),
+        "Allow the copies or mend the route, then {redrive}: only they are repeated.",
+    ),
+    errors.ChainCycle: Remedy(("PublishRun",), "Take a link out of a route, then {redrive}."),
+    errors.ReleaseRefused: Remedy(
+        ("PublishRun",), "Nothing, if it was released already; else see what lies under held/."
+    ),
+    errors.EmptyFile: Remedy(("TakeTurn",), "Fill the file, then {drop}."),
+    errors.SourceNotFound: Remedy(READS_THE_FILE, "If it is still wanted, {drop}."),
+    errors.InputInvalid: Remedy(
+        ("TakeTurn", "PublishRun"),
+        'Start a new execution with an input like {{"bucket": "…", "key": "…"}}, or {drop}.',
+    ),
+    errors.CredentialsMissing: Remedy(
+        ASKS_QUANTEMPLATE, "Restore the secret if need be and put a value, then {redrive}."
+    ),
+    errors.CredentialsRejected: Remedy(
+        ASKS_QUANTEMPLATE, "Put the right client id and secret, then {redrive}."
+    ),
+    errors.AccessDenied: Remedy(
+        ("TakeTurn", *ASKS_QUANTEMPLATE), "Share what the message names, then {redrive}."
+    ),
+    errors.NotFound: Remedy(
+        ASKS_QUANTEMPLATE, "Mend the route and {redrive}; where a run is gone, {rerun}."
+    ),
+    errors.RequestRefused: Remedy(
+        ASKS_QUANTEMPLATE, "Check the addresses and the file, then {redrive}."
+    ),
+    errors.ExecuteUncertain: Remedy(
+        ("UploadAndExecute",),
+        "Look in Quantemplate: if a run is this file's, start a new execution with its "
+        "execution_id; else {rerun}.",
+    ),
+    errors.TransferTooSlow: Remedy(
+        ("UploadAndExecute", "DownloadOutput"),
+        "Make the file or the pipeline's outputs smaller; if it was slow for once, {redrive}.",
+    ),
+    errors.FunctionKilled: Remedy(
+        ("UploadAndExecute",), "Look at the function's log, then {redrive}."
+    ),
+    errors.PipelineBusy: Remedy(
+        ("UploadAndExecute",), "Look in Quantemplate; when the other run has ended, {redrive}."
+    ),
+    errors.TurnOverdue: Remedy(("TakeTurn",), "See what holds the queue up, then {redrive}."),
+    errors.TurnLost: Remedy(("UploadAndExecute",), "Nothing."),
+    errors.PipelineFailed: Remedy(
+        ("CheckStatus",),
+        "Look in Quantemplate. To run the file again, {redrive}; a mended file is dropped anew.",
+    ),
+    errors.PipelineCancelled: Remedy(("CheckStatus",), "To run the file again, {redrive}."),
+    errors.PipelineOverdue: Remedy(
+        ("CheckStatus",), "Look in Quantemplate; to wait for as long again, {redrive}."
+    ),
+    errors.ApiUnavailable: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate is back, {redrive}."),
+    errors.ApiThrottled: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate lets you in, {redrive}."),
+    errors.SourceUnavailable: Remedy(READS_THE_FILE, "When S3 is back, {redrive}."),
+    errors.AwsUnavailable: Remedy(ANY, "When the service is back, {redrive}."),
+    errors.OutputIncomplete: Remedy(
+        ("DownloadOutput",), "Simply {redrive}: only the missing outputs are fetched."
+    ),
+    errors.OutboxUnavailable: Remedy(WRITES_THE_OUTBOX, "When S3 is back, {redrive}."),
+    errors.OutboxDenied: Remedy(WRITES_THE_OUTBOX, "Allow it, then {redrive}."),
+}
+_BY_NAME = {error.__name__: remedy for error, remedy in REMEDIES.items()}
+
+
+def what_to_do(error: str | None, steps: Mapping[str, str] = WORDS) -> str:
+    """Return what a person does about an error of this name, AWS's own names included.
+
+    `steps` says how each of the steps of `WORDS` is called there, a command for instance.
+    """
+    known = _BY_NAME.get(error or "")
+    return (known.todo if known else UNNAMED).format(**steps)

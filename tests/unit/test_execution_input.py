@@ -1,0 +1,110 @@
+"""An execution's input: the schema, the examples and what the functions take say the same."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from straight_through.errors import InputInvalid
+from straight_through.execution_input import NamedFile, named_file, released_run
+from tests.unit.conftest import ROOT, Event, Handler
+
+SCHEMA = json.loads(
+    (ROOT / "layers/straight_through/execution_input.schema.json").read_text("utf-8")
+)
+MOMENTS = jsonschema.FormatChecker(())
+
+
+@MOMENTS.checks("date-time", raises=ValueError)
+def is_moment(text: Any) -> bool:
+    """Whether a text is a moment in ISO 8601."""
+    return not isinstance(text, str) or bool(datetime.fromisoformat(text))
+
+
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=MOMENTS)
+FILE = {"bucket": "inbox", "key": "claims/may.csv"}
+RELEASE = {"release": "claims-may-1"}
+VALUES: Any = st.sampled_from(
+    [None, "", "x", 7, True, [], {}, "2026-05-04T08:15:30Z", "2026-02-30T08:15:30Z", "yesterday"]
+)
+FIELDS = st.sampled_from(
+    [
+        *("bucket", "key", "version_id", "execution_id", "dropped_at", "sequencer", "release"),
+        *("versionId", "Key", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", "comment", ""),
+    ]
+)
+ODD = st.sampled_from([None, [], "claims/may.csv", 7, {}])
+
+
+def taken(document: Any) -> bool:
+    """Whether the functions take an input, as the state machine leads it to them."""
+    try:
+        if released_run(document) is None:
+            named_file(document)
+    except InputInvalid:
+        return False
+    return True
+
+
+@given(st.sampled_from([FILE, RELEASE, {}]), st.dictionaries(FIELDS, VALUES, max_size=3))
+def test_what_the_functions_take_the_schema_takes(
+    whole: dict[str, Any], more: dict[str, Any]
+) -> None:
+    document = whole | more
+    assert taken(document) == VALIDATOR.is_valid(document), document
+
+
+@given(ODD)
+def test_what_is_no_object_neither_takes(document: Any) -> None:
+    assert not taken(document)
+    assert not VALIDATOR.is_valid(document)
+
+
+def test_the_samples_are_inputs(event: Event) -> None:
+    # Given what a person types, and what StartRun gives
+    typed, dropped = event("execution_input"), event("take_turn")["execution"]["Input"]
+    # Then both are inputs, and name their file
+    for document in (typed, dropped):
+        VALIDATOR.validate(document)
+        named = NamedFile(document["bucket"], document["key"], document.get("version_id"))
+        assert named_file(document) == named
+
+
+@pytest.mark.parametrize("branch", SCHEMA["oneOf"], ids=lambda branch: branch["title"])
+def test_the_schemas_examples_are_inputs(branch: dict[str, Any]) -> None:
+    document = {field: told["examples"][0] for field, told in branch["properties"].items()}
+    VALIDATOR.validate(document)
+    assert taken(document)
+
+
+@pytest.mark.parametrize(
+    "typo", [{"versionId": "v1"}, {"executionId": "e-1"}, {"execution_id": ""}, {"version_id": ""}]
+)
+def test_a_field_that_would_be_ignored_is_told_before_anything_is_done(
+    handler: Any, event: Event, typo: dict[str, Any]
+) -> None:
+    # Given an input that means to pin a version or to attach, but does not
+    given_event = event("take_turn")
+    given_event["execution"] |= {"Name": "by-hand", "Input": FILE | typo}
+    # Then TakeTurn refuses it, names the field and says what it takes
+    take: Handler = handler("take_turn")
+    (field,) = typo
+    with pytest.raises(InputInvalid, match=rf"'{field}'.*\"version_id\" may pin"):
+        take(given_event)
+
+
+@pytest.mark.parametrize("wrong", [{"release": ""}, {"release": 7}, RELEASE | FILE])
+def test_a_release_names_one_run_and_nothing_else(
+    handler: Any, event: Event, wrong: dict[str, Any]
+) -> None:
+    # Given an input that the state machine leads to PublishRun
+    given_event = event("publish_run")
+    given_event["execution"] |= {"Name": "by-hand", "Input": wrong}
+    # Then it is refused
+    publish: Handler = handler("publish_run")
+    with pytest.raises(InputInvalid, match="release"):
+        publish(given_event)
