@@ -13,8 +13,15 @@ from rich.console import Console, RenderableType
 from rich.prompt import Confirm
 from rich.text import Text
 
-# The exit codes; the README lists them.
 OK, FAILED, USAGE, NO_STACK, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+EXIT_CODES = {
+    OK: "done",
+    FAILED: "something failed: a run, a check, a change; or the answer was no",
+    USAGE: "wrong usage, or a question that nobody was there to answer (`--yes`)",
+    NO_STACK: "the stack is not there, or AWS does not let you in",
+    UNKNOWN: "no run, route or queue has this name",
+    INTERRUPTED: "Ctrl-C; runs go on",
+}
 WIDE = 200  # columns where there is no terminal
 PATIENCE = 1.0  # seconds without a word, at most
 

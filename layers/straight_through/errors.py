@@ -37,8 +37,8 @@
         ├── TurnOverdue           the turn did not come in time
         └── PipelineFailed, PipelineCancelled, PipelineOverdue
 
-A message says what happened, to which file and route, and what to do. The first line of a class says
-what has happened where it ends a run; `remedies.py` says at which states, and what a person does.
+A message says what happened, to which file and route, and what to do. A class's docstring says what
+has happened where it ends a run; `remedies.py` says at which states, and what a person does.
 """
 
 from collections.abc import Iterator
@@ -59,19 +59,19 @@ class WaitedFor(StraightThroughError):
 
 
 class ApiUnavailable(WaitedFor):
-    """Quantemplate gave no answer, or 5xx; `sent` says whether it may have acted on it.
+    """Quantemplate did not answer, or with 5xx.
 
     A turn's holder tries on for ApiPatienceHours, a download for about twelve hours.
     """
 
     def __init__(self, message: str, *, sent: bool = True, retry_after: float = 0) -> None:
-        """Keep whether the request may have reached the server."""
+        """Keep whether Quantemplate may have got the request, and acted on it."""
         super().__init__(message, retry_after=retry_after)
         self.sent = sent
 
 
 class ApiThrottled(WaitedFor):
-    """Quantemplate answered 429, for as long as ApiUnavailable is waited for."""
+    """Quantemplate answered 429; it is waited for as for ApiUnavailable."""
 
 
 class SourceUnavailable(WaitedFor):
@@ -118,7 +118,7 @@ class EmptyFile(StraightThroughError):
 
 
 class NoRoute(StraightThroughError):
-    """No folder of the key has a route, its route is gone, or one that it chains on to is missing."""
+    """No folder of the key has a route, or it is gone, or one that it chains on to is missing."""
 
 
 class RouteInvalid(StraightThroughError):

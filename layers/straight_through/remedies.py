@@ -48,7 +48,7 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.DestinationFailed: Remedy(
         ("PublishRun",),
-        "Allow the copies or mend the route, then {redrive}: only they are repeated.",
+        "Allow the copies or mend the route, then {redrive}: it makes those copies only.",
     ),
     errors.ChainCycle: Remedy(("PublishRun",), "Take a link out of a route, then {redrive}."),
     errors.ReleaseRefused: Remedy(

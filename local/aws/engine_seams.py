@@ -26,7 +26,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.utils import boto_client
 
-from local.aws import engine_tasks
+from local.aws import engine_nested, engine_tasks
 from local.aws.engine import AttemptEnvironment
 from local.aws.seams import replace, seam
 
@@ -43,6 +43,7 @@ def install(time_scale: float) -> None:
     retrier_decl.time = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * time_scale))
     replace(InlineIterationComponent, "_eval_body", lambda _: run_inline_map)
     engine_tasks.install()
+    engine_nested.install()
 
 
 def replace_client_factory() -> None:
