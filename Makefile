@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test model storm bench bench-quick check build lock clean aws-client
+.PHONY: help demo up test model storm bench bench-quick check docs build lock clean aws-client
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -50,10 +50,13 @@ bench-quick: $(TESTS) ## the same, with less to go by (a minute)
 check: $(TESTS) $(SAM) ## lint, types and template
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	for python in $(PYTHONS); do for code in layers/straight_through functions/*/app.py cli/stp; do \
+	for python in $(PYTHONS); do for code in layers/straight_through functions/*/app.py cli/stp docs; do \
 	  .venv/bin/mypy --python-version $$python $$code || exit 1; done; done
 	.venv-sam/bin/cfn-lint template.yaml
 	.venv-sam/bin/sam validate --lint --region eu-west-1
+
+docs: $(RUN) ## write the reference (docs/reference/) anew from the code
+	@PYTHONPATH=layers:cli .venv/bin/python -m docs
 
 build: $(BUILT) ## build what goes to Lambda (arm64) into .aws-sam/build
 	@echo "Built into .aws-sam/build"
