@@ -1,4 +1,4 @@
-"""`python -m docs`: writes each page of the reference, `docs/reference/<name>.md`, from the code."""
+"""`python -m docs`: writes the reference, `docs/reference/<name>.md`, from the code."""
 
 import sys
 from pathlib import Path

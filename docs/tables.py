@@ -21,7 +21,7 @@ def code(text: Any) -> str:
 
 
 def schema_rows(schema: Schema, whole: Schema, above: str = "") -> Iterator[tuple[str, Schema]]:
-    """Yield each field of an object with its dotted name, depth first; `[]` stands for each item."""
+    """Yield each field of an object with its dotted name; `[]` stands for each item of a list."""
     for name, told in schema.get("properties", {}).items():
         field = resolved(told, whole)
         yield above + name, field

@@ -86,8 +86,8 @@ def _inbox(stack: Stack) -> list[Finding]:
         found.append(Finding("inbox events", GOOD, "go to EventBridge"))
     else:
         todo = (
-            "Switch EventBridge on in the bucket's properties, under Event notifications; the "
-            "README says how for a bucket of your own."
+            "Switch EventBridge on in the bucket's properties, under Event notifications; "
+            "docs/deploy.md has the command."
         )
         what = "the bucket sends nothing to EventBridge: no dropped file starts"
         found.append(Finding("inbox events", BAD, what, todo))
@@ -164,7 +164,9 @@ def _quantemplate(stack: Stack) -> list[Finding]:
     try:
         client = stack.quantemplate
     except StraightThroughError as error:
-        return [Finding("secret", BAD, str(error))]
+        secret = stack.outputs["CredentialsSecretArn"]
+        todo = f"aws secretsmanager put-secret-value --secret-id {secret} --secret-string "
+        return [Finding("secret", BAD, str(error), todo + "file://credentials.json")]
     found = [Finding("secret", GOOD, "has a client id and a client secret")]
     try:
         client.authenticate()

@@ -8,8 +8,8 @@ from local.deploy import read_template
 
 ABOUT = """# Parameters and outputs of the stack
 
-From [`template.yaml`](../../template.yaml). `sam deploy --parameter-overrides Name=value …` sets
-parameters; an update keeps those that it does not name.
+From [`template.yaml`](../../template.yaml). `sam deploy --parameter-overrides OutboxRetentionDays=365`
+sets one; an update keeps those that it does not name.
 """
 OUTPUTS = """## Outputs
 

@@ -1,4 +1,4 @@
-"""Task states that start executions: the engine calls Step Functions by its API's own field names."""
+"""Task states that start executions: the engine calls the API by the API's own names."""
 
 import json
 from collections.abc import Callable

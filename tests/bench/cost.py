@@ -1,8 +1,8 @@
 """What a file costs on AWS: counted on the local stack, priced as AWS publishes.
 
-`PYTHONPATH=layers python -m tests.bench.cost` prints the README's two tables. What a file takes is
-counted from real executions with few and with many looks; how many looks there are comes from the
-simulation in `detection`.
+`PYTHONPATH=layers python -m tests.bench.cost` prints the two tables of docs/costs.md. What a file
+takes is counted from real executions with few and with many looks; how many looks there are comes
+from the simulation in `detection`.
 """
 
 import statistics
@@ -20,7 +20,7 @@ TRANSITIONS, TRANSITIONS_A_LOOK = 6, 3  # of a file with one output, without its
 EVENTS = 31
 READS, WRITES = 14, 33  # DynamoDB's units, whatever the number of looks
 
-# Dollars, as published for eu-west-1; the README names the date.
+# Dollars, as published for eu-west-1; docs/costs.md names the date.
 TRANSITION = 0.025 / 1000
 GB_SECOND, INVOCATION = 0.0000133334, 0.20 / 1e6  # Lambda, arm64
 READ_UNIT, WRITE_UNIT = 0.1415 / 1e6, 0.705 / 1e6  # DynamoDB on demand
@@ -129,7 +129,7 @@ def simulated(runs: int = 1000) -> dict[tuple[int, str], Detection]:
 
 
 def tables(usage_of: Callable[[float], Usage], seen: dict[tuple[int, str], Detection]) -> str:
-    """The README's two tables, in Markdown."""
+    """The two tables of docs/costs.md, in Markdown."""
     lines = [
         "| pipeline takes | looks | transitions | invocations | GB-seconds | DynamoDB units: read "
         "| write | dollars per 1,000 files: Step Functions | Lambda | DynamoDB | rest |",
@@ -159,7 +159,7 @@ def tables(usage_of: Callable[[float], Usage], seen: dict[tuple[int, str], Detec
 
 
 def rows(*, quick: bool = False) -> list[Row]:
-    """Whether what is counted is what the README's tables say."""
+    """Whether what is counted is what the tables of docs/costs.md say."""
     found = counted([0.1, 4] if quick else [0.1, 4, 8, 0.1, 4, 8])
     print("\n" + tables(usage(found), simulated(100 if quick else 1000)) + "\n")
     checked = []

@@ -1,4 +1,4 @@
-"""What a file costs is what the README's table is made of."""
+"""What a file costs is what the table of docs/costs.md is made of."""
 
 import uuid
 

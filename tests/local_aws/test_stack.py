@@ -117,7 +117,7 @@ def test_the_secret_has_no_value_until_one_is_put(account: Account, stack: dict[
 def test_an_existing_bucket_takes_the_place_of_the_inbox(
     account: Account, stack_beside: dict[str, Any]
 ) -> None:
-    """README.md, "Deploy it to AWS": ExistingInboxBucket."""
+    """docs/deploy.md: ExistingInboxBucket."""
     # Given a stack with the parameter
     existing = stack_beside["existing"]
     # Then it has made no inbox, and its rule and its roles are about that bucket alone

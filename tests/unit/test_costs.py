@@ -1,4 +1,4 @@
-"""The README's cost table is what the bench counts and simulates."""
+"""The cost tables of the documents are what the bench counts and simulates."""
 
 import re
 
@@ -16,19 +16,18 @@ from tests.bench.cost import (
 from tests.bench.detection import NAMES, Case, measured
 from tests.unit.conftest import ROOT
 
-README = (ROOT / "README.md").read_text("utf-8")
-COSTS = README[README.index("## Costs") : README.index("## Take it away again")]
+COSTS = (ROOT / "docs" / "costs.md").read_text("utf-8")
 
 
 def line_of(case: Case) -> list[str]:
-    """The cells of a pipeline's first line in the README's tables of costs."""
+    """The cells of a pipeline's first line in the tables of costs."""
     (line, *_) = re.findall(rf"(?m)^\| {NAMES[case.seconds]} \|.*$", COSTS)
     return [cell.strip().replace(",", "") for cell in line.strip("|").split("|")]
 
 
 @pytest.mark.parametrize("case", table_cases(runs=1000), ids=str)
 def test_the_costs_are_those_of_the_simulated_looks(case: Case) -> None:
-    # Given a line of the README, and the looks that the application's own rule makes
+    # Given a line of the tables, and the looks that the application's own rule makes
     _, looks, transitions, invocations, _, reads, writes, dollars, *_ = line_of(case)
     # Then it tells so many looks, and what the state machine makes of them
     assert int(looks) == round(measured(case, next_wait).checks)

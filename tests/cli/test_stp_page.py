@@ -1,4 +1,4 @@
-"""The README's section on the command is about this command."""
+"""The page on the command is about this command."""
 
 import re
 
@@ -8,8 +8,8 @@ from local.process import ROOT
 from stp import said
 from tests.cli.conftest import Stp
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README[README.index("## The command") : README.index("## Deploy it to AWS")]
+SECTION = (ROOT / "docs" / "stp.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
 
 
 def commands_of(stp: Stp, *group: str) -> set[str]:
@@ -43,4 +43,4 @@ def test_every_option_that_it_names_exists(stp: Stp) -> None:
 
 @pytest.mark.parametrize("code", ["OK", "FAILED", "USAGE", "NO_STACK", "UNKNOWN", "INTERRUPTED"])
 def test_every_exit_code_has_its_line(code: str) -> None:
-    assert f"\n| {vars(said)[code]} | " in SECTION
+    assert f"\n| {vars(said)[code]} | " in REFERENCE
