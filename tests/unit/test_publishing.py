@@ -10,7 +10,13 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 
-from straight_through.errors import ChainCycle, DestinationClash, OutboxUnavailable, ReleaseRefused
+from straight_through.errors import (
+    ChainCycle,
+    DestinationClash,
+    InputInvalid,
+    OutboxUnavailable,
+    ReleaseRefused,
+)
 from straight_through.publishing import publish
 from straight_through.records import record_key
 from straight_through.routes import Route
@@ -258,10 +264,20 @@ def test_it_is_released_by_one_execution_as_often_as_that_is_tried(
         publish_run(release("may-1", by="another"))
 
 
-@pytest.mark.parametrize("run", ["may-1", "", None, 7])
-def test_what_is_not_held_cannot_be_released(publish_run: Handler, s3: Any, run: Any) -> None:
+@pytest.mark.parametrize(
+    ("run", "error", "told"),
+    [
+        ("may-1", ReleaseRefused, "is not held"),
+        ("", InputInvalid, "is no run's name"),
+        (None, InputInvalid, "is no run's name"),
+        (7, InputInvalid, "is no run's name"),
+    ],
+)
+def test_what_is_not_held_cannot_be_released(
+    publish_run: Handler, s3: Any, run: Any, error: type[Exception], told: str
+) -> None:
     run_of(s3, OUTPUTS)
-    with pytest.raises(ReleaseRefused, match=r"is not held.*\{\"release\": \"<run>\"\}"):
+    with pytest.raises(error, match=rf"{told}.*\{{\"release\": \"<run>\"\}}"):
         publish_run(release(run))
     assert objects(s3, "lake") == {}
 
