@@ -75,7 +75,11 @@ class Execution:
 
 
 class Quantemplate:
-    """The API, as one API user."""
+    """The API, as one API user.
+
+    Every call takes a token when it needs one, and may raise CredentialsRejected, AccessDenied,
+    NotFound, RequestRefused, ApiThrottled and ApiUnavailable.
+    """
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ def test_types_are_checked_for_the_oldest_python_and_for_lambdas(machine: Path) 
     settings, template = (ROOT / "pyproject.toml").read_text(), (ROOT / "template.yaml").read_text()
     (oldest,) = re.findall(r'^python_version = "(3\.\d+)"', settings, re.MULTILINE)
     (lambdas,) = re.findall(r"Runtime: python(3\.\d+)", template)
-    # Then all code that goes to Lambda, the command and the reference's is checked for both
+    # Then what goes to Lambda, the command and docs/ are checked for both
     assert re.search(
         rf"for python in {oldest} {lambdas}; .*"
         r" layers/straight_through functions/\*/app.py cli/stp docs; .*\n"

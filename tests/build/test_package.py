@@ -1,5 +1,6 @@
 """The package of layers/ alone, as another program installs it."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from tests.build.checkout import ROOT
 
+DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 USE = """
 from pathlib import Path
 from straight_through.quantemplate import Credentials, Execution, Quantemplate
@@ -70,6 +72,21 @@ def test_it_brings_its_schemas(python: Path, tmp_path: Path) -> None:
         " r.files('straight_through').iterdir() if f.name.endswith('.json')), sep='\\n')"
     )
     assert run(python, "-c", ask, cwd=tmp_path).splitlines() == names
+
+
+def test_everything_public_is_documented() -> None:
+    # Given all that a module offers
+    bare = []
+    for module in sorted((ROOT / "layers/straight_through").glob("*.py")):
+        tree = ast.parse(module.read_text("utf-8"))
+        classes = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name[0] != "_"]
+        members = [each for one in (tree, *classes) for each in one.body]
+        for each in (tree, *(one for one in members if isinstance(one, DOCUMENTED))):
+            name = getattr(each, "name", module.stem)
+            if (not name.startswith("_") or name == "__init__") and not ast.get_docstring(each):
+                bare.append(f"{module.name}: {name}")
+    # Then it says what it is
+    assert bare == []
 
 
 def test_its_types_are_known_to_others(python: Path, tmp_path: Path) -> None:
