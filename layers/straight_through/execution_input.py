@@ -17,7 +17,7 @@ NEEDED = ("bucket", "key")
 EXPECTED = (
     'Start a new execution with an input like {"bucket": "…", "key": "claims/may.csv"}; '
     '"version_id" may pin a version, and "execution_id" attach it to a run of Quantemplate. '
-    '{"release": "<run>"} publishes a held run.'
+    '{"release": "<run>"} publishes a run whose manifest lies under held/ in the outbox.'
 )
 
 

@@ -88,6 +88,12 @@ class Reader:
         self.stand_in.trouble("execute_pipeline", "run", id=route.pipeline_id, run=trouble)
         return self.road.processed(f"{route.name}/may.csv", b"a,b\n1,2\n")
 
+    def keeps_to(self, run: Run) -> None:
+        """Let all failed runs be those of one run's route: others' are not the reader's."""
+        described = self.road.client("stepfunctions").describe_execution(executionArn=run.arn)
+        route = json.loads(described["input"])["key"].partition("/")[0]
+        self.replaced |= {"redrive --failed": f"redrive --failed --route {route}"}
+
     def held(self) -> Run:
         """A run that a gate holds."""
         gate = {"hold_if_rows": ["Report: *"]}

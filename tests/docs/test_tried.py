@@ -24,6 +24,7 @@ def with_a_failed_run(reader: Reader) -> Callable[[list[str]], None]:
     key = json.loads(named["input"])["key"]
     # The pipeline's run that one attaches to.
     execution = run.cause.partition("(")[2].partition(")")[0]
+    reader.keeps_to(run)
     reader.replaced |= {RUN: run.name, "e-474330098586ece6": execution, "claims/may.csv": key}
 
     def then(said: list[str]) -> None:
@@ -73,20 +74,80 @@ def with_a_role(reader: Reader) -> Callable[[list[str]], None]:
     return then
 
 
-def with_nothing(_: Reader) -> Callable[[list[str]], None]:
-    """Nothing more than may.csv is needed."""
-    return lambda _: None
+def with_a_name_of_its_own(reader: Reader) -> Callable[[list[str]], None]:
+    """The route is the one of the last document."""
+    name = reader.folder.name.replace("_", "-")
+    reader.replaced |= {"routes/claims": f"routes/{name}"}
+
+    def then(said: list[str]) -> None:
+        assert f"add {name}" in said[0]
+        assert "1 change, none made (--dry-run)" in said[0]
+        assert "1 change made" in said[0]
+        parameter = f"{reader.road.routes_path}/{name}"
+        put = reader.road.client("ssm").get_parameter(Name=parameter)["Parameter"]
+        assert json.loads(put["Value"]) == json.loads((reader.folder / "claims.json").read_text())
+
+    return then
+
+
+def with_a_failed_run_of_another_day(reader: Reader) -> Callable[[list[str]], None]:
+    """The token is taken, and failed runs go on."""
+    run = reader.failed()
+    reader.keeps_to(run)
+
+    def then(said: list[str]) -> None:
+        assert "✓ token" in said[0]
+        assert f"{run.name} goes on" in said[1]
+        assert reader.road.ended(run.arn).status == "SUCCEEDED"
+
+    return then
+
+
+def with_a_queue(reader: Reader) -> Callable[[list[str]], None]:
+    """It is paused and goes on, twice."""
+    pipeline = reader.route().pipeline_id
+    reader.replaced |= {"p-claims": pipeline}
+
+    def then(said: list[str]) -> None:
+        assert f"Queue {pipeline} is paused." in said[1]
+        assert f"Queue {pipeline} goes on." in said[1]
+        assert said[2].index("month end") < said[2].rindex('"paused": null')
+
+    return then
+
+
+def with_a_topic(reader: Reader) -> Callable[[list[str]], None]:
+    """People are subscribed, and other systems have a rule."""
+
+    def then(_: list[str]) -> None:
+        road = reader.road
+        pages = road.client("sns").get_paginator("list_subscriptions_by_topic")
+        listed = [s for p in pages.paginate(TopicArn=road.topic) for s in p["Subscriptions"]]
+        assert "claims-team@example.com" in {each["Endpoint"] for each in listed}
+        rule = road.client("events").describe_rule(Name="runs-ended")
+        assert json.loads(rule["EventPattern"])["source"] == ["straight-through"]
+
+    return then
+
+
+def with_two_routes(_: Reader) -> Callable[[list[str]], None]:
+    """The files of the stages are sound."""
+
+    def then(said: list[str]) -> None:
+        assert said == ["2 routes in routes: 0 errors\n"]
+
+    return then
 
 
 PREPARED = {
-    "docs/add-a-route.md": with_nothing,
-    "docs/messages.md": with_nothing,
+    "docs/add-a-route.md": with_a_name_of_its_own,
+    "docs/messages.md": with_a_topic,
     "docs/release.md": with_a_held_run,
     "docs/rerun.md": with_a_failed_run,
-    "docs/rotate-the-secret.md": with_nothing,
-    "docs/several-stages.md": with_nothing,
+    "docs/rotate-the-secret.md": with_a_failed_run_of_another_day,
+    "docs/several-stages.md": with_two_routes,
     "docs/start-from-elsewhere.md": with_a_role,
-    "docs/turns.md": with_nothing,
+    "docs/turns.md": with_a_queue,
 }
 
 

@@ -147,14 +147,20 @@ def test_releasing_exports_and_chains_once_without_quantemplate(
     assert len(road.executions_of(chained["key"])) == 1
 
 
-@pytest.mark.parametrize("name", ["no-such-run", ""])
-def test_only_held_runs_can_be_released(road: Road, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "error", "told"),
+    [
+        ("no-such-run", "ReleaseRefused", "is not held"),
+        ("", "InputInvalid", "is no run's name"),
+    ],
+)
+def test_only_held_runs_can_be_released(road: Road, name: str, error: str, told: str) -> None:
     # Given a name that no held run has
     # When it is to be released
     run = road.ended(road.start({"release": name}))
     # Then it is refused, and said what can be
-    assert (run.error, run.failed_at) == ("ReleaseRefused", "PublishRun")
-    assert "is not held" in run.cause
+    assert (run.error, run.failed_at) == (error, "PublishRun")
+    assert told in run.cause
     assert "held/" in run.cause
 
 
