@@ -71,11 +71,11 @@ class ApiUnavailable(WaitedFor):
 
 
 class ApiThrottled(WaitedFor):
-    """Quantemplate answered 429; it is waited for as for ApiUnavailable."""
+    """Quantemplate answered 429; waited for as ApiUnavailable is."""
 
 
 class SourceUnavailable(WaitedFor):
-    """S3 broke off while the dropped object was read; it is tried again as long."""
+    """S3 broke off while the dropped object was read; waited for as ApiUnavailable is."""
 
 
 class PipelineBusy(WaitedFor):
@@ -157,7 +157,7 @@ class ChainCycle(StraightThroughError):
 
 
 class ReleaseRefused(StraightThroughError):
-    """No run of this name is held, or it was released already."""
+    """No run of this name is held, what was held is gone, or it was released already."""
 
 
 class CredentialsMissing(StraightThroughError):

@@ -54,20 +54,22 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.ReleaseRefused: Remedy(
         ("PublishRun",), "Nothing, if it was released already; else see what lies under held/."
     ),
-    errors.EmptyFile: Remedy(("TakeTurn",), "Fill the file, then {drop}."),
+    errors.EmptyFile: Remedy(("TakeTurn",), "Look why it is empty, then {drop}."),
     errors.SourceNotFound: Remedy(READS_THE_FILE, "If it is still wanted, {drop}."),
     errors.InputInvalid: Remedy(
         ("TakeTurn", "PublishRun"),
         'Start a new execution with an input like {{"bucket": "…", "key": "…"}}, or {drop}.',
     ),
     errors.CredentialsMissing: Remedy(
-        ASKS_QUANTEMPLATE, "Restore the secret if need be and put a value, then {redrive}."
+        ASKS_QUANTEMPLATE,
+        "Restore the secret (restore-secret) if need be, put a value, then {redrive}.",
     ),
     errors.CredentialsRejected: Remedy(
         ASKS_QUANTEMPLATE, "Put the right client id and secret, then {redrive}."
     ),
     errors.AccessDenied: Remedy(
-        ("TakeTurn", *ASKS_QUANTEMPLATE), "Share what the message names, then {redrive}."
+        ("TakeTurn", *ASKS_QUANTEMPLATE),
+        'Share it in "Can edit" mode, let the file be read, or mend the route; then {redrive}.',
     ),
     errors.NotFound: Remedy(
         ASKS_QUANTEMPLATE, "Mend the route and {redrive}; where a run is gone, {rerun}."

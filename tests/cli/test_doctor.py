@@ -92,6 +92,9 @@ def test_a_secret_of_another_shape_is_told_and_never_shown(stack: Stack, value: 
         set_secret(stack, value)
     # When it is checked
     finding = found(stack, "the secret and Quantemplate")["secret"]
+    # Then the command for a right one is there
+    secret = stack.outputs["CredentialsSecretArn"]
+    assert f"put-secret-value --secret-id {secret} " in finding.todo
     # Then its shape is told, not its content
     assert finding.state == BAD
     assert "client_id" in finding.what
