@@ -48,7 +48,7 @@ def tell_end(ended: Ended) -> None:
     """Tell other systems of every end, and people of those that concern them, each once."""
     facts, now = facts_of(ended, records.get(ended.releases or ended.run)), datetime.now(UTC)
     once = f"_{ended.redrive_count}"
-    records.tell_once(ended.run, "event" + once, lambda: tell_systems(facts), now)
+    records.tell_once(ended.run, "event" + once, lambda: tell_systems(ended, facts), now)
     if concerns_people(facts, ended.result.get("notify", "")):
         message = lambda: tell(sns, TOPIC_ARN, subject_of(facts), text_of(facts))  # noqa: E731
         records.tell_once(ended.run, "message" + once, message, now)
@@ -56,9 +56,9 @@ def tell_end(ended: Ended) -> None:
         queues.tell_of_auto_run(ended.result["queue"], facts["route"], other)
 
 
-def tell_systems(facts: dict[str, Any]) -> None:
+def tell_systems(ended: Ended, facts: dict[str, Any]) -> None:
     """Tell the event bus; and once it has taken it, count the run and log what came of it."""
     put_event(events, facts)
-    metrics.record_end(facts)
+    metrics.record_end(facts, release=bool(ended.releases))
     told = {name: facts[name] for name in LOGGED}
     logger.info("Told", key=facts["file"]["key"], cause=facts["message"], **told)

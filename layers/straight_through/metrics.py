@@ -158,14 +158,19 @@ def counting(log: Logger) -> Callable[[Exception], None]:
     return failed
 
 
-def record_end(facts: Mapping[str, Any]) -> None:
-    """Count an ended run by its result, with its times; `facts` are those of `facts_of`."""
+def record_end(facts: Mapping[str, Any], *, release: bool = False) -> None:
+    """Count an ended run by its result, with its times; `facts` are those of `facts_of`.
+
+    A release has no times of its own: the run that it releases has told them.
+    """
     status = facts["status"]
     result = _RUNS.get(status, RUNS_FAILED)
     if result.by_error:
         record({result: 1}, error=facts["error"] or status)
     else:
         record({result: 1})
+    if release:
+        return
     times = {TIME_IN_QUANTEMPLATE: facts["ran_seconds"]}
     if facts["attempt"] == 1:  # or it would count from the first attempt's start
         times[TIME_WAITING] = facts["waited_seconds"]

@@ -226,6 +226,11 @@ def test_a_redriven_run_does_not_count_the_time_before_as_waiting(
     assert "TimeWaiting" not in {name for name, *_ in recorded(capsys)}
 
 
+def test_a_release_tells_no_time_a_second_time(capsys: pytest.CaptureFixture[str]) -> None:
+    record_end(FACTS, release=True)
+    assert recorded(capsys) == [("RunsSucceeded", {}, 1.0, "Count")]
+
+
 # --- the table ----------------------------------------------------------------------------------
 def test_the_table_is_one_that_people_and_cloudwatch_understand() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS) == 17
