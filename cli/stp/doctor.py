@@ -221,6 +221,9 @@ def _alarm(alarm: dict[str, Any]) -> Finding:
     about = f"alarm {alarm['AlarmName']}"
     if alarm["StateValue"] == "ALARM":
         return Finding(about, BAD, alarm["StateReason"], alarm.get("AlarmDescription", ""))
+    if not alarm["ActionsEnabled"]:
+        todo = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm['AlarmName']}"
+        return Finding(about, LOOK, "is quiet, but its actions are switched off", todo)
     if not alarm["AlarmActions"]:
         todo = "Add an action in the CloudWatch console, or look there now and then."
         return Finding(about, LOOK, "is quiet, but would tell nobody", todo)

@@ -4,9 +4,9 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
+from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import later
 from straight_through.connection import connection
@@ -24,12 +24,11 @@ from straight_through.turns import Turns
 from straight_through.twins import remember
 
 logger = Logger()
-metrics = Metrics()
 ssm = later("ssm")  # once a run, at its end
 table = Table(later("dynamodb"), os.environ["TURNS_TABLE"])
 turns = Turns(table, later("stepfunctions"))
 records = Records(table)
-quantemplate = connection()
+quantemplate = connection(metrics.counting(logger))
 ROUTES_PATH = os.environ["ROUTES_PATH"]
 DEADLINE_HOURS = float(os.environ["PIPELINE_DEADLINE_HOURS"])
 LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
@@ -89,8 +88,7 @@ def succeeded(record: dict[str, Any], execution: Execution, listed: list[Executi
     record["not_ours"] = other.id if other else None
     logger.info("Pipeline succeeded", outputs=len(record["outputs"]))
     if delay := seconds_since(ended, datetime.now(UTC)):
-        metrics.add_metric("DetectionDelay", MetricUnit.Seconds, max(delay, 0))
-        metrics.flush_metrics()
+        metrics.record({metrics.DETECTION_DELAY: max(delay, 0)})
 
 
 def pass_turn_on(record: dict[str, Any], attempt: Attempt) -> None:

@@ -3,9 +3,9 @@
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
+from straight_through import metrics
 from straight_through.aws import client
 from straight_through.connection import connection
 from straight_through.errors import concerning
@@ -14,9 +14,8 @@ from straight_through.outbox import store_output
 from straight_through.pace import seconds_left
 
 logger = Logger()
-metrics = Metrics()
 s3 = client("s3")
-quantemplate = connection()
+quantemplate = connection(metrics.counting(logger))
 OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 
 
@@ -36,7 +35,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     ):
         left = seconds_left(context)
         stored = store_output(s3, OUTBOX_BUCKET, key, download, lineage, left)
-    metrics.add_metric("BytesDownloaded", MetricUnit.Bytes, stored["bytes"])
-    metrics.flush_metrics()
+    metrics.record({metrics.BYTES_DOWNLOADED: stored["bytes"]})
     logger.info("Stored", key=key, **stored)
     return {"id": output["id"], "name": output["name"], "key": key, **stored}

@@ -3,8 +3,7 @@
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
@@ -18,7 +17,6 @@ from straight_through.statuses import HELD
 from straight_through.table import Table
 
 logger = Logger()
-metrics = Metrics()
 s3 = client("s3")
 ssm = client("ssm")
 records = Records(Table(later("dynamodb"), os.environ["TURNS_TABLE"]))
@@ -45,8 +43,6 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         )
     if result["status"] == HELD:
         records.hold(attempt.run, result["manifest"], record["order"])
-    metrics.add_metric(f"Runs{result['status']}", MetricUnit.Count, 1)
-    metrics.flush_metrics()
     logger.info("Published", **result)
     return result
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from straight_through import metrics
 from straight_through.aws import client, later
 from straight_through.messages import (
     Ended,
@@ -27,6 +28,8 @@ events = client("events")
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
 records = Records(table)
 TOPIC_ARN = os.environ["TOPIC_ARN"]
+# What the saved queries read.
+LOGGED = ("status", "error", "route", "attempt", "waited_seconds", "ran_seconds")
 queues = Queues(
     table, later("stepfunctions"), lambda subject, text: tell(sns, TOPIC_ARN, subject, text)
 )
@@ -45,9 +48,17 @@ def tell_end(ended: Ended) -> None:
     """Tell other systems of every end, and people of those that concern them, each once."""
     facts, now = facts_of(ended, records.get(ended.releases or ended.run)), datetime.now(UTC)
     once = f"_{ended.redrive_count}"
-    records.tell_once(ended.run, "event" + once, lambda: put_event(events, facts), now)
+    records.tell_once(ended.run, "event" + once, lambda: tell_systems(ended, facts), now)
     if concerns_people(facts, ended.result.get("notify", "")):
         message = lambda: tell(sns, TOPIC_ARN, subject_of(facts), text_of(facts))  # noqa: E731
         records.tell_once(ended.run, "message" + once, message, now)
     if other := ended.result.get("not_ours"):
         queues.tell_of_auto_run(ended.result["queue"], facts["route"], other)
+
+
+def tell_systems(ended: Ended, facts: dict[str, Any]) -> None:
+    """Tell the event bus; and once it has taken it, count the run and log what came of it."""
+    put_event(events, facts)
+    metrics.record_end(facts, release=bool(ended.releases))
+    told = {name: facts[name] for name in LOGGED}
+    logger.info("Told", key=facts["file"]["key"], cause=facts["message"], **told)

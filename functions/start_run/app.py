@@ -5,14 +5,13 @@ import json
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
+from straight_through import metrics
 from straight_through.aws import client
 from straight_through.names import run_name
 
 logger = Logger()
-metrics = Metrics()
 states = client("stepfunctions")
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 IGNORE_PATTERNS = os.environ["IGNORE_PATTERNS"].split(",")
@@ -52,8 +51,7 @@ def start_run(event: dict[str, Any]) -> None:
     except states.exceptions.ExecutionAlreadyExists:
         logger.info("Started already", key=key)
         return
-    metrics.add_metric("FilesStarted", MetricUnit.Count, 1)
-    metrics.flush_metrics()
+    metrics.record({metrics.FILES_STARTED: 1})
     logger.info("Started", key=key)
 
 

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 from aws_lambda_powertools import Logger
 
+from straight_through import metrics
 from straight_through.aws import client, later
 from straight_through.messages import tell
 from straight_through.queues import Queues
+from straight_through.standing import measures_of
 from straight_through.table import Table
 
 logger = Logger()
@@ -18,8 +20,9 @@ queues = Queues(
     table, later("stepfunctions"), lambda subject, text: tell(sns, TOPIC_ARN, subject, text)
 )
 TURN_DEADLINE = timedelta(hours=float(os.environ["TURN_DEADLINE_HOURS"]))
+PATIENCE = timedelta(hours=float(os.environ["QUEUE_ALARM_HOURS"]))
 
 
 def handler(_event: object, _context: object) -> None:
-    """Sweep all queues."""
-    queues.sweep(TURN_DEADLINE)
+    """Sweep all queues, and measure how they stand: an alarm rings where no measure comes."""
+    metrics.record(measures_of(queues.sweep(TURN_DEADLINE), PATIENCE))

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
+from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
 from straight_through.connection import connection
@@ -26,13 +26,12 @@ from straight_through.turns import Turn, Turns
 from straight_through.twins import skipped_twin, twin_of
 
 logger = Logger()
-metrics = Metrics()
 s3 = client("s3")
 ssm = client("ssm")
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
 turns = Turns(table, later("stepfunctions"))
 records = Records(table)
-quantemplate = connection()
+quantemplate = connection(metrics.counting(logger))
 ROUTES_PATH = os.environ["ROUTES_PATH"]
 LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
 END = timedelta(seconds=10)  # that a function may take to end after its time-out
@@ -85,6 +84,5 @@ def execution_of(
     measured = MeasuredBody(checked(key, body, route.header), is_text=is_text(key))
     current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
     made = runs.make(Turn(**granted), attempt, route, measured, until, current)
-    metrics.add_metric("BytesUploaded", MetricUnit.Bytes, len(body))
-    metrics.flush_metrics()
+    metrics.record({metrics.BYTES_UPLOADED: len(body)})
     return made, runs.durations

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -25,10 +26,19 @@ UNREADABLE = {
 class Connection:
     """One Quantemplate client for all invocations of a function process."""
 
-    def __init__(self, secrets: "SecretsManagerClient", secret_arn: str) -> None:
-        """Read nothing yet: a missing secret must fail the run, not the function's start."""
+    def __init__(
+        self,
+        secrets: "SecretsManagerClient",
+        secret_arn: str,
+        failed: Callable[[Exception], None] = lambda _error: None,
+    ) -> None:
+        """Read nothing yet: a missing secret must fail the run, not the function's start.
+
+        `failed` is told of each call that fails.
+        """
         self._secrets = secrets
         self._secret_arn = secret_arn
+        self._failed = failed
         self._client: Quantemplate | None = None
         self._read_at = 0.0
 
@@ -43,13 +53,14 @@ class Connection:
                     api_url=os.environ["QUANTEMPLATE_API_URL"],
                     token_url=os.environ["QUANTEMPLATE_TOKEN_URL"],
                     renewed=lambda: read_credentials(self._secrets, self._secret_arn),
+                    failed=self._failed,
                 )
         return self._client
 
 
-def connection() -> Connection:
-    """Return the connection that a function's environment describes."""
-    return Connection(client("secretsmanager"), os.environ["CREDENTIALS_SECRET_ARN"])
+def connection(failed: Callable[[Exception], None]) -> Connection:
+    """Return the connection that a function's environment describes; `failed` counts errors."""
+    return Connection(client("secretsmanager"), os.environ["CREDENTIALS_SECRET_ARN"], failed)
 
 
 def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Credentials:

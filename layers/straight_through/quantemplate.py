@@ -25,6 +25,7 @@ from straight_through.errors import (
     CredentialsRejected,
     NotFound,
     RequestRefused,
+    StraightThroughError,
 )
 from straight_through.statuses import ENDED
 
@@ -88,12 +89,17 @@ class Quantemplate:
         api_url: str = API_URL,
         token_url: str = TOKEN_URL,
         renewed: Callable[[], Credentials] | None = None,
+        failed: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
-        """Take the credentials; `renewed` is asked for newer ones when they are rejected."""
+        """Take the credentials; `renewed` is asked for newer ones when they are rejected.
+
+        `failed` is told of each error that ends a call, before it is raised.
+        """
         self.credentials = credentials
         self._api_url = api_url.rstrip("/")
         self._token_url = token_url
         self._renewed = renewed
+        self._failed = failed
         self._session = requests.Session()
         # Or requests would put what a .netrc holds in the place of our own header.
         self._session.auth = lambda request: request
@@ -199,16 +205,20 @@ class Quantemplate:
         self, method: str, path: str, what: str, body: Body | bytes | None = None
     ) -> Iterator[requests.Response]:
         """Call the API and yield a 2xx reply; a rejected token is renewed once."""
-        if time.monotonic() >= self._token_expires:
-            self.authenticate()
-        response = self._request_api(method, path, what, body)
-        if response.status_code == requests.codes.unauthorized:
-            response.close()
-            self.authenticate()
+        try:
+            if time.monotonic() >= self._token_expires:
+                self.authenticate()
             response = self._request_api(method, path, what, body)
-        with response:
-            _check(response, what)
-            yield response
+            if response.status_code == requests.codes.unauthorized:
+                response.close()
+                self.authenticate()
+                response = self._request_api(method, path, what, body)
+            with response:
+                _check(response, what)
+                yield response
+        except StraightThroughError as error:
+            self._failed(error)
+            raise
 
     def _request_api(
         self, method: str, path: str, what: str, body: Body | bytes | None

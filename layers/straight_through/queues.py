@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from straight_through.attempts import iso
 from straight_through.errors import TurnOverdue
 from straight_through.records import Records
+from straight_through.standing import Standing, standing_of
 from straight_through.table import Item, Refused, Table
 from straight_through.turns import QUEUES, Turns, queue_key, tickets
 
@@ -117,8 +118,12 @@ class Queues:
             raise
 
     # --- the sweep ------------------------------------------------------------------------------
-    def sweep(self, turn_deadline: timedelta) -> None:
-        """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets."""
+    def sweep(self, turn_deadline: timedelta) -> list[Standing]:
+        """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets.
+
+        Return how the queues stand.
+        """
+        standing = []
         states = {item["sk"]: item for item in self._table.items(QUEUES)}
         for queue, state in states.items():
             self._resume_after_success(queue, state, states)
@@ -126,7 +131,10 @@ class Queues:
                 self._sweep_holder(queue, state["holder"])
             else:
                 self._turns.grant(queue)
-            self._end_overdue(queue, turn_deadline)
+            waiting = list(self._table.items(tickets(queue)))
+            self._end_overdue(queue, waiting, turn_deadline)
+            standing.append(standing_of(state, waiting, self._now()))
+        return standing
 
     def _sweep_holder(self, queue: str, holder: Item) -> None:
         """Pass on the turn of a run that has ended; wake a holder that may never have been."""
@@ -149,10 +157,10 @@ class Queues:
         if any(other.get("executed_at", "") > paused["since"] for other in states.values()):
             self.resume(queue)
 
-    def _end_overdue(self, queue: str, turn_deadline: timedelta) -> None:
+    def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
         """Fail the executions whose turn has not come in time."""
         latest = iso(self._now() - turn_deadline)
-        for ticket in self._table.items(tickets(queue)):
+        for ticket in waiting:
             if ticket["asked_at"] > latest:
                 continue
             hours = turn_deadline.total_seconds() / 3600

@@ -20,6 +20,7 @@ from local.aws import (
     event_targets,
     events,
     functions,
+    saved_queries,
     schedules,
     secrets_manager,
     status_trouble,
@@ -43,6 +44,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     topics.install()
     async_invocations.install(time_scale)
     event_targets.install()
+    saved_queries.install()
     schedules.install(time_scale)
     served = status_trouble.install(app)
     logging.getLogger("local.aws").setLevel(logging.INFO)

@@ -38,6 +38,7 @@ def environment(ends: Ends) -> dict[str, str]:
         "BUSY_DEADLINE_HOURS": "24",
         "PIPELINE_DEADLINE_HOURS": "168",
         "TURN_DEADLINE_HOURS": "720",
+        "QUEUE_ALARM_HOURS": "4",
     }
 
 

@@ -85,6 +85,7 @@ def called(built: Path, function: str, event: object) -> str:
         "API_PATIENCE_HOURS": "12",
         "BUSY_DEADLINE_HOURS": "24",
         "TURN_DEADLINE_HOURS": "720",
+        "QUEUE_ALARM_HOURS": "4",
         "ROUTES_PATH": "/straight-through/routes",
         "STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:000000000000:stateMachine:x",
         "IGNORE_PATTERNS": "*.filepart",

@@ -131,9 +131,9 @@ def test_a_paused_queue(stack: Stack) -> None:
 
 
 def test_alarms_that_ring_or_tell_nobody(stack: Stack) -> None:
-    # Given two alarms without an action, one of them on
+    # Given alarms without an action, one of them on, one switched off
     cloudwatch = stack.client("cloudwatch")
-    for name in ("loud", "quiet"):
+    for name in ("loud", "quiet", "off"):
         cloudwatch.put_metric_alarm(
             AlarmName=name,
             AlarmDescription="Redrive the queue.",
@@ -146,14 +146,18 @@ def test_alarms_that_ring_or_tell_nobody(stack: Stack) -> None:
             Threshold=0,
         )
     cloudwatch.set_alarm_state(AlarmName="loud", StateValue="ALARM", StateReason="over")
+    cloudwatch.disable_alarm_actions(AlarmNames=["off"])
     alarm = "AWS::CloudWatch::Alarm"
-    findings = found(made_of(stack, A=(alarm, "loud"), B=(alarm, "quiet")), "the alarms")
+    findings = found(
+        made_of(stack, A=(alarm, "loud"), B=(alarm, "quiet"), C=(alarm, "off")), "the alarms"
+    )
     # Then the one says what its description says, the other is to be looked at
     assert (findings["alarm loud"].state, findings["alarm loud"].todo) == (
         BAD,
         "Redrive the queue.",
     )
     assert findings["alarm quiet"].state == LOOK
+    assert findings["alarm off"].todo == ("aws cloudwatch enable-alarm-actions --alarm-names off")
 
 
 class FakeTopic:

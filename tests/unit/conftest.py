@@ -193,6 +193,7 @@ def handler(
             API_PATIENCE_HOURS="12",
             BUSY_DEADLINE_HOURS="24",
             TURN_DEADLINE_HOURS="720",
+            QUEUE_ALARM_HOURS="4",
             QUANTEMPLATE_API_URL=wire.api_url,
             QUANTEMPLATE_TOKEN_URL=wire.token_url,
             CREDENTIALS_SECRET_ARN=secret_arn,

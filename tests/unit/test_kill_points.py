@@ -82,6 +82,7 @@ def world(
         "API_PATIENCE_HOURS": "12",
         "BUSY_DEADLINE_HOURS": "24",
         "TURN_DEADLINE_HOURS": "720",
+        "QUEUE_ALARM_HOURS": "4",
     }
     world = World(load, stand_in, environment)
     world.watch(monkeypatch)

@@ -29,7 +29,7 @@ def manifest(handler: Any, s3: Any, event: Event) -> dict[str, Any]:
 
 
 def test_the_result_says_where_the_manifest_lies(
-    handler: Callable[[str], Handler], event: Event, capsys: pytest.CaptureFixture[str]
+    handler: Callable[[str], Handler], event: Event
 ) -> None:
     sample = event("publish_run")["record"]
     result = handler("publish_run")(event("publish_run"))
@@ -48,7 +48,6 @@ def test_the_result_says_where_the_manifest_lies(
         "exported": 0,
         "chained": 0,
     }
-    assert '"RunsSucceeded":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
 
 def test_a_manifest_that_cannot_be_written_names_file_and_route(

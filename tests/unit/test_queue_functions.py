@@ -1,5 +1,6 @@
 """RunEnded, SweepQueues and PauseQueue: what they are sent, and what they do to a queue."""
 
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +56,36 @@ def test_the_sweep_gives_back_what_an_ended_execution_holds(
     states.end(attempt_of(held["execution"]).execution_arn, "ABORTED")
     sweep({})
     assert "holder" not in queue(table)
+
+
+def test_the_sweep_measures_how_the_queues_stand(
+    handler: Any, held: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a turn that has been held since last May
+    assert held
+    # When a sweep comes to its end
+    handler("sweep_queues")({})
+    # Then the log has what CloudWatch takes from it
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (line["FilesWaiting"], line["LongestWait"]) == ([0.0], [0.0])
+    assert line["LongestTurn"][0] > 4 * 3600
+    assert (line["QueuesPaused"], line["QueuesStandingStill"]) == ([0.0], [1.0])
+
+
+def test_an_end_that_is_told_twice_is_counted_once(
+    handler: Any, event: Event, held: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given an event that comes twice
+    assert held
+    run_ended = handler("run_ended")
+    for _ in range(2):
+        run_ended(event("run_ended"))
+    # Then the run is counted once, and one line says what came of it
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len([line for line in lines if "RunsFailed" in line]) == 1
+    (told,) = [line for line in lines if line.get("message") == "Told"]
+    assert told["correlation_id"] == held["record"]["run"]
+    assert told["status"] == "Failed"
 
 
 def test_an_operator_pauses_and_resumes_a_queue(

@@ -147,7 +147,7 @@ def test_each_choice_has_a_default_and_the_machine_a_deadline() -> None:
     hours = {
         name: parameter["MaxValue"]
         for name, parameter in TEMPLATE["Parameters"].items()
-        if name.endswith("Hours")
+        if name.endswith(("DeadlineHours", "PatienceHours"))
     }
     assert TASKS["TakeTurn"]["TimeoutSeconds"] > hours["TurnDeadlineHours"] * 3600
     assert MACHINE["TimeoutSeconds"] > sum(hours.values()) * 3600
