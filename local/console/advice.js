@@ -50,10 +50,10 @@ export function adviceFor(run) {
 
 /** What it means to stop a run in a state. */
 export const STOPPING = {
-  TakeTurn: "It leaves the queue; nothing was uploaded.",
-  UploadAndExecute: "An upload that is under way goes on to its end; the next file waits for that.",
-  WaitForPipeline: "The pipeline's run goes on in Quantemplate; the next file waits for its end.",
-  CheckStatus: "The pipeline's run goes on in Quantemplate; the next file waits for its end.",
-  DownloadOutputs: "The outputs that are whole stay.",
-  PublishRun: "What is exported and chained stays.",
+  TakeTurn: "it leaves the queue; nothing was uploaded.",
+  UploadAndExecute: "an upload that is under way goes on to its end; the next file waits for that.",
+  WaitForPipeline: "the pipeline's run goes on in Quantemplate; the next file waits for its end.",
+  CheckStatus: "the pipeline's run goes on in Quantemplate; the next file waits for its end.",
+  DownloadOutputs: "the outputs that are whole stay.",
+  PublishRun: "what is exported and chained stays.",
 };

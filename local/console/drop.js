@@ -25,8 +25,8 @@ export function dropZone(app) {
   const entries = h("ul.drops", { "aria-label": "Uploads" });
   const choose = h("button.primary", { type: "button", onclick: () => input.click() }, "Choose files …");
   const element = h("div.drop", {},
-    h("p.where", {}, h("b", {}, "Drop files on a route"), ", or choose one and "), routes,
-    h("div.choose", {}, choose, h("span", {}, "or drop them anywhere here")), input, entries);
+    h("p.lead", {}, "Drop files on a route"), routes,
+    h("div.choose", {}, choose, h("span", {}, "for the chosen route")), input, entries);
   const chosen = () => routes.querySelector("input:checked")?.value;
 
   // --- dragging --------------------------------------------------------------------------------

@@ -19,9 +19,17 @@ export function ruleText(rule) {
   return `${variable} ${said} ${rule[operator]}`;
 }
 
+/** The variable that all rules of a Choice compare with a text, or "". */
+export function asked(state) {
+  const rules = state.Choices ?? [], variables = new Set(rules.map((rule) => rule.Variable));
+  const alike = rules.every((rule) => rule.StringEquals !== undefined) && variables.size === 1;
+  return alike ? [...variables][0].replace(/^\$\.?/, "") : "";
+}
+
 /** The edges that leave a state: `{from, to, label, caught}`. */
 function edgesFrom(name, state) {
-  const edges = (state.Choices ?? []).map((rule) => ({ to: rule.Next, label: ruleText(rule) }));
+  const alike = asked(state);
+  const edges = (state.Choices ?? []).map((rule) => ({ to: rule.Next, label: alike ? rule.StringEquals : ruleText(rule) }));
   if (state.Default) edges.push({ to: state.Default, label: "otherwise" });
   if (state.Next) edges.push({ to: state.Next, label: "" });
   if (state.End || state.Type === "Succeed" || state.Type === "Fail") edges.push({ to: END, label: "" });

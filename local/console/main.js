@@ -73,7 +73,7 @@ async function poll() {
     views[app.view].render();
     trouble("");
     live.textContent = `live · ${location.host}`;
-    live.className = "live on";
+    live.className = "live well";
   } catch (error) {
     live.textContent = "not live";
     live.className = "live";

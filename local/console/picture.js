@@ -1,6 +1,6 @@
 /** The picture of a state machine: a pure function from its definition to a tree of SVG elements. */
 
-import { END, START, inside, layered } from "./graph.js";
+import { END, START, asked, inside, layered } from "./graph.js";
 import { routed } from "./lanes.js";
 
 const HEIGHT = 40, GAP = 34, ASIDE = 24, PADDING = 14, HEADER = 30, SLANT = 16;
@@ -22,10 +22,16 @@ export function picture(definition, title = "State machine") {
 
 /** One machine, at the origin; a Map's inner one is drawn by the same function. */
 function machine(definition, path) {
-  const { layer, edges } = layered(definition);
+  const { layer, edges: all } = layered(definition);
+  // Start and end of a machine inside a state are those of the state.
+  if (path) [START, END].forEach((each) => layer.delete(each));
+  const edges = all.filter((edge) => layer.has(edge.from) && layer.has(edge.to));
   const nodes = new Map([...layer.keys()].map((name) => [name, node(name, definition.States[name], path)]));
+  const plain = [...nodes.values()].filter((each) => !each.inner.length && !each.slant && definition.States[each.name]);
+  const common = Math.max(...plain.map((each) => each.width)); // all alike, so that they line up
+  for (const each of plain) each.width = common;
   const rows = [];
-  for (const [name, at] of layer) (rows[at] ??= []).push(nodes.get(name));
+  for (const [name, at] of layer) (rows[at - (path ? 1 : 0)] ??= []).push(nodes.get(name));
   const widths = rows.map((row) => row.reduce((sum, each) => sum + each.width + ASIDE, -ASIDE));
   const column = Math.max(...widths);
   let y = PADDING;
@@ -58,12 +64,12 @@ const moved = (box, x, y) => ({ ...box, x: box.x + x, y: box.y + y });
 function node(name, state, path) {
   if (!state) return { name, state: { Type: name }, width: 2 * ROUND, height: 2 * ROUND, inner: [], slant: 0 };
   const slant = state.Type === "Choice" ? SLANT : 0;
-  let width = Math.max(168, Math.ceil(name.length * CHARACTER) + 52 + 2 * slant), x = PADDING;
+  let width = Math.max(150, Math.ceil(name.length * CHARACTER) + 62 + 2 * slant), x = PADDING;
   let height = slant ? Math.max(HEIGHT, 12 * (state.Choices.length + 1)) : HEIGHT; // room for its edges
   const inner = inside(state).map((each) => {
     const drawn = { ...machine(each, `${path}${name}/`), x, y: HEADER };
     x += drawn.width;
-    height = Math.max(height, HEADER + drawn.height + 4);
+    height = Math.max(height, HEADER + drawn.height);
     return drawn;
   });
   if (inner.length) width = Math.max(width, x + PADDING);
@@ -83,12 +89,13 @@ function nodeShapes({ name, state, x, y, width, height, inner, slant }) {
   const box = slant
     ? ["path", { class: "box", d: `M${x + slant} ${y}H${x + width - slant}L${x + width} ${y + height / 2}L${x + width - slant} ${y + height}H${x + slant}L${x} ${y + height / 2}z` }]
     : ["rect", { class: "box", x, y, width, height, rx: 7 }];
-  const line = y + (inner.length ? 20 : height / 2 + 4.5);
+  const line = y + (inner.length ? 20 : height / 2 + (asked(state) ? -2 : 4.5));
   const texts = [
     ["text", { class: "mark", x: x + 16 + slant / 2, y: line, "text-anchor": "middle" }, ""],
     ["text", { class: "name", x: middle, y: line, "text-anchor": "middle" }, name],
     ["text", { class: "times", x: x + width - 10 - slant / 2, y: line, "text-anchor": "end" }, ""],
   ];
+  if (asked(state)) texts.push(["text", { class: "label", x: middle, y: line + 17, "text-anchor": "middle" }, `${asked(state)} is …`]);
   const within = inner.map((each) => ["g", { transform: `translate(${x + each.x} ${y + each.y})` }, ...each.shapes]);
   const known = { class: `state ${state.Type.toLowerCase()}`, "data-state": name };
   return [["g", known, ["title", {}, `${name} (${state.Type})`], box, ...texts], ...within];

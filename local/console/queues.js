@@ -39,7 +39,7 @@ export function queuesView(app) {
       await app.poke();
     };
     const say = (text) => { said.textContent = text; };
-    const reason = h("input", { type: "text", placeholder: "why", maxlength: 200, "aria-label": `Why ${queue.name} is paused`, "data-key": `reason ${queue.name}` });
+    const reason = h("input", { type: "text", placeholder: "why (may be empty)", maxlength: 200, "aria-label": `Why ${queue.name} is paused`, "data-key": `reason ${queue.name}` });
     const pause = button("Pause", "Pausing", () => set({ pause: queue.name, reason: reason.value.trim() || "by hand" })(), { key: `pause ${queue.name}`, said: say });
     const resume = button("Resume", "Resuming", set({ resume: queue.name }), { kind: ".primary", key: `resume ${queue.name}`, said: say });
     pause.setAttribute("aria-label", `Pause ${queue.name}`);
@@ -50,7 +50,7 @@ export function queuesView(app) {
         h("div.buttons", {}, queue.paused ? resume : [reason, pause])),
       queue.paused ? h("div.notice.held", {}, h("h3", {}, h("span.mark", { "aria-hidden": "true" }, "‖"), " Paused"),
         h("p", {}, `Since ${moment(Date.parse(queue.paused.since))}: ${queue.paused.reason}. No further file begins until it is resumed.`)) : null,
-      h("dl.turns", {}, h("dt", {}, "Holds the turn"), h("dd", {}, queue.holder ? link(queue.holder, queue.holder.granted_at) : h("span.note", {}, "nobody")),
+      !queue.holder && !queue.waiting.length ? h("p.note", {}, "Nobody holds the turn, and nobody waits.") : h("dl.turns", {}, h("dt", {}, "Holds the turn"), h("dd", {}, queue.holder ? link(queue.holder, queue.holder.granted_at) : h("span.note", {}, "nobody")),
         h("dt", {}, queue.waiting.length ? `${counted(queue.waiting.length, "file")} wait${queue.waiting.length === 1 ? "s" : ""}` : "Waits"),
         h("dd", {}, queue.waiting.length ? h("ol", {}, ...queue.waiting.map((ticket) => h("li", {}, link(ticket, ticket.asked_at)))) : h("span.note", {}, "nobody"))));
   }

@@ -64,7 +64,7 @@ export function runDetail(app) {
 
   /** What is shown where there is no run. */
   function missing(run, listed) {
-    if (!app.name) return h("p", {}, listed ? "Choose a run from the list to see its states, input, output and files." : "Drop a file on a route. Here you will see how it goes through its pipeline.");
+    if (!app.name) return h("p", {}, listed ? "Choose a run from the list to see its states, input, output and files." : "Drop a file on a route, and see here how it goes through its pipeline. For claims there is local/samples/claims_may.csv, for premiums local/samples/premiums_q2.csv.");
     if (run === undefined) return h("p", {}, "Reading the run …");
     return [h("p", {}, `There is no run ${app.name} in this stack. A stack that was started anew has forgotten the earlier runs.`), h("a", { href: "#/runs" }, "All runs")];
   }
@@ -86,7 +86,7 @@ export function runDetail(app) {
       ["run", h("code", {}, run.name)],
       ["route", run.route ?? "none"],
       ["started", moment(run.started)],
-      [run.running ? "since" : "took", run.running ? running(run.started) : duration(run.stopped - run.started)],
+      [run.running ? "running for" : "took", run.running ? running(run.started) : duration(run.stopped - run.started)],
       run.redrives ? ["redriven", counted(run.redrives, "time")] : null,
       run.output.rows_in !== undefined && run.output.rows_in !== null ? ["rows in", run.output.rows_in.toLocaleString("en")] : null,
     ].filter(Boolean);
@@ -120,8 +120,8 @@ function news(run, record, waiting, state, failedAt) {
   if (run.status === "Skipped") return h("div.notice.good", {}, h("p", {}, "The same bytes were processed before, and the route skips them."));
   if (!run.running) return null;
   if (waiting) return h("div.notice.now", {}, h("h3", {}, `It waits since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
-  if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ". ", STOPPING.TakeTurn.replace("It leaves", "Stopped, it leaves")));
-  return STOPPING[state] ? h("p.hint", {}, `If it is stopped now: ${STOPPING[state]}`) : null;
+  if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${STOPPING.TakeTurn}`));
+  return STOPPING[state] ? h("p.hint", {}, `If you stop it now, ${STOPPING[state]}`) : null;
 }
 
 /** What a run waits for before it tries again: its data say so. */

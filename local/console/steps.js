@@ -40,7 +40,7 @@ export function stepsOf() {
     const end = run.stopped ?? Math.max(run.started, ...found.map((each) => each.ended ?? each.began));
     show(rows, [known.map((step) => [step.name, step.status, step.visits.map((each) => [each.began, each.ended])]), shown?.name], () => known.map((step) => row(step, step === shown, run.started, end, choose)));
     const at = Math.min(visit ?? Infinity, (shown?.visits.length ?? 1) - 1);
-    show(data, [shown?.name, at, shown?.visits[at], shown?.visits.length], () => shown ? details(shown, at, (to) => {
+    show(data, [shown?.name, at, shown?.visits[at], shown?.visits.length], () => shown ? details(shown, at, run.message, (to) => {
       chosen = shown.name;
       visit = to;
       render(...last);
@@ -105,8 +105,8 @@ function row(step, selected, began, end, choose) {
     h("span.took", {}, open ? running(open.began) : duration(spent))));
 }
 
-/** One visit of a state: what went in and out, and what failed. */
-function details(step, at, turn) {
+/** One visit of a state: what went in and out, and what failed that is not `known` already. */
+function details(step, at, known, turn) {
   const visit = step.visits[at], count = step.visits.length;
   const facts = [
     `${WORDS[visit.status]}, entered ${moment(visit.began)}`,
@@ -119,7 +119,7 @@ function details(step, at, turn) {
         h("button.small", { type: "button", "data-key": "earlier", "aria-label": "Earlier visit", disabled: !at, onclick: () => turn(at - 1) }, "‹"),
         ` ${at + 1} of ${count} `,
         h("button.small", { type: "button", "data-key": "later", "aria-label": "Later visit", disabled: at + 1 === count, onclick: () => turn(at + 1) }, "›")) : null),
-    ...visit.failures.slice(-3).map((each) => h("p.bad", {}, h("b", {}, `${moment(each.at)} ${each.error ?? "failed"}: `), messageOf(each.cause))),
+    ...visit.failures.filter((each) => messageOf(each.cause) !== known).slice(-3).map((each) => h("p.bad", {}, h("b", {}, `${moment(each.at)} ${each.error ?? "failed"}: `), messageOf(each.cause))),
     h("div.inout", {}, json("Input", visit.input), json("Output", visit.output ?? null, visit.status)),
   ];
 }

@@ -16,7 +16,7 @@ const SWITCHES = [
   { group: "The next run", text: "never ends", orders: () => run({ never_ends: true }) },
   { group: "The next outputs", text: "{n} downloads break off half-way", n: 1, note: "up to 3 are fetched again, the 4th fails the run", orders: (n) => [{ operation: "download_output", kind: "short", missing: 100, times: n }] },
   { group: "The API", text: "answers 503 to the next {n} requests of each kind", n: 2, orders: (n) => replies(n, { status: 503 }) },
-  { group: "The API", text: "answers 429 (too many requests) to the next {n} of each kind", n: 2, orders: (n) => replies(n, { status: 429, retry_after: 2 }) },
+  { group: "The API", text: "answers 429 to the next {n} requests of each kind", n: 2, orders: (n) => replies(n, { status: 429, retry_after: 2 }) },
   { group: "The API", text: "takes {n} seconds to answer the next upload", n: 10, orders: (n) => [{ operation: "upload_dataset", kind: "delay", seconds: n }] },
 ];
 
@@ -34,7 +34,7 @@ export function described(order) {
 /** Make the view. */
 export function switchesView(app) {
   const list = h("div.cards"), said = h("p.bad.said", { role: "alert" }), waiting = h("section.card", { "aria-label": "What is waiting" });
-  const element = h("div.page", {}, h("h1", {}, "Switches"),
+  const element = h("div.page.switches", {}, h("h1", {}, "Switches"),
     h("p.lead", {}, "The stand-in for Quantemplate misbehaves when it is told to, to see what a failure looks like. Set one, then drop a file."),
     said, waiting, list);
   const say = (text) => { said.textContent = text; };
@@ -74,7 +74,7 @@ export function switchesView(app) {
     h("section.card", { "aria-label": "Access" }, h("h2", {}, "Access"),
       flip("The credentials are rejected", "Every call is answered 401.", state.rejects, (on) => standIn.credentials(!on)),
       ...Object.entries(app.routes).filter(([, route]) => route && state.datasets[route.dataset_id]).map(([name, route]) =>
-        flip(`Access is denied to the dataset of ${name}`, `${route.dataset_id} is not shared any more: 403.`, !state.datasets[route.dataset_id].shared, (on) => standIn.share(route.dataset_id, !on)))),
+        flip(`Access is denied to the dataset of ${name}`, `403 for ${route.dataset_id}.`, !state.datasets[route.dataset_id].shared, (on) => standIn.share(route.dataset_id, !on)))),
     h("section.card", { "aria-label": "Gates" }, h("h2", {}, "Gates"),
       h("p.note", {}, "A setting of the route in AWS: rows in this output hold the run, until it is released."),
       ...Object.entries(app.routes).filter(([, route]) => route && state.pipelines[route.pipeline_id]).flatMap(([name, route]) =>
