@@ -49,7 +49,9 @@ def install(app: App) -> App:
         status, headers, body = reply(files, scope["method"], scope["path"])
         pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send(
+            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
+        )
 
     return answer
 

@@ -57,9 +57,6 @@ export function button(label, busy, work, { kind = "", key = label, title = null
   return made;
 }
 
-/** A word that somebody with a screen reader hears, and nobody sees. */
-export const hidden = (text) => h("span.hidden", {}, text);
-
 // --- moments -------------------------------------------------------------------------------------
 /** Milliseconds as people say them. */
 export function duration(milliseconds) {

@@ -13,18 +13,18 @@ export function outputsOf(app) {
   let now = {};
 
   function reset() {
-    now = { manifest: null, place: "", chosen: 0, previews: new Map(), links: new Map(), said: "" };
+    now = { manifest: null, place: "", chosen: 0, releasedBy: "", previews: new Map(), links: new Map(), said: "" };
   }
   reset();
 
   /** Read the manifest once it is there, and the output that is looked at. */
-  async function readAll(run) {
-    const { bucket, manifest } = run.output;
-    if (!manifest) {
-      now.manifest = null;
+  async function readAll(run, releasedBy) {
+    const { bucket, manifest } = run.output, mine = now;
+    mine.releasedBy = releasedBy; // it has moved them into its own folder
+    if (!manifest || releasedBy) {
+      mine.manifest = null;
       return;
     }
-    const mine = now;
     if (mine.place !== manifest) {
       try {
         mine.manifest = await read(bucket, manifest);
@@ -49,21 +49,21 @@ export function outputsOf(app) {
       mine.previews.set(output.key, { head: found[0] ?? [], rows: found.slice(1) });
     } catch (error) {
       if (!error.code) throw error;
-      const gone = error.code === "NoSuchKey" ? "It is not there any more: after a release it lies with the run that released it." : error.message;
-      mine.previews.set(output.key, { problem: `${output.name} could not be read: ${gone}` });
+      mine.previews.set(output.key, { problem: `${output.name} could not be read: ${error.message}` });
     }
   }
 
   /** Show what is known now. */
   function render(run) {
     const outputs = now.manifest?.outputs;
-    show(list, [run.running, run.status, run.output.manifest, outputs, now.chosen, now.said, now.links.size], () => [
+    show(list, [run.running, run.status, run.output.manifest, outputs, now.chosen, now.said, now.links.size, now.releasedBy], () => [
       h("h3", {}, "Outputs"), outputs?.length ? files(run, outputs) : h("p.note", {}, now.said || nothing(run))]);
     const output = outputs?.[now.chosen], preview = output && now.previews.get(output.key);
     show(table, [output, preview], () => output && (preview ? shown(output, preview) : h("p.note", {}, `Reading ${output.name} …`)));
   }
 
   function nothing(run) {
+    if (now.releasedBy) return `They lie with the run that released them, ${now.releasedBy}.`;
     if (run.running) return "They appear here when the run is published.";
     if (run.output.manifest && !now.manifest) return "Reading the manifest …";
     if (run.output.manifest) return "The run has made none.";

@@ -64,7 +64,7 @@ const moved = (box, x, y) => ({ ...box, x: box.x + x, y: box.y + y });
 function node(name, state, path) {
   if (!state) return { name, state: { Type: name }, width: 2 * ROUND, height: 2 * ROUND, inner: [], slant: 0 };
   const slant = state.Type === "Choice" ? SLANT : 0;
-  let width = Math.max(150, Math.ceil(name.length * CHARACTER) + 62 + 2 * slant), x = PADDING;
+  let width = Math.max(150, Math.ceil(name.length * CHARACTER) + 68 + 2 * slant), x = PADDING;
   let height = slant ? Math.max(HEIGHT, 12 * (state.Choices.length + 1)) : HEIGHT; // room for its edges
   const inner = inside(state).map((each) => {
     const drawn = { ...machine(each, `${path}${name}/`), x, y: HEADER };

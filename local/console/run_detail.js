@@ -34,7 +34,7 @@ export function runDetail(app) {
       mine.unreleased = mine.run.status === "Held" && !mine.record.released_by;
       mine.seen = seen;
     }
-    await outputs.read(mine.run);
+    await outputs.read(mine.run, mine.record.released_by?.split(":").pop() ?? "");
   }
 
   function start() {

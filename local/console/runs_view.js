@@ -1,22 +1,22 @@
 /** The view of runs: where files are dropped, the list, and one run. */
 
 import { dropZone } from "./drop.js";
-import { h, hidden, duration, moment, running, show } from "./dom.js";
+import { h, duration, moment, running, show } from "./dom.js";
 import { MARKS, endedBadly, toneOf } from "./runs.js";
 import { runDetail } from "./run_detail.js";
 
 /** Make the view. */
 export function runsView(app) {
   const drop = dropZone(app), detail = runDetail(app);
-  const routeFilter = h("select", { id: "filter-route", onchange: render });
-  const failedFilter = h("input", { type: "checkbox", id: "filter-failed", onchange: render });
+  const routeFilter = h("select", { "aria-label": "Only runs of this route", onchange: render });
+  const failedFilter = h("input", { type: "checkbox", onchange: render });
   const list = h("ol.list", { id: "runs", "aria-label": "Runs, the newest first", onkeydown: arrows });
   const note = h("p.note");
   const element = h("div.runs", {},
     h("section.side", { "aria-label": "Files and runs" }, drop.element,
       h("div.bar", {},
         h("h1", {}, "Runs"),
-        h("label", {}, hidden("Route "), routeFilter),
+        routeFilter,
         h("label.check", {}, failedFilter, " Failed")),
       list, note),
     h("section.detail", { "aria-label": "Run" }, detail.element));

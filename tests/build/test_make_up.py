@@ -50,6 +50,9 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
         assert names.keys() >= EXPORTED
         assert names["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{up.port}"
         assert names["STACK_NAME"] == "straight-through"
+        # whose console is at the address that it prints
+        address = up.wait_for(r"^To drop files and see their runs: (\S+)$")[1]
+        assert "<title>Straight-Through" in checkout.shell(f"curl --silent --noproxy '*' {address}")
         # and which no second one takes over
         second = checkout.make("up", STACK_PORT=str(free_port()))
         assert second.returncode != 0
