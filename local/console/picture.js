@@ -109,10 +109,17 @@ function edgeShape(way, shift) {
   return ["g", { class: way.caught ? "edge caught" : "edge", "data-from": way.from, "data-to": way.to }, line, ...(text ? [text] : [])];
 }
 
+/** A picture as the text of a file that needs nothing else: with its styles, on a paper of its own. */
+export function fileText({ tree, width, height }, css) {
+  const [tag, attributes, ...shapes] = tree;
+  const paper = ["rect", { class: "paper", width, height, rx: 8 }];
+  return svgText([tag, attributes, ["style", {}, `\n${css}`], paper, ...shapes]);
+}
+
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const escaped = (text) => String(text).replace(/[&<>"]/g, (found) => ESCAPES[found]);
 
-/** A tree as the text of a file. */
+/** A tree as text. */
 export function svgText([tag, attributes, ...children], indent = "") {
   const given = Object.entries(attributes).map(([key, value]) => ` ${key}="${escaped(value)}"`).join("");
   if (!children.length) return `${indent}<${tag}${given}/>\n`;

@@ -71,5 +71,5 @@ function row(run, current, tabbed) {
   h("span.file", {}, file),
   h("span.took", {}, run.running ? running(run.started) : duration(run.stopped - run.started)),
   h("span.status", {}, run.status, run.error ? h("span.error", {}, `: ${run.error}`) : null),
-  h("span.when", {}, `${run.route ?? "no route"} · ${moment(run.started)}`)));
+  h("span.when", {}, run.route || run.releases ? moment(run.started) : `no route · ${moment(run.started)}`)));
 }

@@ -1,4 +1,4 @@
-"""What data people and operators do with the console, in a real browser on the whole application."""
+"""What people do with the console, in a real browser on the whole application."""
 
 import csv
 import io
@@ -73,7 +73,7 @@ def test_a_file_that_is_chosen_is_followed_to_its_outputs(console: Console, road
 
 
 def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
-    console: Console, road: Road, stand_in: Control, never_ending: Route
+    console: Console, stand_in: Control, never_ending: Route
 ) -> None:
     # When two files are dropped on a route
     console.open().drop(never_ending.name, april=TEXT, may=TEXT)
