@@ -93,7 +93,7 @@ def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
     assert {"april", "may"} == {re.sub(r"^.*-(\w+)-\w+$", r"\1", name) for name in (first, second)}
 
 
-def test_a_folder_and_a_name_that_starts_nothing_are_told_at_once(
+def test_a_name_that_starts_nothing_is_told_at_once(
     console: Console, copy_route: Route
 ) -> None:
     console.open().choose(copy_route.name, {"name": "~$may.csv", "mimeType": "", "buffer": b"x"})
