@@ -93,9 +93,7 @@ def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
     assert {"april", "may"} == {re.sub(r"^.*-(\w+)-\w+$", r"\1", name) for name in (first, second)}
 
 
-def test_a_name_that_starts_nothing_is_told_at_once(
-    console: Console, copy_route: Route
-) -> None:
+def test_a_name_that_starts_nothing_is_told_at_once(console: Console, copy_route: Route) -> None:
     console.open().choose(copy_route.name, {"name": "~$may.csv", "mimeType": "", "buffer": b"x"})
     expect(console.page.locator(".drops")).to_contain_text("names like this start no run")
 
@@ -299,8 +297,10 @@ def test_everything_is_reached_by_keyboard(console: Console, copy_route: Route) 
     with console.page.expect_file_chooser():
         keys.press("Enter")
     tab_to("✓")
+    first = console.page.evaluate("document.activeElement.dataset.key")
     keys.press("ArrowDown")
     second = str(console.page.evaluate("document.activeElement.dataset.key"))
+    assert second != first
     keys.press("Enter")
     # Then the second run opens, with its states
     console.is_of(second)

@@ -164,7 +164,7 @@ def entered(number: int, name: str, before: int, text: str = "{}") -> dict[str, 
 
 
 def test_a_map_s_iterations_keep_their_own_input_and_output(modules: Modules) -> None:
-    # Given two iterations that end in another order than they began
+    # Given iterations that end in another order than they began
     def left(number: int, before: int, text: str) -> dict[str, Any]:
         details = {"name": "One", "output": text}
         return event(number, "TaskStateExited", before, stateExitedEventDetails=details)
@@ -172,12 +172,15 @@ def test_a_map_s_iterations_keep_their_own_input_and_output(modules: Modules) ->
     history = [
         entered(1, "One", 0, '"a"'),
         entered(2, "One", 0, '"b"'),
-        left(3, 2, '"B"'),
-        left(4, 1, '"A"'),
+        entered(3, "One", 0, '"c"'),
+        left(4, 2, '"B"'),
+        left(5, 1, '"A"'),
+        left(6, 3, '"C"'),
     ]
     # Then
     visits = modules.call("history", "m.visits(given)", history)
-    assert [(each["input"], each["output"]) for each in visits] == [('"a"', '"A"'), ('"b"', '"B"')]
+    pairs = [(each["input"], each["output"]) for each in visits]
+    assert pairs == [('"a"', '"A"'), ('"b"', '"B"'), ('"c"', '"C"')]
 
 
 def test_a_redriven_state_goes_on_where_it_failed(modules: Modules) -> None:

@@ -25,9 +25,17 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield endpoint
 
 
-def test_its_files_are_served_and_nothing_else(endpoint: str) -> None:
+@pytest.fixture
+def http() -> Iterator[requests.Session]:
+    """A client that asks no proxy, since none leads back to this machine."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint: str) -> None:
     for path in FOLDER.iterdir():
-        reply = requests.get(f"{endpoint}{PATH}{path.name}", timeout=10)
+        reply = http.get(f"{endpoint}{PATH}{path.name}", timeout=10)
         assert (reply.status_code, reply.content) == (200, path.read_bytes())
         assert reply.headers["x-content-type-options"] == "nosniff"
         assert reply.headers["cache-control"] == "no-store"
@@ -35,10 +43,9 @@ def test_its_files_are_served_and_nothing_else(endpoint: str) -> None:
     for path in ("none.js", "%2e%2e/up.py", "..%2fup.py", "/index.html", "../../etc/passwd"):
         request = requests.Request("GET", endpoint).prepare()
         request.url = f"{endpoint}{PATH}{path}"  # as it is, without tidying
-        with requests.Session() as session:
-            assert session.send(request, timeout=10).status_code == 404, path
-    assert requests.put(f"{endpoint}{PATH}main.js", timeout=10).status_code == 405
-    assert requests.get(f"{endpoint}{PATH[:-1]}", timeout=10).url == f"{endpoint}{PATH}"
+        assert http.send(request, timeout=10).status_code == 404, path
+    assert http.put(f"{endpoint}{PATH}main.js", timeout=10).status_code == 405
+    assert http.get(f"{endpoint}{PATH[:-1]}", timeout=10).url == f"{endpoint}{PATH}"
 
 
 def test_no_file_names_another_address() -> None:
@@ -77,13 +84,15 @@ def test_it_tells_when_the_stack_is_not_there_when_aws_is_gone_and_comes_back(
 @pytest.mark.parametrize(
     "page_of", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:8080"]
 )
-def test_pages_of_this_machine_may_control_the_stand_in(stand_in: Control, page_of: str) -> None:
+def test_pages_of_this_machine_may_control_the_stand_in(
+    http: requests.Session, stand_in: Control, page_of: str
+) -> None:
     asked = {"Origin": page_of, "Access-Control-Request-Method": "DELETE"}
-    before = requests.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
+    before = http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
     assert before.status_code == 204
     assert before.headers["access-control-allow-origin"] == page_of
     assert "DELETE" in before.headers["access-control-allow-methods"]
-    reply = requests.get(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
+    reply = http.get(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
     assert reply.json() == []
     assert reply.headers["access-control-allow-origin"] == page_of
 
@@ -92,14 +101,14 @@ def test_pages_of_this_machine_may_control_the_stand_in(stand_in: Control, page_
     "page_of",
     [FOREIGN, "null", "http://127.0.0.1.evil.example", "http://localhost.evil.example:80"],
 )
-def test_pages_of_others_may_not(stand_in: Control, page_of: str) -> None:
+def test_pages_of_others_may_not(http: requests.Session, stand_in: Control, page_of: str) -> None:
     asked = {"Origin": page_of, "Access-Control-Request-Method": "POST"}
     order = {"operation": "token", "kind": "html"}
     for reply in (
-        requests.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10),
-        requests.get(f"{stand_in.url}/control/settings", headers=asked, timeout=10),
-        requests.post(f"{stand_in.url}/control/troubles", headers=asked, json=order, timeout=10),
-        requests.post(f"{stand_in.url}/control/reset", headers=asked, timeout=10),
+        http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10),
+        http.get(f"{stand_in.url}/control/settings", headers=asked, timeout=10),
+        http.post(f"{stand_in.url}/control/troubles", headers=asked, json=order, timeout=10),
+        http.post(f"{stand_in.url}/control/reset", headers=asked, timeout=10),
     ):
         assert reply.status_code == 403
         assert "access-control-allow-origin" not in reply.headers
@@ -107,6 +116,6 @@ def test_pages_of_others_may_not(stand_in: Control, page_of: str) -> None:
     assert stand_in.troubles() == []
 
 
-def test_the_api_itself_has_no_cors(stand_in: Control) -> None:
-    reply = requests.get(stand_in.api_url, headers={"Origin": "http://127.0.0.1:1"}, timeout=10)
+def test_the_api_itself_has_no_cors(http: requests.Session, stand_in: Control) -> None:
+    reply = http.get(stand_in.api_url, headers={"Origin": "http://127.0.0.1:1"}, timeout=10)
     assert "access-control-allow-origin" not in reply.headers
