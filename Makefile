@@ -12,6 +12,8 @@ LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam
 # Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
 DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
+# Any of these shows the console to its tests.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # The oldest Python that may run this, and the one that Lambda has.
 PYTHONS := 3.11 3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +22,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test model storm bench bench-quick check docs build lock clean aws-client
+.PHONY: help demo up test model storm pictures bench bench-quick check docs build lock clean aws-client browser chromium
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -30,7 +32,7 @@ demo: $(RUN) ## run one sample file through the whole road and stop again
 up: $(RUN) aws-client ## start the local AWS and Quantemplate and stay, until Ctrl-C
 	@.venv/bin/python -m local up
 
-test: $(TESTS) $(BUILT) ## run every test
+test: $(TESTS) browser $(BUILT) ## run every test
 	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAMPLES=5000
@@ -40,6 +42,9 @@ model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAM
 storm: $(TESTS) ## drop 1000 files into a storm; STORM_FILES and STORM_SEED choose another
 	@STORM_FILES=$${STORM_FILES:-1000} .venv/bin/python -m pytest tests/storm -o log_cli=true \
 	  -o log_cli_level=INFO -o log_cli_format='%(message)s'
+
+pictures: $(TESTS) browser ## make docs/state-machine.svg and the console's screenshots anew
+	@.venv/bin/python -m tests.console
 
 bench: $(TESTS) ## measure what a run costs and how soon its end is seen (minutes)
 	@PYTHONPATH=layers .venv/bin/python -m tests.bench
@@ -117,3 +122,13 @@ $(AWS): local/aws-cli.txt .venv/bin/uv
 	@$(DOTS) $(INSTALL) .venv-aws -r local/aws-cli.txt
 	@mkdir .venv-aws/client && ln -s ../bin/aws .venv-aws/client/aws
 	@touch $@
+
+# Only where the machine has no browser for the console's tests.
+browser:
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; $(MAKE) --no-print-directory chromium
+
+chromium:
+	@command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] || { echo "The tests of the console need a browser: install chromium or Google Chrome, so that one of these is on the PATH: $(BROWSERS). On Debian, as root: apt-get install chromium"; exit 1; }
+	@printf 'Installing chromium for the tests of the console (once) '
+	@mkdir -p .local
+	@$(DOTS) sh -c '{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } >.local/chromium.log 2>&1' || { cat .local/chromium.log; exit 1; }

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from local.aws.console import PATH as CONSOLE
 from local.live import consoles, print_news, progress_on
 from local.process import shown
 from local.runs import RunWatch
@@ -42,6 +43,9 @@ def up(environment: Mapping[str, str]) -> int:
                     f"ready in {progress.seconds():.1f} s at {stack.endpoint}, until Ctrl-C."
                     f" In another shell: . {shown(ENVIRONMENT)}",
                     markup=False,
+                )
+                out.print(
+                    f"To drop files and see their runs: {stack.endpoint}{CONSOLE}", markup=False
                 )
                 show_runs(out, stack)
             finally:

@@ -4,7 +4,8 @@
 handle on a server in another process (`python -m local.quantemplate`).
 
 The API is at <url>/external/v1, the token endpoint at
-<url>/auth/realms/qt/protocol/openid-connect/token. The control endpoint takes and gives JSON:
+<url>/auth/realms/qt/protocol/openid-connect/token. The control endpoint takes and gives JSON,
+to pages in a browser too if they are of a loopback address:
 
 POST   /control/reset                 seeds again; everything else is forgotten
 GET    /control/settings              time_scale, token_seconds, client_id, client_secret

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from local.quantemplate import api, control
 from local.quantemplate.account import Account
+from local.quantemplate.browsers import for_pages_of_this_machine
 from local.quantemplate.messages import (
     PIECE,
     BodyCutShort,
@@ -44,10 +45,8 @@ class Server(ThreadingHTTPServer):
 
     def answer(self, call: Call) -> Reply:
         """Answer one call."""
-        if (call.method, call.path) == ("POST", "/control/reset"):
-            return self._reset()
         if call.path.startswith(control.CONTROL_PATH + "/"):
-            return control.answer(self.account, call)
+            return for_pages_of_this_machine(call, self._carry_out)
         return api.answer(self.account, call)
 
     def stop(self) -> None:
@@ -77,6 +76,11 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, _request: object, _client_address: object) -> None:
         """Log what no call may raise."""
         log.exception("a connection failed")
+
+    def _carry_out(self, call: Call) -> Reply:
+        if (call.method, call.path) == ("POST", "/control/reset"):
+            return self._reset()
+        return control.answer(self.account, call)
 
     def _reset(self) -> Reply:
         old, self.account = self.account, Account(self.account.pipelines.time_scale)

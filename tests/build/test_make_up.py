@@ -7,6 +7,7 @@ import socket
 import sys
 
 import pytest
+import requests
 
 from local.stack import free_port
 from tests.build.checkout import Checkout, Up, variables, wait_until_none
@@ -50,6 +51,11 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
         assert names.keys() >= EXPORTED
         assert names["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{up.port}"
         assert names["STACK_NAME"] == "straight-through"
+        # whose console is at the address that it prints
+        address = up.wait_for(r"^To drop files and see their runs: (\S+)$")[1]
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy leads back to this machine
+            assert "<title>Straight-Through" in session.get(address, timeout=10).text
         # and which no second one takes over
         second = checkout.make("up", STACK_PORT=str(free_port()))
         assert second.returncode != 0

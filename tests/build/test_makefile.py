@@ -79,3 +79,32 @@ def test_types_are_checked_for_the_oldest_python_and_for_lambdas(machine: Path) 
 
 def test_the_first_command_installs_stp(machine: Path) -> None:
     assert "ln -sf ../../cli/bin/stp .venv/bin/stp" in planned(machine, "demo")
+
+
+INSTALLS_BROWSER = "--no-install-recommends chromium"
+
+
+def test_a_browser_is_installed_where_the_machine_has_none(machine: Path) -> None:
+    assert INSTALLS_BROWSER in planned(machine, "browser")
+
+
+@pytest.mark.parametrize("name", ["chromium", "google-chrome"])
+def test_the_machines_own_browser_is_left_to_do_its_work(machine: Path, name: str) -> None:
+    browser = machine / "bin" / name
+    browser.write_text("#!/bin/sh\n")
+    browser.chmod(0o755)
+    assert INSTALLS_BROWSER not in planned(machine, "browser")
+
+
+def test_a_machine_whose_browser_cannot_be_installed_says_what_to_do(machine: Path) -> None:
+    # Given a machine without apt-get
+    done = subprocess.run(  # noqa: S603 - a target of this test
+        [machine / "bin" / "make", "--no-print-directory", "browser"],
+        cwd=machine,
+        env=clean_environment(os.environ) | {"PATH": str(machine / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "install chromium or Google Chrome" in done.stdout

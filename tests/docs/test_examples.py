@@ -29,9 +29,9 @@ def test_the_client_example_runs_as_it_stands(
 ) -> None:
     # Given the example, a server in the vendor's place and a file
     example, _ = blocks(text_of("docs/notebook.md"), "python")
-    monkeypatch.setattr(quantemplate.Quantemplate.__init__, "__kwdefaults__", {
-        "api_url": stand_in.api_url, "token_url": stand_in.token_url, "renewed": None,
-    })  # fmt: skip
+    defaults = quantemplate.Quantemplate.__init__.__kwdefaults__
+    addresses = {"api_url": stand_in.api_url, "token_url": stand_in.token_url}
+    monkeypatch.setattr(quantemplate.Quantemplate.__init__, "__kwdefaults__", defaults | addresses)
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.chdir(tmp_path)
     Path("may.csv").write_bytes((ROOT / "local/samples/claims_may.csv").read_bytes())

@@ -1,0 +1,71 @@
+"""The local console's page, beside the AWS endpoint: static files, and nothing else.
+
+GET /_local/console/          the page; local/console/ has its modules and styles
+GET /_local/console/<file>    one of its files
+
+No bucket may be named `_local`. The page speaks to AWS itself, by the endpoint that serves it.
+"""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+PATH = "/_local/console/"
+FOLDER = Path(__file__).parents[1] / "console"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# Scripts and styles come from here only, and text never becomes HTML. The stand-in has a port of
+# its own on loopback.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self' http://127.0.0.1:*; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+App = Callable[..., Awaitable[None]]
+
+
+def install(app: App) -> App:
+    """The application with the console in it."""
+    files = {PATH + path.name: path for path in FOLDER.iterdir() if path.suffix in TYPES}
+    files[PATH] = FOLDER / "index.html"
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(PATH):
+            await app(scope, receive, send)
+            return
+        status, headers, body = reply(files, scope["method"], scope["path"])
+        pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+        await send(
+            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
+        )
+
+    return answer
+
+
+def reply(
+    files: dict[str, Path], method: str, path: str
+) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    """Status, headers and body of the answer to a request."""
+    if f"{path}/" == PATH:
+        return HTTPStatus.PERMANENT_REDIRECT, {"location": PATH}, b""
+    plain = {"content-type": "text/plain; charset=utf-8"}
+    if method not in ("GET", "HEAD"):
+        return HTTPStatus.METHOD_NOT_ALLOWED, {**plain, "allow": "GET, HEAD"}, b"GET or HEAD\n"
+    if path not in files:
+        return HTTPStatus.NOT_FOUND, plain, f"The console is at {PATH}\n".encode()
+    file = files[path]
+    return HTTPStatus.OK, {"content-type": TYPES[file.suffix]}, file.read_bytes()

@@ -1,0 +1,105 @@
+/** What came back: the outputs of a run's manifest, one of them as a table, and links to save them. */
+
+import { decoded, numeric, records } from "./csv.js";
+import { counted, h, show, size } from "./dom.js";
+import { beginning, document as read, link } from "./s3.js";
+
+const BYTES = 64 * 1024, ROWS = 50; // of a preview
+
+/** Make the place for one run's outputs. */
+export function outputsOf(app) {
+  const list = h("div.files"), table = h("div.preview");
+  const element = h("section.outputs", { "aria-label": "Outputs" }, list, table);
+  let now = {};
+
+  function reset() {
+    now = { manifest: null, place: "", chosen: 0, releasedBy: "", previews: new Map(), links: new Map(), said: "" };
+  }
+  reset();
+
+  /** Read the manifest once it is there, and the output that is looked at. */
+  async function readAll(run, releasedBy) {
+    const { bucket, manifest } = run.output, mine = now;
+    mine.releasedBy = releasedBy; // it has moved them into its own folder
+    if (!manifest || releasedBy) {
+      mine.manifest = null;
+      return;
+    }
+    if (mine.place !== manifest) {
+      try {
+        mine.manifest = await read(bucket, manifest);
+        mine.said = "";
+      } catch (error) {
+        if (!error.code) throw error;
+        mine.said = `The manifest could not be read: ${error.message}`;
+      }
+      mine.place = manifest;
+      mine.bucket = bucket;
+    }
+    for (const { key } of [...(mine.manifest?.outputs ?? [])]) if (!mine.links.has(key)) mine.links.set(key, await link(bucket, key));
+    await preview(mine);
+  }
+
+  async function preview(mine) {
+    const output = mine.manifest?.outputs[mine.chosen];
+    if (!output || mine.previews.has(output.key)) return;
+    try {
+      const { bytes, more } = await beginning(mine.bucket, output.key, BYTES);
+      const found = records(decoded(bytes), ROWS + 1, more);
+      mine.previews.set(output.key, { head: found[0] ?? [], rows: found.slice(1) });
+    } catch (error) {
+      if (!error.code) throw error;
+      mine.previews.set(output.key, { problem: `${output.name} could not be read: ${error.message}` });
+    }
+  }
+
+  /** Show what is known now. */
+  function render(run) {
+    const outputs = now.manifest?.outputs;
+    show(list, [run.running, run.status, run.output.manifest, outputs, now.chosen, now.said, now.links.size, now.releasedBy], () => [
+      h("h3", {}, "Outputs"), outputs?.length ? files(run, outputs) : h("p.note", {}, now.said || nothing(run))]);
+    const output = outputs?.[now.chosen], preview = output && now.previews.get(output.key);
+    show(table, [output, preview], () => output && (preview ? shown(output, preview) : h("p.note", {}, `Reading ${output.name} …`)));
+  }
+
+  function nothing(run) {
+    if (now.releasedBy) return `They lie with the run that released them, ${now.releasedBy}.`;
+    if (run.running) return "They appear here when the run is published.";
+    if (run.output.manifest && !now.manifest) return "Reading the manifest …";
+    if (run.output.manifest) return "The run has made none.";
+    return "There are none: the run ended before it was published.";
+  }
+
+  function files(run, outputs) {
+    return h("ul", {}, ...outputs.map((output, at) => h("li", {},
+      h("button.file", { type: "button", "data-key": output.key, "aria-pressed": String(at === now.chosen), onclick: () => choose(run, at) }, output.name),
+      h("span.rows", {}, output.rows === null || output.rows === undefined ? "" : counted(output.rows, "row")),
+      h("span.amount", {}, size(output.bytes)),
+      now.links.has(output.key) ? h("a.save", { href: now.links.get(output.key), download: output.key.split("/").pop(), "aria-label": `Save ${output.name}` }, "Save") : null)));
+  }
+
+  async function choose(run, at) {
+    now.chosen = at;
+    render(run);
+    await preview(now).catch(() => app.poke());
+    render(run);
+  }
+
+  return { element, read: readAll, render, reset };
+}
+
+/** The first rows of an output; every cell is text. */
+function shown(output, { head, rows, problem }) {
+  if (problem) return h("p.bad", {}, problem);
+  if (!head.length) return h("p.note", {}, `${output.name} is empty.`);
+  const numbers = head.map((_, column) => numeric(rows.map((row) => row[column] ?? "")));
+  const kind = (column) => (numbers[column] ? "number" : null);
+  const all = output.rows ?? rows.length;
+  return [
+    h("div.scroll", { tabindex: 0, role: "region", "aria-label": `First rows of ${output.name}` },
+      h("table", {},
+        h("thead", {}, h("tr", {}, ...head.map((cell, column) => h("th", { scope: "col", class: kind(column) }, cell)))),
+        h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell, column) => h("td", { class: kind(column) }, cell))))))),
+    h("p.note", {}, rows.length < all ? `The first ${counted(rows.length, "row")} of ${all.toLocaleString("en")}.` : `All ${counted(rows.length, "row")}.`),
+  ];
+}

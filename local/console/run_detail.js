@@ -1,0 +1,141 @@
+/** One run: what became of it, what to do, and its states. */
+
+import { adviceFor, STOPPING } from "./advice.js";
+import { states } from "./aws.js";
+import { button, counted, duration, h, moment, running, show } from "./dom.js";
+import { History, visits } from "./history.js";
+import { outputsOf } from "./outputs.js";
+import { MARKS, endedBadly, recordOf, redrive, release, runAgain, stop, toneOf } from "./runs.js";
+import { stepsOf } from "./steps.js";
+
+/** Make the place for one run. */
+export function runDetail(app) {
+  const head = h("div.head"), told = h("div.told"), said = h("p.bad.said", { role: "alert" });
+  const steps = stepsOf(), outputs = outputsOf(app);
+  const body = h("div.body", {}, head, said, told, steps.element, outputs.element);
+  const empty = h("div.empty");
+  const element = h("div", {}, empty, body);
+  let now = { name: "", run: undefined, record: {}, found: [], history: null, definition: null, seen: "" };
+  const say = (text) => { said.textContent = text; };
+
+  /** Read the selected run; its history only while it changes. */
+  async function refresh() {
+    if (now.name !== app.name) start();
+    if (!app.name) return;
+    const mine = now;
+    mine.run = await app.runs.named(app.name, app.routes);
+    if (!mine.run) return;
+    mine.definition ??= await definitionOf(mine.run);
+    const seen = `${mine.run.status} ${mine.run.redrives} ${mine.run.stopped}`;
+    if (seen !== mine.seen || mine.run.running || mine.unreleased) {
+      mine.history ??= new History(mine.run.arn, states);
+      if (seen !== mine.seen || mine.run.running) mine.found = visits(await mine.history.read());
+      mine.record = await recordOf(app.stack.outputs.TurnsTable, mine.run.name);
+      mine.unreleased = mine.run.status === "Held" && !mine.record.released_by;
+      mine.seen = seen;
+    }
+    await outputs.read(mine.run, mine.record.released_by?.split(":").pop() ?? "");
+  }
+
+  function start() {
+    now = { name: app.name, run: undefined, record: {}, found: [], history: null, definition: null, seen: "" };
+    say("");
+    steps.reset();
+    outputs.reset();
+  }
+
+  /** Show what is known now. */
+  function render() {
+    if (now.name !== app.name) start();
+    const { run, record, found } = now;
+    const listed = app.runs?.listed.length;
+    body.hidden = !run;
+    empty.hidden = Boolean(run);
+    show(empty, [app.name, run, listed], () => missing(run, listed));
+    if (!run) return;
+    show(head, [run, record.released_by], () => header(run, record));
+    const state = found.findLast((visit) => visit.status === "current")?.name ?? "";
+    const failedAt = found.findLast((visit) => visit.status === "failed")?.name ?? "";
+    const waiting = waitingFor(found.at(-1)?.input);
+    show(told, [run, record.released_by, waiting, state, failedAt], () => news(run, record, waiting, state, failedAt));
+    steps.render(run, now.definition, found);
+    outputs.render(run);
+  }
+
+  /** What is shown where there is no run. */
+  function missing(run, listed) {
+    if (!app.name) return h("p", {}, listed ? "Choose a run from the list to see its states, input, output and files." : "Drop a file on a route, and see here how it goes through its pipeline. For claims there is local/samples/claims_may.csv, for premiums local/samples/premiums_q2.csv.");
+    if (run === undefined) return h("p", {}, "Reading the run …");
+    return [h("p", {}, `There is no run ${app.name} in this stack. A stack that was started anew has forgotten the earlier runs.`), h("a", { href: "#/runs" }, "All runs")];
+  }
+
+  function header(run, record) {
+    const open = (name) => { location.hash = `#/runs/${encodeURIComponent(name)}`; };
+    const act = (label, busy, work, more = {}) => button(label, busy, async () => {
+      await work();
+      await app.poke();
+    }, { said: say, ...more });
+    const held = run.status === "Held" && !record.released_by;
+    const buttons = [
+      endedBadly(run) && run.redrivable && act("Redrive", "Redriving", () => redrive(run), { kind: ".primary", title: "Let it go on where it ended" }),
+      held && act("Release", "Releasing", async () => open(await release(run)), { kind: ".primary", title: "Publish what the gate holds" }),
+      run.running && act("Stop", "Stopping", () => stop(run), { title: "Stop it; Redrive lets it go on" }),
+      run.key && !run.running && act("Run again", "Starting", async () => open(await runAgain(run, app.stack.outputs.TurnsTable)), { title: "Process the same version of the file in a new run" }),
+    ];
+    const facts = [
+      ["run", h("code", {}, run.name)],
+      ["route", run.route ?? "none"],
+      ["started", moment(run.started)],
+      [run.running ? "running for" : "took", run.running ? running(run.started) : duration(run.stopped - run.started)],
+      run.redrives ? ["redriven", counted(run.redrives, "time")] : null,
+      run.output.rows_in !== undefined && run.output.rows_in !== null ? ["rows in", run.output.rows_in.toLocaleString("en")] : null,
+    ].filter(Boolean);
+    return [
+      h("a.back", { href: "#/runs" }, "← All runs"),
+      h("div.title", {},
+        h(`span.pill.${toneOf(run.status)}`, {}, h("span.mark", { "aria-hidden": "true" }, MARKS[run.status] ?? "✗"), ` ${run.status}`),
+        h("h2", {}, run.key || (run.releases ? `Release of ${run.releases}` : run.name)),
+        h("div.buttons", {}, ...buttons)),
+      h("dl.facts", {}, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    ];
+  }
+
+  return { element, refresh, render };
+}
+
+/** What people are told of a run: why it ended badly, is held or waits, and what to do. */
+function news(run, record, waiting, state, failedAt) {
+  if (endedBadly(run)) {
+    const title = run.status === "Stopped" ? "Stopped" : `${run.error || run.status}${failedAt ? ` at ${failedAt}` : ""}`;
+    return h(`div.notice.${toneOf(run.status)}`, {}, h("h3", {}, title), run.message ? h("p", {}, run.message) : null,
+      h("p.next", {}, h("b", {}, "What to do: "), adviceFor(run)));
+  }
+  if (run.status === "Held") {
+    const why = (run.output.held ?? []).map((each) => `${each.name} has ${counted(each.rows, "row")}`).join("; ");
+    const by = record.released_by?.split(":").pop();
+    return h("div.notice.held", {}, h("h3", {}, by ? "Held, and released" : "Held by its gate"), why ? h("p", {}, `${why}.`) : null,
+      by ? h("p.next", {}, "It was released by ", h("a", { href: `#/runs/${encodeURIComponent(by)}` }, by), ".")
+        : h("p.next", {}, h("b", {}, "What to do: "), "Look at the outputs below. Release publishes them all the same."));
+  }
+  if (run.status === "Skipped") return h("div.notice.good", {}, h("p", {}, "The same bytes were processed before, and the route skips them."));
+  if (!run.running) return null;
+  if (waiting) return h("div.notice.now", {}, h("h3", {}, `It waits since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
+  if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${STOPPING.TakeTurn}`));
+  return STOPPING[state] ? h("p.hint", {}, `If you stop it now, ${STOPPING[state]}`) : null;
+}
+
+/** What a run waits for before it tries again: its data say so. */
+function waitingFor(input) {
+  try { return JSON.parse(input ?? "{}").waiting ?? null; } catch { return null; }
+}
+
+const definitions = new Map();
+
+/** The definition of a run's state machine: each is read once. */
+async function definitionOf(run) {
+  if (!definitions.has(run.machine)) {
+    const found = await states("DescribeStateMachine", { stateMachineArn: run.machine });
+    definitions.set(run.machine, JSON.parse(found.definition));
+  }
+  return definitions.get(run.machine);
+}

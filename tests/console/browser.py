@@ -1,0 +1,34 @@
+"""A real browser: Debian's Chromium, or Chrome, whichever the machine has."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, sync_playwright
+
+from local.process import ROOT
+
+WIDE = {"width": 1440, "height": 1000}
+
+
+def executable() -> str:
+    """The browser's path; the Makefile knows the names and installs one where there is none."""
+    names = re.findall(r"^BROWSERS := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    found = [path for name in names[0].split() if (path := shutil.which(name))]
+    assert found, f"There is no browser here, none of {names[0]}. Install one: make browser"
+    return found[0]
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A browser without a window."""
+    # As root, Chromium has no sandbox; it opens nothing but pages of this machine.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable(), args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()

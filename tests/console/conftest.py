@@ -1,0 +1,39 @@
+"""One browser for all tests of a file, and a page of its own for each of them."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from local.quantemplate import Control
+from tests.console.browser import WIDE, launched
+from tests.console.console import Console
+from tests.end_to_end.conftest import copy_route, road, stand_in
+from tests.end_to_end.road import Road
+
+__all__ = ["copy_route", "road", "stand_in"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser."""
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without a history, of a reader who wants no motion."""
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def console(page: Page, road: Road, stand_in: Control) -> Iterator[Console]:
+    """The console of the whole application; it must speak to nobody else and meet no error."""
+    console = Console(page, road.endpoint)
+    yield console
+    assert console.origins <= {road.endpoint, stand_in.url}
+    assert not console.errors

@@ -1,0 +1,235 @@
+"""The console's modules by themselves: the picture, CSV, histories and advice."""
+
+import inspect
+from itertools import combinations
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from local.process import ROOT
+from straight_through import errors
+from tests.console.modules import Modules, definition
+
+REACHED = 6  # pixels that a label may be off the box that it belongs to
+
+
+@pytest.fixture
+def modules(page: Page) -> Modules:
+    """The modules."""
+    return Modules(page)
+
+
+# --- the picture ---------------------------------------------------------------------------------
+SEVERAL: dict[str, Any] = {
+    "StartAt": "Ask",
+    "States": {
+        "Ask": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.size", "NumericGreaterThan": 5, "Next": "Large"},
+                {"Not": {"Variable": "$.name", "IsPresent": True}, "Next": "Small"},
+            ],
+            "Default": "Small",
+        },
+        "Large": {
+            "Type": "Parallel",
+            "Branches": [
+                {
+                    "StartAt": "A",
+                    "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Succeed"}},
+                },
+                {"StartAt": "C", "States": {"C": {"Type": "Pass", "End": True}}},
+            ],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Ask"}],
+            "Next": "Last",
+        },
+        "Small": {"Type": "Task", "Next": "Last"},
+        "Last": {"Type": "Wait", "Seconds": 1, "End": True},
+    },
+}
+
+
+def states_of(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """All states of a machine, those inside of others too."""
+    found = dict(machine["States"])
+    for state in machine["States"].values():
+        for inner in [*state.get("Branches", []), *filter(None, [state.get("ItemProcessor")])]:
+            found |= states_of(inner)
+    return found
+
+
+def transitions_of(machine: dict[str, Any]) -> set[tuple[str, str]]:
+    """All transitions between states."""
+    found = set()
+    for name, state in states_of(machine).items():
+        targets = [state.get("Next"), state.get("Default")]
+        targets += [rule["Next"] for rule in [*state.get("Choices", []), *state.get("Catch", [])]]
+        found |= {(name, target) for target in targets if target}
+    return found
+
+
+@pytest.mark.parametrize("machine", [definition(), SEVERAL], ids=["its own", "several"])
+def test_the_picture_has_every_state_and_transition_and_no_two_boxes_overlap(
+    modules: Modules, machine: dict[str, Any]
+) -> None:
+    drawn = modules.call("picture", "m.picture(given)", machine)
+    # Then every state has a box inside the picture
+    boxes = {box["name"]: box for box in drawn["boxes"]}
+    assert boxes.keys() - {"▶", "■"} == states_of(machine).keys()
+    for box in boxes.values():
+        assert 0 <= box["x"] < box["x"] + box["width"] <= drawn["width"]
+        assert 0 <= box["y"] < box["y"] + box["height"] <= drawn["height"]
+    # and no two boxes overlap, unless one is inside of the other
+    for one, other in combinations(boxes.values(), 2):
+        if one["name"] in other["path"].split("/") or other["name"] in one["path"].split("/"):
+            continue
+        apart = (
+            one["x"] + one["width"] <= other["x"]
+            or other["x"] + other["width"] <= one["x"]
+            or one["y"] + one["height"] <= other["y"]
+            or other["y"] + other["height"] <= one["y"]
+        )
+        assert apart, (one, other)
+    # and every transition has an edge; those of a Catch are known as such
+    edges = {(edge["from"], edge["to"]) for edge in drawn["edges"]}
+    assert {edge for edge in edges if not {"▶", "■"} & set(edge)} == transitions_of(machine)
+    caught = {edge["label"] for edge in drawn["edges"] if edge["caught"]}
+    handlers = [h for state in states_of(machine).values() for h in state.get("Catch", [])]
+    assert caught == {", ".join(handler["ErrorEquals"]) for handler in handlers}
+
+
+def test_the_picture_labels_each_edge_with_what_its_choice_asks(modules: Modules) -> None:
+    drawn = modules.call("picture", "m.picture(given)", SEVERAL)
+    labels = {edge["label"] for edge in drawn["edges"] if edge["from"] == "Ask"}
+    assert labels == {"size > 5", "not name is given", "otherwise"}
+
+
+def test_the_labels_in_a_browser_keep_off_the_boxes(modules: Modules) -> None:
+    # Given the picture as a browser with its own fonts shows it
+    modules.page.set_content(modules.state_machine())
+    areas = "all => all.map(each => each.getBoundingClientRect().toJSON())"
+    labels = modules.page.locator(".edge .label").evaluate_all(areas)
+    boxes = modules.page.locator(".state:not(.map) > .box").evaluate_all(areas)
+    assert labels
+    # Then no label is on a state
+    for label in labels:
+        for box in boxes:
+            across = min(label["right"], box["right"]) - max(label["left"], box["left"])
+            down = min(label["bottom"], box["bottom"]) - max(label["top"], box["top"])
+            assert min(across, down) <= REACHED, (label, box)
+
+
+def test_the_picture_in_the_documents_is_current(modules: Modules) -> None:
+    kept = (ROOT / "docs" / "state-machine.svg").read_text("utf-8")
+    assert kept == modules.state_machine(), "Make it anew: make pictures"
+
+
+# --- CSV -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "records"),
+    [
+        ('a,"b ""c"", d"\r\n"e\nf",\r\n', [["a", 'b "c", d'], ["e\nf", ""]]),
+        ("a,b\n1,2", [["a", "b"], ["1", "2"]]),
+        ('a\n""\n', [["a"], [""]]),
+        ("", []),
+        ("h\n\n", [["h"], [""]]),
+    ],
+)
+def test_csv_is_read_as_its_rfc_says(modules: Modules, text: str, records: list[list[str]]) -> None:
+    assert modules.call("csv", "m.records(given, 9)", text) == records
+
+
+def test_csv_that_is_cut_off_ends_with_the_last_whole_record(modules: Modules) -> None:
+    cut = 'a,b\n1,2\n3,"4 and'
+    assert modules.call("csv", "m.records(given, 9, true)", cut) == [["a", "b"], ["1", "2"]]
+    assert modules.call("csv", "m.records(given, 1)", cut) == [["a", "b"]]
+
+
+def test_bytes_are_text_without_mark_and_without_half_a_character(modules: Modules) -> None:
+    given = list(b"\xef\xbb\xbfL\xc3\xb8kke \xc3")
+    assert modules.call("csv", "m.decoded(new Uint8Array(given))", given) == "Løkke "
+
+
+# --- histories -----------------------------------------------------------------------------------
+def event(number: int, kind: str, before: int, **details: Any) -> dict[str, Any]:
+    """An event of a history, a second after the one before."""
+    return {"id": number, "type": kind, "previousEventId": before, "timestamp": number, **details}
+
+
+def entered(number: int, name: str, before: int, text: str = "{}") -> dict[str, Any]:
+    """A Task that is entered."""
+    details = {"name": name, "input": text}
+    return event(number, "TaskStateEntered", before, stateEnteredEventDetails=details)
+
+
+def test_a_map_s_iterations_keep_their_own_input_and_output(modules: Modules) -> None:
+    # Given iterations that end in another order than they began
+    def left(number: int, before: int, text: str) -> dict[str, Any]:
+        details = {"name": "One", "output": text}
+        return event(number, "TaskStateExited", before, stateExitedEventDetails=details)
+
+    history = [
+        entered(1, "One", 0, '"a"'),
+        entered(2, "One", 0, '"b"'),
+        entered(3, "One", 0, '"c"'),
+        left(4, 2, '"B"'),
+        left(5, 1, '"A"'),
+        left(6, 3, '"C"'),
+    ]
+    # Then
+    visits = modules.call("history", "m.visits(given)", history)
+    pairs = [(each["input"], each["output"]) for each in visits]
+    assert pairs == [('"a"', '"A"'), ('"b"', '"B"'), ('"c"', '"C"')]
+
+
+def test_a_redriven_state_goes_on_where_it_failed(modules: Modules) -> None:
+    failed = {"taskFailedEventDetails": {"error": "PipelineFailed", "cause": "why"}}
+    history = [
+        entered(1, "CheckStatus", 0),
+        event(2, "TaskScheduled", 1),
+        event(3, "TaskFailed", 2, **failed),
+        event(4, "ExecutionFailed", 3),
+        event(5, "ExecutionRedriven", 4),
+        event(6, "TaskScheduled", 5),
+    ]
+    (visit,) = modules.call("history", "m.visits(given)", history[:4])
+    assert (visit["status"], visit["ended"], visit["failures"][0]["cause"]) == (
+        "failed",
+        4000,
+        "why",
+    )
+    (visit,) = modules.call("history", "m.visits(given)", history)
+    assert (visit["status"], visit["tries"], visit["redriven"]) == ("current", 2, True)
+
+
+# --- words ---------------------------------------------------------------------------------------
+def test_every_error_has_its_advice(modules: Modules) -> None:
+    base = errors.StraightThroughError
+    named = {
+        name
+        for name, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, base) and kind not in (base, errors.WaitedFor)
+    }
+    assert set(modules.call("advice", "Object.keys(m.ADVICE)")) == named
+
+
+def test_a_server_that_is_not_the_stand_in_has_no_switches(modules: Modules) -> None:
+    problem = modules.call("standin", "new m.StandIn(given, '').problem", "https://a.example/v1")
+    assert "https://a.example/v1" in problem
+    assert "make up" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "ignored"),
+    [
+        ("a.filepart", True),
+        ("~$a.csv", True),
+        (".DS_Store", True),
+        ("a.csv", False),
+        ("x_SUCCESS", False),
+    ],
+)
+def test_names_that_start_nothing_are_known(modules: Modules, name: str, ignored: bool) -> None:  # noqa: FBT001 - a case
+    patterns = "*.filepart,~$*,.DS_Store,_SUCCESS"
+    assert modules.call("drop", "m.ignored(given[0], given[1])", [name, patterns]) is ignored

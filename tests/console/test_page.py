@@ -1,0 +1,121 @@
+"""The page as it is served, where nothing of the application is there yet or any more."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from local.aws.console import FOLDER, PATH
+from local.deploy import REGION, STACK_NAME
+from local.quantemplate import Control
+from local.stack import free_port
+from tests.console.console import Console
+from tests.local_aws.server_process import running_aws
+
+FOREIGN = "https://somewhere.example"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A local AWS without any stack."""
+    with running_aws(tmp_path_factory.mktemp("page") / "log") as (endpoint, _):
+        yield endpoint
+
+
+@pytest.fixture
+def http() -> Iterator[requests.Session]:
+    """A client that asks no proxy, since none leads back to this machine."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint: str) -> None:
+    for path in FOLDER.iterdir():
+        reply = http.get(f"{endpoint}{PATH}{path.name}", timeout=10)
+        assert (reply.status_code, reply.content) == (200, path.read_bytes())
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers["cache-control"] == "no-store"
+        assert "script-src 'self'; style-src 'self'" in reply.headers["content-security-policy"]
+    for path in ("none.js", "%2e%2e/up.py", "..%2fup.py", "/index.html", "../../etc/passwd"):
+        request = requests.Request("GET", endpoint).prepare()
+        request.url = f"{endpoint}{PATH}{path}"  # as it is, without tidying
+        assert http.send(request, timeout=10).status_code == 404, path
+    assert http.put(f"{endpoint}{PATH}main.js", timeout=10).status_code == 405
+    assert http.get(f"{endpoint}{PATH[:-1]}", timeout=10).url == f"{endpoint}{PATH}"
+
+
+def test_no_file_names_another_address() -> None:
+    for path in FOLDER.iterdir():
+        addresses = re.findall(r"https?://[^\s\"'`]+", path.read_text("utf-8"))
+        named = {each for each in addresses if not each.startswith("http://www.w3.org/")}
+        assert named <= {r"http:\/\/127\.0\.0\.1:\d+\/external\/v1$/;"}, (path, named)
+
+
+def test_it_knows_the_stack_by_the_names_that_it_is_deployed_under() -> None:
+    names = f'export const REGION = "{REGION}", STACK = "{STACK_NAME}";'
+    assert names in (FOLDER / "aws.js").read_text("utf-8")
+
+
+def test_it_tells_when_the_stack_is_not_there_when_aws_is_gone_and_comes_back(
+    page: Page, tmp_path: Path
+) -> None:
+    # Given a local AWS in which nothing is deployed yet
+    console = Console(page, f"http://127.0.0.1:{(port := free_port())}")
+    options = ("--port", str(port))
+    with running_aws(tmp_path / "log", *options):
+        console.open()
+        banner = page.get_by_role("alert").filter(has_text="stack")
+        expect(banner).to_contain_text("The stack is being deployed.")
+    # When it is stopped
+    # Then the page says what to do
+    expect(page.locator("#banner")).to_contain_text("does not answer. Start it again")
+    expect(page.locator("#banner")).to_contain_text("make up")
+    expect(page.locator("#live")).to_have_text("not live")
+    # and when it is there again, the page has noticed by itself
+    with running_aws(tmp_path / "log", *options):
+        expect(banner).to_contain_text("The stack is being deployed.")
+    assert console.origins == {console.endpoint}
+
+
+@pytest.mark.parametrize(
+    "page_of", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:8080"]
+)
+def test_pages_of_this_machine_may_control_the_stand_in(
+    http: requests.Session, stand_in: Control, page_of: str
+) -> None:
+    asked = {"Origin": page_of, "Access-Control-Request-Method": "DELETE"}
+    before = http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
+    assert before.status_code == 204
+    assert before.headers["access-control-allow-origin"] == page_of
+    assert "DELETE" in before.headers["access-control-allow-methods"]
+    reply = http.get(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
+    assert reply.json() == []
+    assert reply.headers["access-control-allow-origin"] == page_of
+
+
+@pytest.mark.parametrize(
+    "page_of",
+    [FOREIGN, "null", "http://127.0.0.1.evil.example", "http://localhost.evil.example:80"],
+)
+def test_pages_of_others_may_not(http: requests.Session, stand_in: Control, page_of: str) -> None:
+    asked = {"Origin": page_of, "Access-Control-Request-Method": "POST"}
+    order = {"operation": "token", "kind": "html"}
+    for reply in (
+        http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10),
+        http.get(f"{stand_in.url}/control/settings", headers=asked, timeout=10),
+        http.post(f"{stand_in.url}/control/troubles", headers=asked, json=order, timeout=10),
+        http.post(f"{stand_in.url}/control/reset", headers=asked, timeout=10),
+    ):
+        assert reply.status_code == 403
+        assert "access-control-allow-origin" not in reply.headers
+        assert "client_secret" not in reply.text
+    assert stand_in.troubles() == []
+
+
+def test_the_api_itself_has_no_cors(http: requests.Session, stand_in: Control) -> None:
+    reply = http.get(stand_in.api_url, headers={"Origin": "http://127.0.0.1:1"}, timeout=10)
+    assert "access-control-allow-origin" not in reply.headers
