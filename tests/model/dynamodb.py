@@ -49,6 +49,10 @@ class DynamoDB:
         _fail_before(stop(f"query {partition['S']}"))
         return {"Items": self.items(partition["S"])[: request.get("Limit")]}
 
+    def scan(self, **_request: Any) -> dict[str, Any]:
+        """Return all items."""
+        return {"Items": self.items()}
+
     def update_item(self, **request: Any) -> dict[str, Any]:
         """Change one item under a condition."""
         self._one("Update", request)
