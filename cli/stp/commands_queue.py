@@ -53,9 +53,10 @@ def pause(
 ) -> None:
     """Let no further file of a queue begin; a run that goes on comes to its end."""
     here = here_of(context)
-    _require_known(here.stack, queue)
+    stack = here.stack
     with here.said.doing(f"Pausing {queue}"):
-        state = set_pause(here.stack, queue, reason)
+        _require_known(stack, queue)
+        state = set_pause(stack, queue, reason)
     holder = f"Run {state['holder']} holds the turn and goes on. " if state["holder"] else ""
     here.said.result(
         state, f"Queue {queue} is paused. {holder}Let it go on: stp queue resume {queue}"
@@ -66,9 +67,10 @@ def pause(
 def resume(context: typer.Context, queue: Name) -> None:
     """Let the files of a queue go on."""
     here = here_of(context)
-    _require_known(here.stack, queue)
+    stack = here.stack
     with here.said.doing(f"Resuming {queue}"):
-        state = set_pause(here.stack, queue, None)
+        _require_known(stack, queue)
+        state = set_pause(stack, queue, None)
     holder = f"Run {state['holder']} has the turn." if state["holder"] else "Nobody waits."
     here.said.result(state, f"Queue {queue} goes on. {holder}")
 

@@ -91,7 +91,8 @@ def release(context: typer.Context, run: Name) -> None:
     """Publish what a gate holds: export it, and chain it on."""
     here = here_of(context)
     (held,) = _named(here, [run])
-    by = record_of(here.stack, held.name).get("released_by")
+    with here.said.doing("Reading its record"):
+        by = record_of(here.stack, held.name).get("released_by")
     if by:
         name = by.rpartition(":")[2]
         raise Stop(f"Run {held.name} was released already, by {name}. See: stp show {name}")

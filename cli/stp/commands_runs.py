@@ -18,6 +18,7 @@ from stp.moments import since as moment_of
 from stp.runs import Run, described, listed, named
 from stp.said import FAILED, as_json, counted
 from stp.shown_runs import run_details, runs_table, status_text
+from stp.stack import Stack
 from stp.timeline import history, phases
 
 WATCHED = 20  # newest runs
@@ -89,12 +90,14 @@ def watch(
 ) -> None:
     """Watch the newest runs, until Ctrl-C."""
     here = here_of(context)
+    stack = here.stack
     live = here.said.out.is_terminal and not here.said.json
     drawn = Live(Text("Reading the runs …"), console=here.said.out) if live else nullcontext()
     with drawn as picture:
         seen: dict[str, Run] = {}
         while True:
-            found = newest(here)
+            with here.said.doing("Reading the runs") if not (live or seen) else nullcontext():
+                found = newest(stack)
             if picture is not None:
                 shown = runs_table(found) if found else Text("No runs yet. stp drop FILE")
                 picture.update(shown, refresh=True)
@@ -108,14 +111,14 @@ def watch(
             time.sleep(LOOK_EVERY)
 
 
-def newest(here: Here) -> list[Run]:
+def newest(stack: Stack) -> list[Run]:
     """Return the newest runs as they are now."""
     executions = []
-    for each in listed(here.stack, None, failed=False):
+    for each in listed(stack, None, failed=False):
         executions.append(each)
         if len(executions) == WATCHED:
             break
-    return described(here.stack, executions, lambda _: True, WATCHED)
+    return described(stack, executions, lambda _: True, WATCHED)
 
 
 def _tell(out: Console, run: Run, *, json: bool) -> None:

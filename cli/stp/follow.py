@@ -44,16 +44,20 @@ def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
     with drawn as status:
         while going:
             seen = [each.seen for each in followed]
-            for each in list(going):
-                if _look(stack, said, each, several=len(runs) > 1):
-                    going.remove(each)
+            _draw(status, said, going)
+            quiet = status or all(seen)  # what has begun is told by its states
+            with nullcontext() if quiet else said.doing("Asking for the run"):
+                for each in list(going):
+                    if _look(stack, said, each, several=len(runs) > 1):
+                        going.remove(each)
             moved = seen != [each.seen for each in followed]
             pause = FIRST_LOOK if moved else min(pause * 1.2, LAST_LOOK)
             until = time.monotonic() + pause
             while going and (left := until - time.monotonic()) > 0:
                 _draw(status, said, going)
                 time.sleep(min(left, 0.5))
-    return [named(stack, run) for run in runs]
+    with said.doing("Reading how it ended"):
+        return [named(stack, run) for run in runs]
 
 
 def _look(stack: Stack, said: Said, followed: Followed, *, several: bool) -> bool:

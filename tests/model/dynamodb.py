@@ -1,17 +1,26 @@
-"""moto's DynamoDB without boto3 and HTTP before it, which would take most of the model's time."""
+"""moto's DynamoDB without what would take most of the model's time.
+
+That is boto3 and HTTP before it, and moto's reading of update expressions.
+"""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.utilities import dynamo_json_dump
 
 from tests.model.invocations import stop
 
 TABLE = "turns"
+VALUES = "ExpressionAttributeValues"
+# What the layer writes: a value, one unless there is one, what is there and a number, or no more.
+CLAUSES = re.compile(r"(SET|REMOVE) (.+?)(?= SET | REMOVE |$)")
+ACTION = re.compile(r"([#\w.]+)(?: = (if_not_exists\(\1, |\1 \+ |)(:\w+)\)?)?")
 
 
 class DynamoDB:
@@ -45,9 +54,13 @@ class DynamoDB:
 
     def query(self, **request: Any) -> dict[str, Any]:
         """Return a partition's items in order: all pages at once, none but the first with Limit."""
-        (partition,) = request["ExpressionAttributeValues"].values()
+        (partition,) = request[VALUES].values()
         _fail_before(stop(f"query {partition['S']}"))
         return {"Items": self.items(partition["S"])[: request.get("Limit")]}
+
+    def scan(self, **_request: Any) -> dict[str, Any]:
+        """Return all items."""
+        return {"Items": self.items()}
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         """Change one item under a condition."""
@@ -111,7 +124,7 @@ class DynamoDB:
         condition = get_filter_expression(
             request["ConditionExpression"],
             request["ExpressionAttributeNames"],
-            request.get("ExpressionAttributeValues", {}),
+            request.get(VALUES, {}),
         )
         if condition.expr(item):
             return None
@@ -125,13 +138,33 @@ class DynamoDB:
                 if kind == "Delete":
                     self._backend.delete_item(TABLE, request["Key"])
                 if kind == "Update":
-                    self._backend.update_item(
-                        TABLE,
-                        request["Key"],
-                        update_expression=request["UpdateExpression"],
-                        expression_attribute_names=request["ExpressionAttributeNames"],
-                        expression_attribute_values=request.get("ExpressionAttributeValues", {}),
-                    )
+                    self._update(request)
+
+    def _update(self, request: dict[str, Any]) -> None:
+        """Change an item, or make it; KeyError where a map to write into is not there."""
+        table, key = self._backend.get_table(TABLE), request["Key"]
+        item = self._backend.get_item(TABLE, key)
+        if item is None:
+            table.put_item(key)
+            item = self._backend.get_item(TABLE, key)
+            assert item
+        names, values = request["ExpressionAttributeNames"], request.get(VALUES, {})
+        for clause, actions in CLAUSES.findall(request["UpdateExpression"]):
+            for action in re.split(r", *(?=#)", actions):
+                found = ACTION.fullmatch(action)
+                assert found, action
+                path, how, value = found.groups()
+                *maps, name = (names[part] for part in path.split("."))
+                attributes = item.attrs
+                for part in maps:
+                    attributes = attributes[part].value
+                if clause == "REMOVE":
+                    attributes.pop(name, None)
+                elif how.endswith("+ "):
+                    number = int(attributes[name].value) + int(values[value]["N"])
+                    attributes[name] = DynamoType({"N": str(number)})
+                elif not (how and name in attributes):
+                    attributes[name] = DynamoType(values[value])
 
 
 def _attributes(item: Any) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Invocations of functions that stop before every call to the outside, and can be killed there.
 
-Each is a thread, but only one runs at any time: the model steps one, and it runs to its next call.
+Only one runs at any time: the model steps one, and it runs to its next call.
 """
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 _running: "list[Invocation]" = []  # one at most
 
@@ -33,16 +34,11 @@ class Invocation:
         self.attempt = 0  # the execution's redrive count when it began
         self.uploaded: str | None = None  # the dataset
         self._function = function
-        self._trouble = ""
-        self._go = threading.Semaphore(0)
-        self._stands = threading.Semaphore(0)
+        self._runs = greenlet(self._run)
 
     def step(self, trouble: str = "") -> None:
         """Make the call, with or without trouble, and run to the next one or to the end."""
-        if self.at == "begin":
-            threading.Thread(target=self._run, daemon=True).start()
-        self._trouble = trouble
-        self._let_run()
+        self._let_run(trouble)
 
     def kill(self) -> None:
         """Do nothing more, not even what would be cleaned up."""
@@ -52,14 +48,13 @@ class Invocation:
         if not self.ended:
             self._let_run()
 
-    def _let_run(self) -> None:
+    def _let_run(self, trouble: str = "") -> None:
         _running.append(self)
-        self._go.release()
-        self._stands.acquire()
+        self._runs.parent = getcurrent()
+        self._runs.switch(trouble)
         _running.remove(self)
 
-    def _run(self) -> None:
-        self._go.acquire()
+    def _run(self, _trouble: str) -> None:
         try:
             self.result = self._function()
             stop("return")  # so that it can be killed after its last call
@@ -68,17 +63,17 @@ class Invocation:
         except BaseException as error:  # noqa: BLE001 - as Lambda does
             self.error = error
         self.ended = True
-        self._stands.release()
 
     def stop(self, at: str) -> str:
         """Stand before a call until the model says go; return the trouble that it meets."""
+        trouble = ""
         if not self.killed:
             self.at = at
-            self._stands.release()
-            self._go.acquire()
+            assert self._runs.parent
+            trouble = self._runs.parent.switch()
         if self.killed:
             raise Killed
-        return self._trouble
+        return trouble
 
 
 def running() -> Invocation | None:

@@ -132,7 +132,7 @@ class World:
         return min(wakes, default=None)
 
     def close(self) -> None:
-        """End all threads."""
+        """End all."""
         for invocation in self.invocations:
             invocation.kill()
 

@@ -7,15 +7,18 @@ effect that a function has in it. KILL_POINTS_FULL=1 takes every call, and every
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
+from botocore.client import BaseClient
 
 from local.quantemplate import Control, running
-from straight_through.table import Table
-from tests.unit.conftest import OUTBOX, TURNS
+from tests.model.dynamodb import TABLE, DynamoDB
+from tests.unit.conftest import OUTBOX
 from tests.unit.machine import MACHINE
 from tests.unit.world import Kill, World
 
@@ -56,21 +59,34 @@ def stand_in() -> Iterator[Control]:
 
 
 @pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of turns: the model's, since its HTTP would take most of the time."""
+    dynamodb, api_call = DynamoDB(lambda _writes: None), BaseClient._make_api_call
+
+    def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
+        if client.meta.service_model.service_name == "dynamodb":
+            return getattr(dynamodb, xform_name(operation))(**given)
+        return api_call(client, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+
+@pytest.fixture
 def world(
     load: Callable[..., ModuleType],
     secret_arn: str,
     s3: Any,
-    table: Table,
+    table: None,  # noqa: ARG001
     stand_in: Control,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     """The application with a table, a topic and a stand-in Quantemplate."""
     assert s3
-    assert table
+    monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
     environment = {
         "STATE_MACHINE_ARN": MACHINE,
         "IGNORE_PATTERNS": "*.filepart",
-        "TURNS_TABLE": TURNS,
+        "TURNS_TABLE": TABLE,
         "TOPIC_ARN": boto3.client("sns").create_topic(Name="topic")["TopicArn"],
         "ROUTES_PATH": "/straight-through/routes",
         "CREDENTIALS_SECRET_ARN": secret_arn,

@@ -1,0 +1,58 @@
+"""The model's table changes items as moto's does."""
+
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from straight_through.table import Table
+from tests.model.dynamodb import TABLE, DynamoDB
+
+KEY = ("queues", "q-claims")
+HOLDER = {"run": "first", "kills": 1, "mark": {"id": "m"}}
+UPDATES: list[tuple[str, dict[str, Any]]] = [
+    ("SET #paused = :paused", {"paused": {"by": "hand", "told": False, "at": None}}),
+    ("SET #holder = :holder, #order = :order", {"holder": HOLDER, "order": ["a", 2]}),
+    (
+        "SET #holder.#kills = #holder.#kills + :one, #at = :at REMOVE #holder.#mark",
+        {"one": 1, "at": "now"},
+    ),
+    ("SET #holder.#mark = :mark,#at = :at REMOVE #holder.#ended", {"mark": {}, "at": "then"}),
+    ("SET #at = if_not_exists(#at, :at), #to = if_not_exists(#to, :at)", {"at": "later"}),
+    ("REMOVE #paused, #order", {}),
+    ("REMOVE #paused", {}),
+]
+
+
+@pytest.fixture
+def tables() -> Any:
+    """The model's table, and moto's with all that is before it."""
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", "eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        client.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in ("pk", "sk")],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+        )
+        yield Table(DynamoDB(lambda _writes: None), TABLE), Table(client, TABLE)  # type: ignore[arg-type]
+
+
+def test_each_update_gives_what_motos_gives(tables: tuple[Table, Table]) -> None:
+    ours, motos = tables
+    for change, values in UPDATES:
+        assert ours.update(KEY, change, **values) == motos.update(KEY, change, **values), change
+    assert ours.get(KEY) == motos.get(KEY)
+    assert ours.get(KEY)
+
+
+def test_a_map_that_is_not_there_is_not_written_into(tables: tuple[Table, Table]) -> None:
+    for table in tables:
+        with pytest.raises(Exception, match=r"holder|document path"):
+            table.update(KEY, "SET #holder.#mark = :mark", mark={})
