@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.deploy import REGION
 from local.quantemplate import Control
 from straight_through.metrics import METRICS
 from tests.end_to_end.conftest import make_route
@@ -94,7 +95,8 @@ def measured(road: Road, runs: dict[str, Run]) -> set[Asked]:
 @pytest.fixture(scope="module")
 def dashboard(road: Road) -> list[dict[str, Any]]:
     """The widgets of the stack's dashboard."""
-    body = road.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"]
+    name = f"{STACK}-{REGION}"  # dashboards are those of the account in all regions
+    body = road.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
     return list(json.loads(body)["widgets"])
 
 

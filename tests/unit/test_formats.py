@@ -48,10 +48,12 @@ def up(name: str, content: bytes, header: tuple[str, ...] = (), size: int = CHUN
 
 # --- a mark in gzip -------------------------------------------------------------------------------
 MEMBERS = [
-    gzip.compress(MARK + CSV),
-    gzip.compress(MARK + CSV[:9]) + gzip.compress(CSV[9:]),
-    gzip.compress(MARK[:1]) + gzip.compress(b"") + gzip.compress(MARK[1:] + CSV),
-    gzip.compress(MARK + CSV) + b"\0" * 512,
+    gzip.compress(MARK + CSV, mtime=0),
+    gzip.compress(MARK + CSV[:9], mtime=0) + gzip.compress(CSV[9:], mtime=0),
+    gzip.compress(MARK[:1], mtime=0)
+    + gzip.compress(b"", mtime=0)
+    + gzip.compress(MARK[1:] + CSV, mtime=0),
+    gzip.compress(MARK + CSV, mtime=0) + b"\0" * 512,
 ]
 
 
@@ -64,10 +66,10 @@ def test_a_gzip_goes_up_without_its_mark_and_otherwise_the_same(content: bytes, 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv.gz", gzip.compress(CSV)),
-        ("a.csv.gz", gzip.compress(CSV + MARK)),
-        ("a.csv.gz", gzip.compress(b"")),
-        ("a.csv.gz", gzip.compress(MARK[:2])),
+        ("a.csv.gz", gzip.compress(CSV, mtime=0)),
+        ("a.csv.gz", gzip.compress(CSV + MARK, mtime=0)),
+        ("a.csv.gz", gzip.compress(b"", mtime=0)),
+        ("a.csv.gz", gzip.compress(MARK[:2], mtime=0)),
         ("a.csv", MARK + CSV),
         ("a.xlsx", XLSX),
     ],
@@ -78,7 +80,7 @@ def test_every_other_file_goes_up_as_it_is(name: str, content: bytes) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "cut within the trailer", "changed", "followed"])
 def test_a_damaged_gzip_is_never_sent_as_a_whole_one(damage: str) -> None:
-    whole = gzip.compress(MARK + CSV * 9)
+    whole = gzip.compress(MARK + CSV * 9, mtime=0)
     content = {
         "cut": whole[:-20],
         "cut within the trailer": whole[:-2],
@@ -109,7 +111,7 @@ FIRST = {
     ".CSV": CSV,
     ".txt": CSV,
     ".tsv": CSV,
-    ".csv.gz": gzip.compress(CSV),
+    ".csv.gz": gzip.compress(CSV, mtime=0),
     ".xlsx": XLSX,
     ".xls": XLS,
 }
@@ -159,10 +161,10 @@ def test_of_a_plain_file_only_the_start_is_read_before() -> None:
         ("a.csv", MARK + CSV),
         ("a.csv", CSV.replace(b"\n", b"\r\n")),
         ("a.csv", '"id","paid","Müller"'.encode()),
-        ("a.csv.gz", gzip.compress(CSV)),
-        ("a.csv.gz", gzip.compress(MARK + CSV)),
+        ("a.csv.gz", gzip.compress(CSV, mtime=0)),
+        ("a.csv.gz", gzip.compress(MARK + CSV, mtime=0)),
         ("a.tsv", CSV.replace(b",", b"\t")),
-        ("a.tsv.gz", gzip.compress(CSV.replace(b",", b"\t"))),
+        ("a.tsv.gz", gzip.compress(CSV.replace(b",", b"\t"), mtime=0)),
         ("a.xlsx", XLSX),
         ("a.xls", XLS),
     ],
@@ -187,7 +189,7 @@ def test_a_header_that_matches_passes_and_a_workbooks_is_not_read(
 @pytest.mark.parametrize("zipped", [False, True])
 def test_another_header_is_told_with_the_difference(first: str, told: str, zipped: bool) -> None:  # noqa: FBT001
     content = f"{first}\nC-1,1.00,x\n".encode()
-    name, content = ("a.csv.gz", gzip.compress(content)) if zipped else ("a.csv", content)
+    name, content = ("a.csv.gz", gzip.compress(content, mtime=0)) if zipped else ("a.csv", content)
     with pytest.raises(HeaderMismatch) as raised:
         up(name, content, HEADER)
     assert told in str(raised.value)
