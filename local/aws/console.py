@@ -1,18 +1,26 @@
 """The local console's page, beside the AWS endpoint: static files, and nothing else.
 
-GET /_local/console/          the page; local/console/ has its modules and styles
-GET /_local/console/<file>    one of its files
+GET /_local/console/               the page; local/console/ has its modules and styles
+GET /_local/console/<file>         one of its files
+GET /_local/console/remedies.js    what to do about each error, from the package of the functions
 
 No bucket may be named `_local`. The page speaks to AWS itself, by the endpoint that serves it.
 """
 
+import importlib
+import json
+import sys
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from local.process import ROOT
+
 PATH = "/_local/console/"
-FOLDER = Path(__file__).parents[1] / "console"
+FOLDER = ROOT / "local" / "console"
+# The steps of a remedy, called as the page's buttons are.
+STEPS = {"redrive": "Redrive", "drop": "drop the file again", "rerun": "Run again"}
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -41,12 +49,13 @@ def install(app: App) -> App:
     """The application with the console in it."""
     files = {PATH + path.name: path for path in FOLDER.iterdir() if path.suffix in TYPES}
     files[PATH] = FOLDER / "index.html"
+    remedies = remedies_module()
 
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http" or not f"{scope['path']}/".startswith(PATH):
             await app(scope, receive, send)
             return
-        status, headers, body = reply(files, scope["method"], scope["path"])
+        status, headers, body = reply(files, remedies, scope["method"], scope["path"])
         pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send(
@@ -57,7 +66,7 @@ def install(app: App) -> App:
 
 
 def reply(
-    files: dict[str, Path], method: str, path: str
+    files: dict[str, Path], remedies: bytes, method: str, path: str
 ) -> tuple[HTTPStatus, dict[str, str], bytes]:
     """Status, headers and body of the answer to a request."""
     if f"{path}/" == PATH:
@@ -65,7 +74,20 @@ def reply(
     plain = {"content-type": "text/plain; charset=utf-8"}
     if method not in ("GET", "HEAD"):
         return HTTPStatus.METHOD_NOT_ALLOWED, {**plain, "allow": "GET, HEAD"}, b"GET or HEAD\n"
+    if path == f"{PATH}remedies.js":
+        return HTTPStatus.OK, {"content-type": TYPES[".js"]}, remedies
     if path not in files:
         return HTTPStatus.NOT_FOUND, plain, f"The console is at {PATH}\n".encode()
     file = files[path]
     return HTTPStatus.OK, {"content-type": TYPES[file.suffix]}, file.read_bytes()
+
+
+def remedies_module() -> bytes:
+    """A module of the page: what to do about each error, by name; "" is for every other."""
+    # The package is on the path of this process alone: each function has the layer it is given.
+    sys.path.append(str(ROOT / "layers"))
+    remedies = importlib.import_module("straight_through.remedies")
+    names = ["", *(error.__name__ for error in remedies.REMEDIES)]
+    told = {name: remedies.what_to_do(name, STEPS) for name in names}
+    source = "/** What to do about each error, as layers/straight_through/remedies.py says. */"
+    return f"{source}\nexport const REMEDIES = {json.dumps(told, indent=2)};\n".encode()

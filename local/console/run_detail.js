@@ -1,6 +1,6 @@
 /** One run: what became of it, what to do, and its states. */
 
-import { adviceFor, STOPPING } from "./advice.js";
+import { STOPPING, SWITCHED, adviceFor } from "./advice.js";
 import { states } from "./aws.js";
 import { button, counted, duration, h, moment, running, show } from "./dom.js";
 import { History, visits } from "./history.js";
@@ -57,7 +57,7 @@ export function runDetail(app) {
     const state = found.findLast((visit) => visit.status === "current")?.name ?? "";
     const failedAt = found.findLast((visit) => visit.status === "failed")?.name ?? "";
     const waiting = waitingFor(found.at(-1)?.input);
-    show(told, [run, record.released_by, waiting, state, failedAt], () => news(run, record, waiting, state, failedAt));
+    show(told, [run, record.released_by, waiting, state, failedAt, app.standIn?.base], () => news(run, record, waiting, state, failedAt, Boolean(app.standIn?.base)));
     steps.render(run, now.definition, found);
     outputs.render(run);
   }
@@ -104,11 +104,12 @@ export function runDetail(app) {
 }
 
 /** What people are told of a run: why it ended badly, is held or waits, and what to do. */
-function news(run, record, waiting, state, failedAt) {
+function news(run, record, waiting, state, failedAt, standIn) {
   if (endedBadly(run)) {
     const title = run.status === "Stopped" ? "Stopped" : `${run.error || run.status}${failedAt ? ` at ${failedAt}` : ""}`;
     return h(`div.notice.${toneOf(run.status)}`, {}, h("h3", {}, title), run.message ? h("p", {}, run.message) : null,
-      h("p.next", {}, h("b", {}, "What to do: "), adviceFor(run)));
+      h("p.next", {}, h("b", {}, "What to do: "), adviceFor(run),
+        standIn && SWITCHED.includes(run.error) ? h("span", {}, " If a switch of the stand-in does it, put it right under ", h("a", { href: "#/switches" }, "Switches"), ".") : null));
   }
   if (run.status === "Held") {
     const why = (run.output.held ?? []).map((each) => `${each.name} has ${counted(each.rows, "row")}`).join("; ");

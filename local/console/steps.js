@@ -37,8 +37,8 @@ export function stepsOf() {
     const shown = known.find((step) => step.name === chosen) ?? interesting(known);
     show(drawn, definition, () => draw(definition));
     light(drawn, known, shown?.name);
-    const end = run.stopped ?? Math.max(run.started, ...found.map((each) => each.ended ?? each.began));
-    show(rows, [known.map((step) => [step.name, step.status, step.visits.map((each) => [each.began, each.ended])]), shown?.name], () => known.map((step) => row(step, step === shown, run.started, end, choose)));
+    show(rows, [known.map((step) => [step.name, step.status, step.visits.map((each) => [each.began, each.ended])]), shown?.name], () => known.map((step) => row(step, step === shown, choose)));
+    stretch(rows, run.started, run.stopped ?? Date.now());
     const at = Math.min(visit ?? Infinity, (shown?.visits.length ?? 1) - 1);
     show(data, [shown?.name, at, shown?.visits[at], shown?.visits.length], () => shown ? details(shown, at, run.message, (to) => {
       chosen = shown.name;
@@ -86,17 +86,22 @@ function light(place, known, selected) {
   }
 }
 
-/** A state with its visits on the run's time. */
-function row(step, selected, began, end, choose) {
+/** Lay the visits' bars on the run's time, which goes on while it runs. */
+function stretch(rows, began, end) {
   const whole = Math.max(end - began, 1);
+  for (const bar of rows.querySelectorAll("[data-began]")) {
+    const from = Number(bar.dataset.began), to = Number(bar.dataset.ended ?? end);
+    bar.style.left = `${(100 * (from - began)) / whole}%`;
+    bar.style.width = `${Math.max(0, (100 * (to - from)) / whole)}%`;
+  }
+}
+
+/** A state with its visits. */
+function row(step, selected, choose) {
   const spent = step.visits.reduce((sum, each) => sum + ((each.ended ?? each.began) - each.began), 0);
   const open = step.visits.find((each) => each.status === "current");
-  const bar = h("span.bars", { "aria-hidden": "true" }, ...step.visits.map((each) => {
-    const part = h(`span.${each.status}`);
-    part.style.left = `${(100 * (each.began - began)) / whole}%`;
-    part.style.width = `${Math.max(0, (100 * ((each.ended ?? end) - each.began)) / whole)}%`;
-    return part;
-  }));
+  const bar = h("span.bars", { "aria-hidden": "true" }, ...step.visits.map((each) =>
+    h(`span.${each.status}`, { "data-began": each.began, "data-ended": each.ended })));
   return h("li", {}, h(`button.step.${step.status}`, { type: "button", "data-key": step.name, "aria-pressed": String(selected), onclick: () => choose(step.name) },
     h("span.mark", { "aria-hidden": "true" }, MARKS[step.status]),
     h("span.name", {}, step.name, h("span.hidden", {}, `, ${WORDS[step.status]}`)),

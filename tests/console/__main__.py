@@ -13,7 +13,7 @@ from tests.console.console import Console
 from tests.console.modules import Modules
 
 DOCS = ROOT / "docs"
-SIZE = {"width": 1280, "height": 960}
+SIZE = {"width": 1320, "height": 960}
 LARGEST = 250_000  # bytes of a screenshot
 
 
@@ -33,29 +33,35 @@ def main() -> None:
 
 
 def screenshots(browser: Browser, endpoint: str) -> None:
-    """A run that succeeded, by day; one that failed, by night."""
+    """A run that succeeded, in light and in dark; and one that failed."""
     page = browser.new_page(viewport=SIZE, reduced_motion="reduce", color_scheme="light")  # type: ignore[arg-type]
     console = Console(page, endpoint).open()
     console.choose("premiums", ROOT / "local" / "samples" / "premiums_q2.csv")
     console.shows("Succeeded")
-    console.choose("claims", ROOT / "local" / "samples" / "claims_may.csv")
-    console.shows("Running")
-    console.shows("Succeeded")
-    page.get_by_role("button", name="CheckStatus").click()
-    keep(page, "console.png", 1230)
     console.open("switches").press("Set: The next run fails")
     expect(page.get_by_role("region", name="What is waiting")).to_contain_text("fails")
-    page.emulate_media(color_scheme="dark")
-    console.open().choose("claims", ROOT / "local" / "samples" / "claims_may.csv")
+    console.open().choose("claims/eu", ROOT / "local" / "samples" / "claims_may.csv")
     console.shows("Failed")
-    keep(page, "console-dark.png", 960)
+    failed = console.run
+    console.choose("claims", ROOT / "local" / "samples" / "claims_may.csv")
+    expect(page.locator(".head h2")).to_have_text("claims/claims_may.csv")
+    console.shows("Succeeded")
+    keep(page, "console.png", 1180)
+    page.emulate_media(color_scheme="dark")
+    keep(page, "console-dark.png", 1180)
+    page.emulate_media(color_scheme="light")
+    console.open(f"runs/{failed}").shows("Failed")
+    keep(page, "console-failed.png", 760)
 
 
 def keep(page: Page, name: str, height: int) -> None:
     """Take a screenshot for the documents."""
     page.set_viewport_size({"width": SIZE["width"], "height": height})
-    expect(page.locator("#news")).to_be_empty(timeout=15_000)
-    page.locator("h1").first.hover()
+    for passing in ("#news:not(:empty)", ".drops li"):
+        expect(page.locator(passing)).to_have_count(0, timeout=15_000)
+    expect(page.locator(".preview table, .notice.bad")).to_have_count(1)
+    page.locator("body").evaluate("body => body.ownerDocument.activeElement.blur()")
+    page.mouse.move(0, 0)
     path = DOCS / name
     page.screenshot(path=path)
     assert path.stat().st_size <= LARGEST, f"{path} is too large"

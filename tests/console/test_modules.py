@@ -1,6 +1,5 @@
-"""The console's modules by themselves: the picture, CSV, histories and advice."""
+"""The console's modules by themselves: the picture, CSV and histories."""
 
-import inspect
 from itertools import combinations
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 from playwright.sync_api import Page
 
 from local.process import ROOT
-from straight_through import errors
 from tests.console.modules import Modules, definition
 
 REACHED = 6  # pixels that a label may be off the box that it belongs to
@@ -204,16 +202,6 @@ def test_a_redriven_state_goes_on_where_it_failed(modules: Modules) -> None:
 
 
 # --- words ---------------------------------------------------------------------------------------
-def test_every_error_has_its_advice(modules: Modules) -> None:
-    base = errors.StraightThroughError
-    named = {
-        name
-        for name, kind in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(kind, base) and kind not in (base, errors.WaitedFor)
-    }
-    assert set(modules.call("advice", "Object.keys(m.ADVICE)")) == named
-
-
 def test_a_server_that_is_not_the_stand_in_has_no_switches(modules: Modules) -> None:
     problem = modules.call("standin", "new m.StandIn(given, '').problem", "https://a.example/v1")
     assert "https://a.example/v1" in problem

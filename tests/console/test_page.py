@@ -1,5 +1,6 @@
 """The page as it is served, where nothing of the application is there yet or any more."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from local.aws.console import FOLDER, PATH
+from local.aws.console import FOLDER, PATH, STEPS
 from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
+from straight_through.remedies import REMEDIES, what_to_do
 from tests.console.console import Console
 from tests.local_aws.server_process import running_aws
 
@@ -46,6 +48,18 @@ def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint:
         assert http.send(request, timeout=10).status_code == 404, path
     assert http.put(f"{endpoint}{PATH}main.js", timeout=10).status_code == 405
     assert http.get(f"{endpoint}{PATH[:-1]}", timeout=10).url == f"{endpoint}{PATH}"
+
+
+def test_its_advice_is_the_packages_in_the_words_of_its_buttons(
+    http: requests.Session, endpoint: str
+) -> None:
+    reply = http.get(f"{endpoint}{PATH}remedies.js", timeout=10)
+    assert reply.headers["content-type"] == "text/javascript; charset=utf-8"
+    _, text = reply.content.decode().split("export const REMEDIES = ")
+    told = json.loads(text.removesuffix(";\n"))
+    assert told == {name: what_to_do(name, STEPS) for name in told}
+    assert told.keys() == {"", *(error.__name__ for error in REMEDIES)}
+    assert told["AwsUnavailable"] == "When the service is back, Redrive."
 
 
 def test_no_file_names_another_address() -> None:
