@@ -68,7 +68,9 @@ def _condition(alarm: dict[str, Any]) -> str:
     given, times = alarm["Threshold"], alarm["EvaluationPeriods"]
     threshold = f"`{given['Ref']}`" if isinstance(given, dict) else f"{given:,}"
     is_so = f"is {BREACH[alarm['ComparisonOperator']]} {threshold}"
-    often = f", {times} times in a row" if times > 1 else ""
+    needed = alarm.get("DatapointsToAlarm", times)
+    often = f", {times} times in a row" if needed == times else f", in {needed} of {times}"
+    often = often if times > 1 else ""
     return f"{alarm['Statistic']} of {of} in {alarm['Period'] // 60} min {is_so}{often}"
 
 

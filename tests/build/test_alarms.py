@@ -32,23 +32,28 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 def state_of(alarm: dict[str, Any], values: Mapping[int, Sequence[float]], before: str) -> str:
     """How an alarm is, by values of the last minutes (1 is the last) and its state before.
 
-    As CloudWatch evaluates it, where all periods must breach: "How alarm state is evaluated" and
-    "Configuring how CloudWatch alarms treat missing data" (Amazon CloudWatch user guide).
+    As CloudWatch evaluates it, which looks back farther than it is told where values are missing,
+    here by two periods, as in AWS's examples: "Alarm evaluation" and "Configuring how CloudWatch
+    alarms treat missing data" (Amazon CloudWatch user guide).
     """
-    assert alarm.keys().isdisjoint({"DatapointsToAlarm", "ExtendedStatistic", "Metrics", "Unit"})
-    length = alarm["Period"] // 60
-    breaching = []
-    for period in range(alarm["EvaluationPeriods"]):
+    assert alarm.keys().isdisjoint({"ExtendedStatistic", "Metrics", "Unit"})
+    length, periods = alarm["Period"] // 60, alarm["EvaluationPeriods"]
+    needed = alarm.get("DatapointsToAlarm", periods)
+    known: list[bool] = []  # whether a period breaches, the newest first
+    for period in range(periods + 2):
         minutes = range(period * length + 1, (period + 1) * length + 1)
         found = [value for minute in minutes for value in values.get(minute, ())]
         if found:
             statistic = STATISTICS[alarm["Statistic"]](found)
-            breaching.append(OPERATORS[alarm["ComparisonOperator"]](statistic, threshold(alarm)))
-        elif alarm["TreatMissingData"] != "ignore":
-            breaching.append(alarm["TreatMissingData"] == "breaching")
-    if len(breaching) < alarm["EvaluationPeriods"] and all(breaching):
+            known.append(OPERATORS[alarm["ComparisonOperator"]](statistic, threshold(alarm)))
+    breaching, missing = sum(known[:periods]), max(periods - len(known), 0)
+    if alarm["TreatMissingData"] == "breaching":
+        breaching += missing
+    if breaching >= needed:
+        return RINGS
+    if alarm["TreatMissingData"] == "ignore" and breaching + missing >= needed:
         return before  # too little is known for another state
-    return RINGS if all(breaching) else QUIET
+    return QUIET
 
 
 def threshold(alarm: dict[str, Any]) -> float:
@@ -90,12 +95,13 @@ CASES = [
     Case("RunsFailedAlarm", "one failed run", QUIET, {3: [1]}),
     Case("RunsFailedAlarm", "the fifth within an hour", RINGS, {1: [1, 1], 30: [1], 59: [1, 1]}),
     Case("RunsFailedAlarm", "five within more than an hour", QUIET, {1: [1], 61: [1, 1, 1, 1]}),
-    Case("RunsFailedAlarm", "an hour after the last", QUIET, {61: [9]}, before=RINGS),
+    Case("RunsFailedAlarm", "no failure since", RINGS, {61: [9]}, before=RINGS),
+    Case("RunsFailedAlarm", "hours after the last", QUIET, {181: [9]}, before=RINGS),
     Case("EndsLostAlarm", "an end that was thrown away", RINGS, {4: [1]}),
     Case("EndsLostAlarm", "ends that were told", QUIET, NONE, before=RINGS),
     Case("CredentialsRejectedAlarm", "one rejection", RINGS, {1: [1]}),
     Case("CredentialsRejectedAlarm", "the same one, most of an hour later", RINGS, {59: [1]}),
-    Case("CredentialsRejectedAlarm", "none for an hour", QUIET, {61: [1]}, before=RINGS),
+    Case("CredentialsRejectedAlarm", "none for longer", QUIET, {71: [1]}, before=RINGS),
     Case("QueueStandsStillAlarm", "all sweeps say so", RINGS, each_minute(1, 5)),
     Case("QueueStandsStillAlarm", "one sweep between two turns", QUIET, {1: [1], 2: [0]}),
     Case("QueueStandsStillAlarm", "it goes on", QUIET, each_minute(0, 5), before=RINGS),
@@ -108,13 +114,18 @@ CASES = [
     Case("QueuePausedAlarm", "resumed", QUIET, {**each_minute(1, 60, 2), 1: [0]}, before=RINGS),
     Case("SweepAlarm", "a sweep each minute", QUIET, each_minute(0, 15)),
     Case("SweepAlarm", "one in a quarter of an hour", QUIET, {14: [7]}),
-    Case("SweepAlarm", "none for a quarter of an hour", RINGS, {16: [0]}),
+    Case("SweepAlarm", "none for a quarter of an hour, but before", QUIET, {16: [0]}),
+    Case("SweepAlarm", "none for longer", RINGS, {26: [0]}),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alarm}: {case.what}")
 def test_an_alarm_rings_when_it_should_and_not_before(case: Case) -> None:
     assert state_of(ALARMS[case.alarm], case.values, case.before) == case.state
+
+
+def test_the_watchers_alarm_is_made_after_what_it_watches() -> None:
+    assert TEMPLATE["Resources"]["SweepAlarm"]["DependsOn"] == "SweepQueuesSchedule"
 
 
 def test_each_alarm_is_shown_to_ring_and_to_be_quiet() -> None:

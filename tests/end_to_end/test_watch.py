@@ -15,6 +15,7 @@ from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Run
 
 STACK = "straight-through"
+DASHBOARD = f"{STACK}-eu-west-1"  # dashboards are the account's, in all regions
 NAMESPACE = f"StraightThrough/{STACK}"
 CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"
 # Of "Available CloudWatch metrics for Amazon SQS" and "Types of metrics for Lambda functions", with
@@ -95,8 +96,7 @@ def measured(road: Road, runs: dict[str, Run]) -> set[Asked]:
 @pytest.fixture(scope="module")
 def dashboard(road: Road) -> list[dict[str, Any]]:
     """The widgets of the stack's dashboard."""
-    name = f"{STACK}-{REGION}"  # dashboards are those of the account in all regions
-    body = road.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
+    body = road.client("cloudwatch").get_dashboard(DashboardName=DASHBOARD)["DashboardBody"]
     return list(json.loads(body)["widgets"])
 
 
