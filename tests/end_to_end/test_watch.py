@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from local.deploy import REGION
 from local.quantemplate import Control
 from straight_through.metrics import METRICS
 from tests.end_to_end.conftest import make_route
