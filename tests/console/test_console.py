@@ -84,6 +84,7 @@ def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
     console.page.get_by_role("link", name="Queues").click()
     queue = console.page.get_by_role("region", name=f"Queue {never_ending.pipeline_id}")
     expect(queue).to_contain_text("1 file waits")
+    expect(queue.get_by_role("link")).to_have_count(2)
     (first, second) = (link.inner_text() for link in queue.get_by_role("link").all())
     # When the first one's run has ended
     end_of(never_ending, stand_in)
@@ -293,6 +294,8 @@ def test_everything_is_reached_by_keyboard(console: Console, copy_route: Route) 
         raise AssertionError(f"Tab does not lead to {what}")
 
     # Given two runs
+    # The browser is told from the start to tell of file choosers: Enter may be faster than that.
+    console.page.on("filechooser", lambda _chooser: None)
     console.open().drop(copy_route.name, april=TEXT, may=TEXT)
     console.page.get_by_label("Only runs of this route").select_option(copy_route.name)
     expect(console.page.locator("#runs a.run").filter(has_text="Succeeded")).to_have_count(2)
