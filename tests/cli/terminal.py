@@ -16,6 +16,8 @@ from pathlib import Path
 from local.process import clean_environment
 
 STP = Path(sys.prefix) / "bin" / "stp"
+# Wide enough that no name is broken; a COLUMNS of the tests' own shell would win otherwise.
+SIZED = {"TERM": "xterm-256color", "LINES": "40", "COLUMNS": "160"}
 DEADLINE = 60  # seconds, far beyond what anything here takes
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # what a terminal is told about its cursor
 CONTROL = re.compile(r"\x1b\[[?\d;]*[A-Za-z]")
@@ -31,7 +33,7 @@ class Terminal:
         termios.tcsetwinsize(inside, (40, 160))
         self.process = subprocess.Popen(  # noqa: S603 - the command that is tested
             [STP, *arguments],
-            env=clean_environment(os.environ) | {"TERM": "xterm-256color", **environment},
+            env=clean_environment(os.environ) | SIZED | environment,
             stdin=inside,
             stdout=inside,
             stderr=inside,
