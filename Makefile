@@ -33,7 +33,7 @@ up: $(RUN) aws-client ## start the local AWS and Quantemplate and stay, until Ct
 	@.venv/bin/python -m local up
 
 test: $(TESTS) browser $(BUILT) ## run every test
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAMPLES=5000
 	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),5000) MODEL_PROGRESS=1 .venv/bin/python -m pytest \

@@ -3,14 +3,13 @@
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import termios
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from local.process import clean_environment
@@ -28,9 +27,8 @@ class Terminal:
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         """Start the command."""
-        self.raw = ""  # all that the terminal was told
+        self._told = b""
         self._screen, inside = pty.openpty()
-        termios.tcsetwinsize(inside, (40, 160))
         self.process = subprocess.Popen(  # noqa: S603 - the command that is tested
             [STP, *arguments],
             env=clean_environment(os.environ) | SIZED | environment,
@@ -40,6 +38,14 @@ class Terminal:
             start_new_session=True,
         )
         os.close(inside)
+        # In a thread: a terminal that nobody reads stops the command.
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    @property
+    def raw(self) -> str:
+        """All that the terminal was told."""
+        return self._told.decode(errors="replace")
 
     @property
     def text(self) -> str:
@@ -50,7 +56,9 @@ class Terminal:
         """Wait until a text was written after a place of `text`; return the place behind it."""
         deadline = time.monotonic() + DEADLINE
         while (found := self.text.find(text, after)) < 0:
-            assert self._read(deadline), f"no {text!r} in {self.text[-2000:]!r}"
+            assert time.monotonic() < deadline, f"no {text!r} in {self.text[-2000:]!r}"
+            assert self._reading.is_alive(), f"no {text!r} in {self.text[-2000:]!r}"
+            time.sleep(0.05)
         return found + len(text)
 
     def interrupt(self) -> None:
@@ -59,26 +67,21 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for the command's end; return its exit code."""
-        deadline = time.monotonic() + DEADLINE
-        while self._read(deadline):
-            pass
-        return self.process.wait(DEADLINE)
+        code = self.process.wait(DEADLINE)
+        self._reading.join(DEADLINE)
+        return code
 
     def close(self) -> None:
         """End what still runs."""
         self.process.kill()
-        self.process.wait(DEADLINE)
+        self.ended()
         os.close(self._screen)
 
-    def _read(self, deadline: float) -> bool:
-        """Take what comes next; False where nothing comes any more."""
-        ready, _, _ = select.select([self._screen], [], [], max(0, deadline - time.monotonic()))
-        try:
-            told = os.read(self._screen, 65536) if ready else b""
-        except OSError:  # so Linux says that nobody writes any more
-            return False
-        self.raw += told.decode(errors="replace")
-        return bool(told)
+    def _read(self) -> None:
+        """Take what is written, until nobody can write any more: Linux says so with an error."""
+        with suppress(OSError):
+            while told := os.read(self._screen, 65536):
+                self._told += told
 
 
 @contextmanager

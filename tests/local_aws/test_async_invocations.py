@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.local_aws.account import Account
 from tests.local_aws.stacks import created, function_resource
@@ -20,16 +21,22 @@ LETTERS = {"Fn::GetAtt": ["Letters", "Arn"]}
 QUEUE = {"Type": "AWS::SQS::Queue"}
 
 
+def failing(account: Account, log: Path, **settings: Any) -> dict[str, Any]:
+    """A function that notes when it is invoked, and fails."""
+    return function_resource(
+        account, FAILING, Environment={"Variables": {"LOG": str(log)}}, **settings
+    )
+
+
 def test_a_failed_function_is_invoked_twice_more_and_then_reported(
     account: Account, tmp_path: Path
 ) -> None:
     """AWS Lambda developer guide, "How Lambda handles errors ... asynchronous invocation"."""
     # Given
     log = tmp_path / "log"
-    function = function_resource(
+    function = failing(
         account,
-        FAILING,
-        Environment={"Variables": {"LOG": str(log)}},
+        log,
         EventInvokeConfig={
             "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": LETTERS}}
         },
@@ -58,10 +65,9 @@ def test_the_event_of_a_failed_function_is_its_dead_letter(
     """AWS Lambda developer guide, "Capturing records ... asynchronous invocations"."""
     # Given
     log = tmp_path / "log"
-    function = function_resource(
+    function = failing(
         account,
-        FAILING,
-        Environment={"Variables": {"LOG": str(log)}},
+        log,
         EventInvokeConfig={"MaximumRetryAttempts": 0},
         DeadLetterQueue={"Type": "SQS", "TargetArn": LETTERS},
     )
