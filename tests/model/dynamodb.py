@@ -6,6 +6,7 @@ That is boto3 and HTTP before it, and moto's reading of update expressions.
 import json
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -141,13 +142,10 @@ class DynamoDB:
                     self._update(request)
 
     def _update(self, request: dict[str, Any]) -> None:
-        """Change an item, or make it; KeyError where a map to write into is not there."""
+        """Change an item, or make it; all of the change, or nothing where it cannot be made."""
         table, key = self._backend.get_table(TABLE), request["Key"]
         item = self._backend.get_item(TABLE, key)
-        if item is None:
-            table.put_item(key)
-            item = self._backend.get_item(TABLE, key)
-            assert item
+        attributes = dict(deepcopy(item.attrs)) if item else {}
         names, values = request["ExpressionAttributeNames"], request.get(VALUES, {})
         for clause, actions in CLAUSES.findall(request["UpdateExpression"]):
             for action in re.split(r", *(?=#)", actions):
@@ -155,16 +153,22 @@ class DynamoDB:
                 assert found, action
                 path, how, value = found.groups()
                 *maps, name = (names[part] for part in path.split("."))
-                attributes = item.attrs
+                within = attributes
                 for part in maps:
-                    attributes = attributes[part].value
+                    if part not in within:
+                        raise _error("ValidationException")
+                    within = within[part].value
                 if clause == "REMOVE":
-                    attributes.pop(name, None)
+                    within.pop(name, None)
                 elif how.endswith("+ "):
-                    number = int(attributes[name].value) + int(values[value]["N"])
-                    attributes[name] = DynamoType({"N": str(number)})
-                elif not (how and name in attributes):
-                    attributes[name] = DynamoType(values[value])
+                    number = int(within[name].value) + int(values[value]["N"])
+                    within[name] = DynamoType({"N": str(number)})
+                elif not (how and name in within):
+                    within[name] = DynamoType(values[value])
+        if item is None:
+            item = table.put_item(key)
+            attributes |= item.attrs
+        item.attrs = attributes
 
 
 def _attributes(item: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from straight_through.errors import AwsUnavailable
 from straight_through.table import Table
 from tests.model.dynamodb import TABLE, DynamoDB
 
@@ -52,7 +53,17 @@ def test_each_update_gives_what_motos_gives(tables: tuple[Table, Table]) -> None
     assert ours.get(KEY)
 
 
-def test_a_map_that_is_not_there_is_not_written_into(tables: tuple[Table, Table]) -> None:
+@pytest.mark.parametrize("before", [{}, {"at": "now"}])
+def test_a_change_that_cannot_be_made_changes_nothing(
+    tables: tuple[Table, Table], before: dict[str, Any]
+) -> None:
     for table in tables:
-        with pytest.raises(Exception, match=r"holder|document path"):
-            table.update(KEY, "SET #holder.#mark = :mark", mark={})
+        # Given an item, or none, without the map that is written into
+        if before:
+            table.update(KEY, "SET #at = :at", **before)
+        # When a change of more than that map is asked for
+        with pytest.raises(AwsUnavailable, match="ValidationException"):
+            table.update(KEY, "SET #at = :at, #holder.#mark = :mark", at="later", mark={})
+        # Then nothing of it was made
+        assert (table.get(KEY) or {}).get("at") == before.get("at")
+        assert bool(table.get(KEY)) == bool(before)
