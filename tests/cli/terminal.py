@@ -29,6 +29,9 @@ class Terminal:
         """Start the command."""
         self._told = b""
         self._screen, inside = pty.openpty()
+        # What a shell starts in the background, the tests perhaps, ignores Ctrl-C, and so would
+        # what it starts; a command in a terminal does not.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(  # noqa: S603 - the command that is tested
             [STP, *arguments],
             env=clean_environment(os.environ) | SIZED | environment,
@@ -37,6 +40,7 @@ class Terminal:
             stderr=inside,
             start_new_session=True,
         )
+        signal.signal(signal.SIGINT, before)
         os.close(inside)
         # In a thread: a terminal that nobody reads stops the command.
         self._reading = threading.Thread(target=self._read)

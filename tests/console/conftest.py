@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from local.quantemplate import Control
 from tests.console.browser import WIDE, launched
@@ -14,9 +14,13 @@ from tests.end_to_end.road import Road
 __all__ = ["copy_route", "road", "stand_in"]
 
 
+DEADLINE = 30_000  # milliseconds, far beyond what anything here takes
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A browser."""
+    expect.set_options(timeout=DEADLINE)
     with launched() as browser:
         yield browser
 
@@ -25,7 +29,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page without a history, of a reader who wants no motion."""
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(DEADLINE)
     yield context.new_page()
     context.close()
 

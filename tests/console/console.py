@@ -77,7 +77,7 @@ class Console:
 
     def shows(self, status: str) -> None:
         """Wait until the run that is open has this status."""
-        expect(self.page.locator(".head .pill")).to_contain_text(status, timeout=30_000)
+        expect(self.page.locator(".head .pill")).to_contain_text(status)
 
     def is_of(self, name: str) -> None:
         """Wait until the run of this name is open."""

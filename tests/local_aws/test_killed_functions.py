@@ -63,11 +63,13 @@ def test_a_process_killed_while_it_waits_is_not_missed(server: Server, account: 
     """AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle"."""
     # Given
     function = account.function(PROCESS)
+    name, pid = function.split(":")[-1], server[1].pid
     before = account.invoked(function)
-    (process,) = function_processes(server[1].pid, function.split(":")[-1])
+    (process,) = function_processes(pid, name)
 
     # When
     process.kill()
+    eventually(lambda: not function_processes(pid, name))  # a killed one takes a moment to die
 
     # Then
     after = account.invoked(function)
