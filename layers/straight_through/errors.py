@@ -15,11 +15,15 @@
     └── final until a person mends the cause
         ├── InputInvalid          the execution's input
         ├── SourceNotFound        the dropped object, or this version of it, is gone
+        ├── SourceDenied          S3 does not let this object be read: its key, its class, a policy
         ├── EmptyFile
         ├── NoRoute, RouteInvalid
         ├── RouteConflict         another queue uses the route's dataset or pipeline
         ├── WrongFormat           the file's first bytes are not what its name says
+        ├── FileTooLarge          unzipped, the file is larger than the stack allows
         ├── HeaderMismatch        the header row is not the route's
+        ├── TableUnclear          the route's table cannot be told in the file beyond doubt
+        ├── UploadRefused         Quantemplate, or a firewall before it, refused this file's bytes
         ├── OutputMissing         the run has not made what the route names
         ├── DestinationClash      two outputs would go to one key
         ├── DestinationFailed     copies could not be written
@@ -35,7 +39,9 @@
         ├── TransferTooSlow       a function's 15 minutes will not be enough for the file
         ├── FunctionKilled        the upload's function died again and again
         ├── TurnOverdue           the turn did not come in time
-        └── PipelineFailed, PipelineCancelled, PipelineOverdue
+        ├── PipelineFailed, PipelineCancelled, PipelineOverdue
+        ├── PipelineEndUnknown    the run has ended with a status that nobody knows
+        └── Unforeseen            a fault of the application itself, or what nobody thought of
 
 A message says what happened, to which file and route, and what to do. A class's docstring says what
 has happened where it ends a run; `remedies.py` says at which states, and what a person does.
@@ -47,6 +53,8 @@ from contextlib import contextmanager
 
 class StraightThroughError(Exception):
     """Base of all errors that this application names."""
+
+    call = ""  # the call of Quantemplate's API that met it, one of `quantemplate.CALLS`, if one did
 
 
 class WaitedFor(StraightThroughError):
@@ -113,6 +121,13 @@ class SourceNotFound(StraightThroughError):
     """The dropped object, or the version that the run is pinned to, is gone."""
 
 
+class SourceDenied(StraightThroughError):
+    """S3 does not let this file be read: its key, its storage class or a policy denies it.
+
+    The message has S3's code, and what to do for it.
+    """
+
+
 class EmptyFile(StraightThroughError):
     """The dropped object has no bytes."""
 
@@ -133,8 +148,20 @@ class WrongFormat(StraightThroughError):
     """The first bytes are not what the file's name says, or it cannot be unzipped."""
 
 
+class FileTooLarge(StraightThroughError):
+    """Unzipped, the file is larger, or grows more, than the stack's settings allow."""
+
+
 class HeaderMismatch(StraightThroughError):
     """The header row is not the route's; the message shows the difference."""
+
+
+class TableUnclear(StraightThroughError):
+    """The route's table cannot be told in the file beyond doubt; the message shows the rows."""
+
+
+class UploadRefused(StraightThroughError):
+    """Upload was answered 403, or another 4xx, for this file: the queue goes on without it."""
 
 
 class OutputMissing(StraightThroughError):
@@ -209,6 +236,14 @@ class PipelineCancelled(StraightThroughError):
 
 class PipelineOverdue(StraightThroughError):
     """The pipeline's run has not ended within PipelineDeadlineHours."""
+
+
+class PipelineEndUnknown(StraightThroughError):
+    """The pipeline's run has ended with a status that nobody knows; nothing was fetched."""
+
+
+class Unforeseen(StraightThroughError):
+    """What nobody thought of; the message has the kind of error and its place in the code."""
 
 
 @contextmanager

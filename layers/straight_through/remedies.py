@@ -39,6 +39,15 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.WrongFormat: Remedy(
         ("UploadAndExecute",), "Give the file a name that fits it, or mend it; then {drop}."
     ),
+    errors.FileTooLarge: Remedy(
+        ("UploadAndExecute",), "Make the file smaller, or allow more by the parameter; then {drop}."
+    ),
+    errors.TableUnclear: Remedy(
+        ("UploadAndExecute",), "Mend the file and {drop}, or mend the route and {redrive}."
+    ),
+    errors.UploadRefused: Remedy(
+        ("UploadAndExecute",), "Do what the message says for this file, then {redrive}."
+    ),
     errors.HeaderMismatch: Remedy(
         ("UploadAndExecute",), "Mend the file and {drop}, or mend the route and {redrive}."
     ),
@@ -56,6 +65,9 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.EmptyFile: Remedy(("TakeTurn",), "Look why it is empty, then {drop}."),
     errors.SourceNotFound: Remedy(READS_THE_FILE, "If it is still wanted, {drop}."),
+    errors.SourceDenied: Remedy(
+        READS_THE_FILE, "Let the file be read as the message says and {redrive}, or {drop}."
+    ),
     errors.InputInvalid: Remedy(
         ("TakeTurn", "PublishRun"),
         'Start a new execution with an input like {{"bucket": "…", "key": "…"}}, or {drop}.',
@@ -102,6 +114,10 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.PipelineOverdue: Remedy(
         ("CheckStatus",), "Look in Quantemplate; to wait for as long again, {redrive}."
     ),
+    errors.PipelineEndUnknown: Remedy(
+        ("CheckStatus",), "Look in Quantemplate how the run has ended; to run the file anew, {rerun}."
+    ),
+    errors.Unforeseen: Remedy(ANY, "Tell who looks after the stack; when it is mended, {redrive}."),
     errors.ApiUnavailable: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate is back, {redrive}."),
     errors.ApiThrottled: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate lets you in, {redrive}."),
     errors.SourceUnavailable: Remedy(READS_THE_FILE, "When S3 is back, {redrive}."),
