@@ -46,7 +46,7 @@ class Execution:
     started: str
     status: str = "RUNNING"
     error: str = ""
-    state: str = "TakeTurn"
+    state: str = "CheckFile"
     entered: str = ""
     retries: int = 0
     redrives: int = 0
@@ -94,7 +94,7 @@ class Machine:
                 if execution.arn in self.executions:
                     raise refusal(client, "ExecutionAlreadyExists", operation)
                 self.executions[execution.arn] = execution
-                self.enter(execution, "TakeTurn")
+                self.enter(execution, "CheckFile")
             case "DescribeExecution":
                 execution = self.executions[given["executionArn"]]
                 error = {"error": execution.error} if execution.error else {}
@@ -152,6 +152,9 @@ class Machine:
         data = execution.data
         event = {"execution": execution.context(), "record": data}
         match execution.state:
+            case "CheckFile":
+                execution.data = self._invoke("check_file", event)
+                self._checked(execution)
             case "TakeTurn":
                 self._ask(execution)
             case "UploadAndExecute":
@@ -177,11 +180,22 @@ class Machine:
                 execution.data = self._invoke("publish_run", event)
                 self.end(execution, "SUCCEEDED")
 
+    def _checked(self, execution: Execution) -> None:
+        """Go on after CheckFile; an empty version waits for one that replaces it."""
+        match execution.data["status"]:
+            case "Empty":
+                Clock.ahead += timedelta(seconds=execution.data["wait_seconds"])
+                self.enter(execution, "CheckFile")
+            case "Replaced":
+                self.end(execution, "SUCCEEDED")
+            case _:
+                self.enter(execution, "TakeTurn")
+
     def _ask(self, execution: Execution) -> None:
         """Wait for the turn; a function that dies matters only if the token is still open."""
         execution.token = token = uuid.uuid4().hex
         state = {"EnteredTime": execution.entered, "RetryCount": execution.retries}
-        event = {"execution": execution.context(), "state": state, "token": token}
+        event = {"execution": execution.context(), "state": state, "token": token, "checked": True}
         try:
             self._invoke("take_turn", event)
         except Killed:

@@ -10,7 +10,6 @@ from botocore.stub import Stubber
 
 from straight_through.errors import (
     AccessDenied,
-    EmptyFile,
     InputInvalid,
     SourceNotFound,
     SourceUnavailable,
@@ -71,10 +70,12 @@ def test_a_file_deleted_meanwhile_is_told(s3: Any) -> None:
         pin_source(s3, {"bucket": INBOX, "key": KEY})
 
 
-def test_an_empty_file_is_told(s3: Any) -> None:
-    put(s3, b"")
-    with pytest.raises(EmptyFile, match="Schäden a\\+b 100%"):
-        pin_source(s3, {"bucket": INBOX, "key": KEY})
+def test_a_part_of_it_is_read(s3: Any) -> None:
+    put(s3, b"0123456789")
+    body = SourceBody(s3, pin_source(s3, {"bucket": INBOX, "key": KEY}), unhurried)
+    assert body.name == KEY
+    assert (body.part(0, 3), body.part(8, 99)) == (b"012", b"89")
+    assert (body.part(10, 5), body.part(0, 0)) == (b"", b"")
 
 
 @pytest.mark.parametrize(
