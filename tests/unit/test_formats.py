@@ -10,7 +10,7 @@ import pytest
 
 from straight_through.bodies import CHUNK
 from straight_through.checks import as_it_goes_up, check_file
-from straight_through.errors import FileTooLarge, HeaderMismatch, WrongFormat
+from straight_through.errors import HeaderMismatch, WrongFormat
 from straight_through.formats import MeasuredBody, is_text
 from straight_through.routes import Route
 from straight_through.unzipping import MARK, Limits, WithoutMark
