@@ -3,20 +3,17 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from straight_through.bodies import CHUNK
-from straight_through.errors import (
-    AccessDenied,
-    InputInvalid,
-    SourceNotFound,
-    SourceUnavailable,
-)
+from straight_through.errors import InputInvalid, SourceUnavailable
 from straight_through.execution_input import EXPECTED, named_file
 from straight_through.pace import Left, Pace
+from straight_through.refusals import refusal_of
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -39,7 +36,7 @@ class Source:
 def pin_source(s3: "S3Client", execution_input: Any) -> Source:
     """Return the object that an execution's input names, at the version it has now or names.
 
-    Raises InputInvalid, SourceNotFound, SourceUnavailable, AccessDenied.
+    Raises InputInvalid, SourceNotFound, SourceUnavailable, SourceDenied.
     """
     named = named_file(execution_input)
     return _described(s3, named.bucket, named.key, named.version_id)
@@ -63,8 +60,10 @@ def _described(s3: "S3Client", bucket: str, key: str, version_id: str | None) ->
         head = s3.head_object(Bucket=bucket, Key=key, **version)  # type: ignore[arg-type]
     except ParamValidationError:
         raise InputInvalid(f"{where} is no legal name of an object. {EXPECTED}") from None
-    except (BotoCoreError, ClientError) as error:
-        raise _not_readable(error, where) from None
+    except BotoCoreError as error:
+        raise refusal_of(error, where) from None
+    except ClientError as error:
+        raise _asked_again(s3, error, where, {"Bucket": bucket, "Key": key, **version}) from None
     return Source(
         bucket=bucket,
         key=key,
@@ -74,6 +73,22 @@ def _described(s3: "S3Client", bucket: str, key: str, version_id: str | None) ->
         dropped_at=head["LastModified"].isoformat().replace("+00:00", "Z"),
         parent=_parent(head["Metadata"]),
     )
+
+
+def _asked_again(
+    s3: "S3Client", refused: ClientError, where: str, named: dict[str, str]
+) -> Exception:
+    """Return our error for a HEAD that S3 refused: its reply has no body, but that of a GET has."""
+    if refused.response["ResponseMetadata"]["HTTPStatusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return refusal_of(refused, where)
+    try:
+        s3.get_object(**named, Range="bytes=0-0")["Body"].close()  # type: ignore[arg-type]
+    except BotoCoreError as error:
+        return refusal_of(error, where)
+    except ClientError as error:
+        refused = error if error.response["Error"]["Code"] != "InvalidRange" else refused
+        return refusal_of(refused, where)
+    return SourceUnavailable(f"S3 refused to describe {where}, and gave its bytes all the same.")
 
 
 def _parent(metadata: Mapping[str, str]) -> dict[str, Any] | None:
@@ -114,12 +129,13 @@ class SourceBody:
             with closing(self._opened(Range=f"bytes={start}-{start + size - 1}")) as stream:
                 return stream.read()
         except (BotoCoreError, ClientError) as error:
-            raise _not_readable(error, self._where) from None
+            raise refusal_of(error, self._where) from None
 
     def __iter__(self) -> Iterator[bytes]:
         """Read the object from its start.
 
-        Raises SourceUnavailable where it breaks off, TransferTooSlow where it will not end in time.
+        Raises SourceUnavailable where it breaks off, TransferTooSlow where it will not end in time,
+        SourceNotFound, SourceDenied.
         """
         pace = Pace("The upload", self.source.size, self._left)
         try:
@@ -128,7 +144,7 @@ class SourceBody:
                     yield chunk
                     pace.passed(len(chunk))  # it has been sent: the next one was asked for
         except (BotoCoreError, ClientError) as error:
-            raise _not_readable(error, self._where) from None
+            raise refusal_of(error, self._where) from None
 
     def _opened(self, **more: str) -> "StreamingBody":
         """Open the object, or a part of it."""
@@ -148,24 +164,3 @@ class SourceBody:
     def _where(self) -> str:
         """Name the object."""
         return f"s3://{self.source.bucket}/{self.source.key}"
-
-
-def _not_readable(error: BotoCoreError | ClientError, where: str) -> Exception:
-    """Return our error for S3's: gone, not allowed, unavailable, or S3's own."""
-    if isinstance(error, BotoCoreError):
-        return SourceUnavailable(f"Reading {where} broke off ({type(error).__name__}).")
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if status >= 500:
-        return SourceUnavailable(f"Reading {where} failed: S3 answered {status}.")
-    # 400 is S3's answer to a version id that it never gave; 412 says that the object was replaced.
-    if status in (400, 404, 405, 412):
-        return SourceNotFound(
-            f"{where} does not exist (any more). Drop the file again, or start a new execution "
-            "with another key or version."
-        )
-    if status == 403:
-        return AccessDenied(
-            f"{where} may not be read. The application reads its inbox only, and an object there "
-            "must be readable for the UploadAndExecute function's role (encryption key included)."
-        )
-    return error

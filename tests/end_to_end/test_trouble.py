@@ -326,7 +326,7 @@ def test_a_file_that_is_not_there_is_told(road: Road, copy_route: Route, missing
     run = road.ended(road.start(named))
     # Then the message names it
     assert run.failed_at == "CheckFile"
-    assert run.error in ("SourceNotFound", "AccessDenied")
+    assert run.error in ("SourceNotFound", "SourceDenied")
     assert key in run.cause
 
 
