@@ -81,7 +81,7 @@ def unpacked(file: File, limits: Limits, *, whole: bool) -> Iterator[Unpacked]:
             opens = lambda: _stream(unzipped(file, limits))  # noqa: E731 - one short line
             yield _member(stack, None, opens, limits, whole=whole)
         elif start.startswith((ZIP, OLE)):
-            yield _archive(stack, _seekable(file), len(file), limits, whole=whole)
+            yield _archive(stack, seekable(file), len(file), limits, whole=whole)
         else:
             yield _text(None, lambda: _stream(iter(file)), start, len(file), whole=whole)
 
@@ -266,26 +266,26 @@ def _read_whole(
             "of workbook. Save it as XLSX, or mend the cells, and drop that. Nothing was uploaded."
         )
     stream.seek(0)
-    with _reading():
+    with reading():
         book = calamine.CalamineWorkbook.from_filelike(stream)
     stack.callback(book.close)
     return [
         Sheet(
             about.name,
             about.visible != calamine.SheetVisibleEnum.Visible,
-            partial(_rows, book, about.name),
+            partial(rows_of_sheet, book, about.name),
         )
         for about in book.sheets_metadata
         if about.typ == calamine.SheetTypeEnum.WorkSheet
     ]
 
 
-def _rows(book: Any, name: str) -> Iterator[Row]:
+def rows_of_sheet(book: Any, name: str) -> Iterator[Row]:
     """Read a sheet and give its rows."""
-    with _reading():
+    with reading():
         sheet = book.get_sheet_by_name(name)
     before = [""] * sheet.start[1] if sheet.start else []
-    with _reading():
+    with reading():
         # It begins at the sheet's first row, and at the first column that has a cell.
         for number, cells in enumerate(sheet.iter_rows(), 1):
             if any(cell != "" for cell in cells):
@@ -293,7 +293,7 @@ def _rows(book: Any, name: str) -> Iterator[Row]:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Raise WrongFormat for what the library meets."""
     import python_calamine as calamine  # noqa: PLC0415 - seldom needed
 
@@ -420,7 +420,7 @@ class _Stream(io.RawIOBase):
         super().close()
 
 
-def _seekable(file: File) -> IO[bytes]:
+def seekable(file: File) -> IO[bytes]:
     """Return a file as a stream that can be sought in."""
     return io.BufferedReader(_Seekable(file), CHUNK)
 
