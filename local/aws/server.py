@@ -16,6 +16,7 @@ from ministack.core import lambda_runtime
 from local.aws import (
     access,
     async_invocations,
+    browsers,
     console,
     dynamodb_expressions,
     event_targets,
@@ -47,7 +48,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     event_targets.install()
     saved_queries.install()
     schedules.install(time_scale)
-    served = console.install(status_trouble.install(app))
+    served = browsers.install(console.install(status_trouble.install(app)))
     logging.getLogger("local.aws").setLevel(logging.INFO)
 
     stop = asyncio.Event()

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from local.quantemplate import api, control
 from local.quantemplate.account import Account
-from local.quantemplate.browsers import for_pages_of_this_machine
+from local.quantemplate.browsers import for_pages_of_this_machine, refusal
 from local.quantemplate.messages import (
     PIECE,
     BodyCutShort,
@@ -112,7 +112,7 @@ class Connection(BaseHTTPRequestHandler):
             pause=self.server.stopping.wait,
         )
         try:
-            reply = self.server.answer(call)
+            reply = refusal(self.path, call) or self.server.answer(call)
             call.drain()
         except (BodyCutShort, ConnectionDropped):
             self.close_connection = True
