@@ -44,11 +44,6 @@ FORM = """([url, name, value]) => {
   document.body.append(form);
   form.submit();
 }"""
-SOCKET = """url => new Promise((resolve) => {
-  const socket = new WebSocket(url);
-  socket.onopen = () => resolve("open");
-  socket.onerror = () => resolve("refused");
-})"""
 
 
 class Somewhere(BaseHTTPRequestHandler):
@@ -80,7 +75,10 @@ def other_port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def deceived() -> Iterator[Browser]:
     """A browser for which a stranger's name leads to this machine."""
-    with launched(f"--host-resolver-rules=MAP {EVIL} 127.0.0.1") as browser:
+    # Not every browser keeps pages of the web from addresses of this machine, as newer ones do.
+    own = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
+    rules = (f"--host-resolver-rules=MAP {EVIL} 127.0.0.1", f"--disable-features={own}")
+    with launched(*rules) as browser:
         yield browser
 
 
@@ -121,7 +119,7 @@ def secret_of(road: Road) -> list[Any]:
         "Authorization": f"AWS4-HMAC-SHA256 Credential={CREDENTIAL.format('secretsmanager')}, "
         "SignedHeaders=host, Signature=0",
     }
-    body = json.dumps({"SecretId": road.outputs["CredentialsSecretArn"]})
+    body = json.dumps({"SecretId": road.secret})
     return [f"{road.endpoint}/", {"method": "POST", "headers": headers, "body": body}]
 
 
@@ -138,14 +136,14 @@ def presigned(service: str, **fields: str) -> str:
     return urlencode({**fields, **signature})
 
 
-def function_named(name: str) -> str:
+def function_named(name: str, role: str) -> str:
     """An order to make a function."""
     code = base64.b64encode(packed({"app.py": "def handler(event, context): pass"})).decode()
     return json.dumps(
         {
             "FunctionName": name,
             "Runtime": "python3.13",
-            "Role": "arn:aws:iam::000000000000:role/any",
+            "Role": role,
             "Handler": "app.handler",
             "Description": "a=b",
             "Code": {"ZipFile": code.replace("=", "\\u003d")},
@@ -182,25 +180,24 @@ def test_another_page_makes_no_function_bucket_or_user(stranger: Page, road: Roa
     # Given names of the test's own
     name = f"door-{uuid.uuid4().hex[:8]}"
     account = Account(road.endpoint)
+    order = function_named(name, account.role())
     # When a page sends what a browser sends without asking first
     functions = f"{road.endpoint}/2015-03-31/functions?{presigned('lambda')}"
-    stranger.evaluate(SEND, [functions, {"method": "POST", "body": function_named(name)}])
+    stranger.evaluate(SEND, [functions, {"method": "POST", "body": order}])
     query = presigned("iam", Action="CreateUser", Version="2010-05-08", UserName=name)
     stranger.evaluate(SEND, [f"{road.endpoint}/?{query}", {}])
     stranger.evaluate(IMAGE, f"{road.endpoint}/?{query}")
     stranger.evaluate(SEND, [f"{road.endpoint}/_ministack/reset", {"method": "POST"}])
     # and a link, and a form that is sent to a window
     with stranger.expect_navigation():
-        stranger.evaluate(FORM, [functions, *function_named(name).split("=", 1)])
+        stranger.evaluate(FORM, [functions, *order.split("=", 1)])
     assert "may not use this server" in stranger.content()
     # Then nothing of it was done
     listed = account.client("lambda").list_functions()["Functions"]
     assert name not in {each["FunctionName"] for each in listed}
     users = account.client("iam").list_users()["Users"]
     assert name not in {each["UserName"] for each in users}
-    assert road.outputs["InboxBucket"] in {
-        each["Name"] for each in account.client("s3").list_buckets()["Buckets"]
-    }
+    assert road.inbox in {each["Name"] for each in account.client("s3").list_buckets()["Buckets"]}
 
 
 def test_another_page_gives_no_order(stranger: Page, rebound: Any, stand_in: Control) -> None:
@@ -208,14 +205,9 @@ def test_another_page_gives_no_order(stranger: Page, rebound: Any, stand_in: Con
     trouble = json.dumps({"operation": "token", "kind": "html"})
     pages = [rebound(stand_in.url)] if "127.0.0.1" in stranger.url else [stranger]
     for page in pages:
-        for path, order in (("troubles", trouble), ("reset", ""), ("tokens/expire", "")):
+        for path, order in (("reset", ""), ("tokens/expire", ""), ("troubles", trouble)):
             how = {"method": "POST", "body": order}
             page.evaluate(SEND, [f"{stand_in.url}/control/{path}", how])
             page.evaluate(SEND, [f"/control/{path}", how])
     assert stand_in.troubles() == []
     assert stand_in.settings() == before
-
-
-def test_another_page_opens_no_socket(stranger: Page, road: Road) -> None:
-    address = road.endpoint.replace("http", "ws")
-    assert stranger.evaluate(SOCKET, f"{address}/_aws/execute-api/abcdef01/prod") == "refused"
