@@ -48,6 +48,34 @@ def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
         assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
+    # Given one that runs and one that was killed in its midst
+    with start(0, tmp_path) as living:
+        living_url = living.stdout.readline().split()[-1]
+        (kept,) = tmp_path.iterdir()
+        with start(0, tmp_path) as killed:
+            client = Client(Control(killed.stdout.readline().split()[-1]))
+            with client.session:
+                client.sign_in().upload()
+            killed.kill()
+            killed.communicate(timeout=10)
+        assert len(list(tmp_path.iterdir())) == 2
+        # When the next one starts
+        with start(0, tmp_path) as following:
+            following.stdout.readline()
+            # Then only those of the living are there
+            assert len(list(tmp_path.iterdir())) == 2
+            following.terminate()
+            following.communicate(timeout=10)
+        assert list(tmp_path.iterdir()) == [kept]
+        # and the one that ran goes on
+        client = Client(Control(living_url))
+        with client.session:
+            assert client.sign_in().upload().status_code == 200
+        living.terminate()
+        living.communicate(timeout=10)
+
+
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path):
     with running() as other:
         port = int(other.url.rsplit(":", 1)[1])
