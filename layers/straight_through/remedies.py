@@ -115,7 +115,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("CheckStatus",), "Look in Quantemplate; to wait for as long again, {redrive}."
     ),
     errors.PipelineEndUnknown: Remedy(
-        ("CheckStatus",), "Look in Quantemplate how the run has ended; to run the file anew, {rerun}."
+        ("CheckStatus",),
+        "Look in Quantemplate how the run has ended; to run the file anew, {rerun}.",
     ),
     errors.Unforeseen: Remedy(ANY, "Tell who looks after the stack; when it is mended, {redrive}."),
     errors.ApiUnavailable: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate is back, {redrive}."),

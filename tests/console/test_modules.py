@@ -209,6 +209,24 @@ def test_a_server_that_is_not_the_stand_in_has_no_switches(modules: Modules) -> 
 
 
 @pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ({"kind": "reply", "status": 503, "times": 2}, "uploads are answered 503, 2 times"),
+        (
+            {"kind": "reply", "answer": "firewall", "status": 500, "times": 1},
+            "uploads are answered firewall, once",
+        ),
+        ({"kind": "drop", "times": None}, "uploads lose their reply, until it is cleared"),
+        ({"kind": "run", "run": {"end_status": "Failed"}}, "The next run fails"),
+        ({"kind": "run", "run": {"end_status": "Aborted"}}, "The next run ends as Aborted"),
+    ],
+)
+def test_an_order_is_told_in_words(modules: Modules, order: dict[str, Any], words: str) -> None:
+    told = modules.call("switches", "m.described(given)", {"operation": "upload_dataset", **order})
+    assert told == words
+
+
+@pytest.mark.parametrize(
     ("name", "ignored"),
     [
         ("a.filepart", True),
