@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,10 @@ class Pipelines:
                 pipeline.version = self.by_id[pipeline.id].version + 1
             self.by_id[pipeline.id] = pipeline
             self.runs.setdefault(pipeline.id, [])
+
+    def date(self) -> float:
+        """Now, by the server's clock, in seconds since 1970."""
+        return datetime.fromisoformat(timestamp()).timestamp() + self.clock.ahead
 
     def execute(self, pipeline_id: str, by: str, plan: Plan) -> dict[str, Any]:
         """Make a run, and start it unless another one of the pipeline is going."""

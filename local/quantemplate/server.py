@@ -6,7 +6,6 @@ import contextlib
 import logging
 import socket
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -128,8 +127,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The Date header, by the clock that the server is told to have."""
-        ahead = self.server.account.pipelines.clock.ahead
-        return super().date_time_string((timestamp or time.time()) + ahead)
+        return super().date_time_string(timestamp or self.server.account.pipelines.date())
 
     def log_message(self, form: str, *values: object) -> None:
         """One line for each call, for those who ask for it."""
