@@ -6,7 +6,7 @@ never repeats a request but one: after a 401 it takes a new token and tries once
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -27,8 +27,20 @@ from straight_through.errors import (
     RequestRefused,
     StraightThroughError,
 )
-from straight_through.statuses import ENDED
+from straight_through.executions import Execution, NotWhole, Output, execution_of
+from straight_through.listing import Listing, reduced
 
+__all__ = ["CALLS", "Credentials", "Execution", "Output", "Quantemplate"]
+
+# The calls of the API, as `StraightThroughError.call` names them.
+CALLS = (
+    "token",
+    "upload_dataset",
+    "download_dataset",
+    "execute_pipeline",
+    "list_executions",
+    "download_output",
+)
 API_URL = "https://fabric.prod.quantemplate.com/external/v1"
 TOKEN_URL = "https://accounts.prod.quantemplate.com/auth/realms/qt/protocol/openid-connect/token"  # noqa: S105
 CONNECT_TIMEOUT = 10  # seconds
@@ -46,33 +58,6 @@ class Credentials:
     def __repr__(self) -> str:
         """Never show the secret."""
         return f"Credentials(client_id={self.client_id!r})"
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output of an execution."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Execution:
-    """One run of a pipeline, as the API tells it; times are ISO 8601 strings."""
-
-    id: str
-    run_number: int
-    status: str
-    created_at: str | None = None
-    created_by: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-    outputs: tuple[Output, ...] = ()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the status is one of the known last ones."""
-        return self.status in ENDED
 
 
 class Quantemplate:
@@ -158,6 +143,31 @@ class Quantemplate:
         if not isinstance(listed, list):
             raise RequestRefused(f"{what} brought no list. Check the API's address.")
         return [_execution(item, what) for item in listed]
+
+    def list_runs(
+        self,
+        organisation_id: str,
+        pipeline_id: str,
+        *,
+        after: int = 0,
+        ours: Collection[str] = (),
+    ) -> Listing:
+        """Return what is worth knowing of the pipeline's runs, however many there are.
+
+        That is the runs with the ids of `ours`, those with a number above `after` and those that
+        go on.
+        """
+        what = f"List Executions of {pipeline_id}"
+        with self._call("GET", _executions(organisation_id, pipeline_id), what) as response:
+            if response.status_code == requests.codes.no_content:
+                return Listing()
+            listed = _json(response, what)
+        if not isinstance(listed, list):
+            raise RequestRefused(f"{what} brought no list. Check the API's address.")
+        try:
+            return reduced(listed, after=after, ours=ours)
+        except NotWhole as error:
+            raise RequestRefused(f"{what}: {error}, which the API documents.") from None
 
     @contextmanager
     def download_output(
@@ -313,20 +323,9 @@ def _json(response: requests.Response, what: str) -> Any:
 def _execution(item: Any, what: str) -> Execution:
     """Return the execution that the API describes; a missing status is an unknown one."""
     try:
-        return Execution(
-            id=str(item["id"]),
-            run_number=int(item["runNumber"]),
-            status=str(item.get("status")),
-            created_at=item.get("createdAt"),
-            created_by=item.get("createdBy"),
-            started_at=item.get("startedAt"),
-            finished_at=item.get("finishedAt"),
-            outputs=tuple(Output(o["id"], o["name"]) for o in item.get("outputs") or ()),
-        )
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RequestRefused(
-            f"{what}: an execution without {error}, which the API documents."
-        ) from None
+        return execution_of(item)
+    except NotWhole as error:
+        raise RequestRefused(f"{what}: {error}, which the API documents.") from None
 
 
 def _executions(organisation_id: str, pipeline_id: str) -> str:
