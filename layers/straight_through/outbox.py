@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +14,7 @@ from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefu
 from straight_through.multipart import write_object
 from straight_through.pace import Left, Pace
 from straight_through.rows import RowCount
+from straight_through.statuses import SUCCEEDED
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,11 +26,12 @@ _LATER = "When S3 answers again, redrive the execution."
 
 
 class StoredOutput(TypedDict):
-    """What was stored of one output; `bytes` long, with `rows` of data."""
+    """What was stored of one output; `bytes` long, with `rows` of data, None if not counted."""
 
     bytes: int
     sha256: str
-    rows: int
+    rows: int | None
+    rows_reason: NotRequired[str]  # why they are not counted
 
 
 class _Measured:
@@ -56,11 +58,14 @@ class _Measured:
     def measures(self) -> StoredOutput:
         """Return what went by."""
         self._last.result()
-        return {
+        stored: StoredOutput = {
             "bytes": self._bytes,
             "sha256": self._hash.hexdigest(),
             "rows": self._rows.rows,
         }
+        if reason := self._rows.reason:
+            stored["rows_reason"] = reason
+        return stored
 
     def _measure(self, chunk: bytes) -> None:
         """Hash and count on."""
@@ -91,16 +96,25 @@ def store_output(
 def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest of a run's record; `manifest.schema.json` describes it."""
     source = {field: value for field, value in record["source"].items() if field != "parent"}
-    described = ("name", "id", "key", "bytes", "sha256", "rows")
+    described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
     return {
         **{field: record[field] for field in ("run", "execution_arn", "route", "status")},
         "source": source,
         "parent": record["source"]["parent"],
         "quantemplate": record["quantemplate"],
         "identical_to": record["identical_to"],
-        "outputs": [{f: output[f] for f in described} for output in record["outputs"]],
+        "outputs": [
+            {field: output[field] for field in described if field in output}
+            for output in record["outputs"]
+        ],
+        **({"no_outputs": True} if made_nothing(record) else {}),
         **{field: record.get(field, []) for field in ("held", "destinations", "chained")},
     }
+
+
+def made_nothing(record: dict[str, Any]) -> bool:
+    """Whether a run succeeded and left no output."""
+    return bool(record["status"] == SUCCEEDED and not record["outputs"])
 
 
 def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str, Any]) -> str:

@@ -10,5 +10,5 @@ ENDED = (SUCCEEDED, FAILED, *CANCELLED)
 # What the state machine's Choice reads beside Succeeded.
 NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again
 SKIPPED = "Skipped"  # the same bytes were processed before, and the route skips them
-HELD = "Held"  # a gate's output has rows
+HELD = "Held"  # a gate's output has rows, or cannot be counted
 RUN_AGAIN = "RunAgain"  # the run ended badly and its execution was redriven: from TakeTurn on

@@ -1,8 +1,6 @@
 """Outputs are stored whole or not at all, and measured as they go by."""
 
-import csv
 import hashlib
-import io
 import json
 from typing import Any
 
@@ -10,8 +8,6 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
-from hypothesis import given
-from hypothesis import strategies as st
 
 from straight_through.bodies import Download
 from straight_through.errors import (
@@ -22,39 +18,11 @@ from straight_through.errors import (
 )
 from straight_through.outbox import manifest_of, store_manifest, store_output
 from straight_through.quantemplate import Quantemplate
-from straight_through.rows import RowCount
 from tests.unit.conftest import OUTBOX, ROOT, unhurried
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
 OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
 KEY = "claims/may/RUN/Clean claims: Sheet 1.csv"
-FIELD = st.text(st.sampled_from('ab ,"\n\rü'), max_size=6)
-TABLE = st.lists(st.lists(FIELD, min_size=2, max_size=3), max_size=8)
-
-
-# Before Python 3.13 the csv module leaves a lone \r unquoted where lines end in \n.
-DIALECTS = st.sampled_from([("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)])
-
-
-@given(TABLE, DIALECTS, st.booleans(), st.lists(st.integers(0, 9)))
-def test_rows_are_counted_as_the_csv_module_counts_them(
-    table: list[list[str]],
-    dialect: tuple[str, int],
-    cut: bool,  # noqa: FBT001
-    sizes: list[int],
-) -> None:
-    # Given a table as CSV, with or without an end of its last line
-    written, (end, quoting) = io.StringIO(), dialect
-    csv.writer(written, lineterminator=end, quoting=quoting).writerows(table)
-    text = written.getvalue().removesuffix(end) if cut else written.getvalue()
-    # When its bytes come in pieces of any size
-    rows, rest = RowCount(), text.encode()
-    for size in sizes:
-        rows.update(rest[:size])
-        rest = rest[size:]
-    rows.update(rest)
-    # Then the count is that of the csv module, without the header
-    assert rows.rows == max(len(list(csv.reader(io.StringIO(text, newline="")))) - 1, 0)
 
 
 def download(client: Quantemplate, s3: Any) -> Any:
@@ -97,9 +65,23 @@ def test_an_output_is_stored_byte_for_byte(
     }
 
 
-def test_an_empty_output_is_an_output(client: Quantemplate, wire: Wire, s3: Any) -> None:
-    wire.answer("GET", OUTPUT_PATH, Reply(body=b""))
-    assert download(client, s3) == {"bytes": 0, "sha256": hashlib.sha256().hexdigest(), "rows": 0}
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no bytes at all, not even a header"),
+        (b'Row,Value\n2,"x\n', "a quote in row 1 that never ends"),
+    ],
+)
+def test_an_output_that_cannot_be_counted_is_stored_and_says_why(
+    client: Quantemplate, wire: Wire, s3: Any, content: bytes, reason: str
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=content))
+    assert download(client, s3) == {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "rows": None,
+        "rows_reason": reason,
+    }
 
 
 @pytest.mark.parametrize("chunked", [False, True])
