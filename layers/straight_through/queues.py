@@ -10,6 +10,7 @@ from straight_through.errors import TurnOverdue
 from straight_through.records import Records
 from straight_through.standing import Standing, standing_of
 from straight_through.table import Item, Refused, Table
+from straight_through.text import shown
 from straight_through.turns import QUEUES, Turns, queue_key, tickets
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ class Queues:
         try:
             self._tell(
                 f"Route {route}: its pipeline also runs by itself",
-                f"Run {execution_id}, which is not ours, followed our upload for route {route}. If "
-                "Auto Run is switched on for this pipeline in Quantemplate, each file is processed "
-                "twice there: switch it off. This is told once.",
+                f"Run {shown(execution_id)}, which is not ours, followed our upload for route "
+                f"{route}. If Auto Run is switched on for this pipeline in Quantemplate, each file is "
+                "processed twice there: switch it off. This is told once.",
             )
         except Exception:
             self._table.update(queue_key(queue), "REMOVE #auto_run_told")
