@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import later
+from straight_through.boundary import only_named_errors
 from straight_through.connection import connection
 from straight_through.errors import PipelineCancelled, PipelineFailed, WaitedFor, concerning
 from straight_through.patience import wait_out
@@ -35,6 +36,7 @@ LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
 
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
+@only_named_errors
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the run's record with its status, and the outputs of a run that succeeded."""
     attempt = attempt_of(event["execution"])

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
+from straight_through.boundary import only_named_errors
 from straight_through.connection import connection
 from straight_through.errors import WaitedFor, concerning
 from straight_through.formats import MeasuredBody, checked, is_text
@@ -38,6 +39,7 @@ END = timedelta(seconds=10)  # that a function may take to end after its time-ou
 
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
+@only_named_errors
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the run's record, which travels through the state machine."""
     attempt, record = attempt_of(event["execution"]), event["record"]

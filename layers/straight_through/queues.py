@@ -111,8 +111,8 @@ class Queues:
             self._tell(
                 f"Route {route}: its pipeline also runs by itself",
                 f"Run {shown(execution_id)}, which is not ours, followed our upload for route "
-                f"{route}. If Auto Run is switched on for this pipeline in Quantemplate, each file is "
-                "processed twice there: switch it off. This is told once.",
+                f"{route}. If Auto Run is switched on for this pipeline in Quantemplate, each file "
+                "is processed twice there: switch it off. This is told once.",
             )
         except Exception:
             self._table.update(queue_key(queue), "REMOVE #auto_run_told")

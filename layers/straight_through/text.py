@@ -45,20 +45,20 @@ def told(message: str, most: int = LONGEST_MESSAGE) -> str:
     """
     raw = message.encode("utf-8", "backslashreplace")
     if len(raw) <= most:
-        visible = _lines_visible(raw.decode())
+        visible = lines_shown(raw.decode())
         if len(visible.encode()) <= most:
             return visible
     cut = f" … and {len(raw):,} bytes in all … "
     room = max(most - len(cut.encode()), 0)
-    head = _lines_visible(raw[: room // 2].decode(errors="ignore"))
-    tail = _lines_visible(raw[len(raw) - room // 2 :].decode(errors="ignore"))
+    head = lines_shown(raw[: room // 2].decode(errors="ignore"))
+    tail = lines_shown(raw[len(raw) - room // 2 :].decode(errors="ignore"))
     # What was made visible has grown: of both the outer part is kept.
     head = head.encode()[: room // 2].decode(errors="ignore")
     tail = tail.encode()[max(len(tail.encode()) - room // 2, 0) :].decode(errors="ignore")
     return head + cut + tail
 
 
-def _lines_visible(text: str) -> str:
+def lines_shown(text: str) -> str:
     """Return a text with its lines as they are, and all else of it to be seen."""
     return "".join(char if char == "\n" else _visible(char) for char in text)
 
