@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from straight_through.errors import OutboxUnavailable
+from straight_through.text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -126,4 +127,7 @@ def _abort(s3: "S3Client", upload: Any) -> None:
 
 def _always_overtaken(target: tuple[str, str]) -> OutboxUnavailable:
     """Return the error of a key that others keep writing."""
-    return OutboxUnavailable(f"s3://{target[0]}/{target[1]} was written by others {TRIES} times.")
+    return OutboxUnavailable(
+        f"{shown(f's3://{target[0]}/{target[1]}', 1100)} was written by others {TRIES} times while "
+        "it was to be copied. See who writes there, then redrive the execution."
+    )

@@ -15,6 +15,7 @@ from straight_through.polling import seconds_since
 from straight_through.routes import Route
 from straight_through.selection import matches
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
+from straight_through.text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,8 +36,8 @@ def rows_at_gate(record: Record, route: Route) -> list[dict[str, Any]]:
         if pattern != "*" and not any(matches(name, (pattern,)) for name in names):
             run = record["quantemplate"]["execution_id"]
             raise OutputMissing(
-                f"The gate's output {pattern!r} was not fetched: the route has named it since. "
-                "Start a new execution with the file's bucket and key and "
+                f"The gate's output '{shown(pattern)}' was not fetched: the route has named it "
+                "since. Start a new execution with the file's bucket and key and "
                 f'"execution_id": "{run}", which fetches it; '
                 "or mend the route, then redrive the execution."
             )

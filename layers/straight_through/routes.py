@@ -131,13 +131,14 @@ def parse_route(name: str, document: str) -> Route:
         if field not in RULES:
             known = ", ".join(RULES)
             raise RouteInvalid(
-                f"Route {name!r}: unknown field {field!r} (it is {value!r}); known are {known}. "
-                f"{_EXPECTED}"
+                f"Route {name!r}: unknown field '{shown(field)}' (it is {_short(value)}); "
+                f"known are {known}. {_EXPECTED}"
             )
         fits, expected = RULES[field]
         if not fits(value):
             raise RouteInvalid(
-                f"Route {name!r}: field {field!r} is {value!r}; expected is {expected}. {_EXPECTED}"
+                f"Route {name!r}: field {field!r} is {_short(value)}; expected is "
+                f"{expected}. {_EXPECTED}"
             )
     links = tuple(Link(**link) for link in fields.pop("then", ()))
     fields = {f: tuple(value) if isinstance(value, list) else value for f, value in fields.items()}
@@ -270,6 +271,11 @@ def _meant(ssm: "SSMClient", key: str, routes_path: str) -> str:
                 asked.setdefault(name, folder + plain[len(folder) :])
     found = [parameter["Name"] for parameter in _read(ssm, list(asked))] if asked else []
     return asked[max(found, key=len)] if found else ""
+
+
+def _short(value: Any) -> str:
+    """Return a field's value as a message shows it."""
+    return shown(repr(value))
 
 
 def _quoted(key: str) -> str:
