@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from tests.stand_in.client import Client
 ROOT = Path(__file__).parents[2]
 
 
+@contextmanager
 def start(port, temporary):
-    return subprocess.Popen(  # noqa: S603 - our own program
+    process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "local.quantemplate", "--port", str(port), "--time-scale", "0.01"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
@@ -24,6 +26,11 @@ def start(port, temporary):
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
