@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from straight_through import metrics
 from straight_through.aws import client, later
 from straight_through.messages import tell
-from straight_through.queues import Queues
+from straight_through.queues import Queues, SweepIncomplete
 from straight_through.standing import measures_of
 from straight_through.table import Table
 
@@ -25,4 +25,9 @@ PATIENCE = timedelta(hours=float(os.environ["QUEUE_ALARM_HOURS"]))
 
 def handler(_event: object, _context: object) -> None:
     """Sweep all queues, and measure how they stand: an alarm rings where no measure comes."""
-    metrics.record(measures_of(queues.sweep(TURN_DEADLINE), PATIENCE))
+    try:
+        standing = queues.sweep(TURN_DEADLINE)
+    except SweepIncomplete as incomplete:
+        metrics.record(measures_of(incomplete.standing, PATIENCE))
+        raise  # the alarm on this function's errors rings
+    metrics.record(measures_of(standing, PATIENCE))

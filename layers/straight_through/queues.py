@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
 PAUSING = ("CredentialsMissing", "CredentialsRejected", "AccessDenied")
 OF_ALL_QUEUES = ("CredentialsMissing", "CredentialsRejected")
 UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
+NAMED = 20  # queues of a message; 20 of 150 characters each leave room below 4 KB
+LONGEST = 150  # characters of an error in a message
+
+
+class SweepIncomplete(Exception):
+    """Queues that could not be swept; all others were. `standing` is of those that can be read."""
+
+    def __init__(self, standing: list[Standing], failed: dict[str, Exception]) -> None:
+        """Name the queues, each with its error."""
+        self.standing = standing
+        named = [
+            f"{queue!r}: {type(error).__name__}: {error}"[:LONGEST]
+            for queue, error in list(failed.items())[:NAMED]
+        ]
+        if others := len(failed) - len(named):
+            named.append(f"… and {others} more")
+        super().__init__(
+            f"The sweep failed for {len(failed)} queue(s) and did all others. {'; '.join(named)}. "
+            "The log says where. If the item of a queue or a ticket in the table is damaged, mend "
+            "or delete it; the next sweep tries again."
+        )
 
 
 class Queues:
@@ -122,20 +144,36 @@ class Queues:
     def sweep(self, turn_deadline: timedelta) -> list[Standing]:
         """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets.
 
-        Return how the queues stand.
+        Return how the queues stand. Raises SweepIncomplete, when all are done, where one failed.
         """
-        standing = []
+        standing, failed = [], {}
         states = {item["sk"]: item for item in self._table.items(QUEUES)}
         for queue, state in states.items():
-            self._resume_after_success(queue, state, states)
-            if "holder" in state:
-                self._sweep_holder(queue, state["holder"])
-            else:
-                self._turns.grant(queue)
-            waiting = list(self._table.items(tickets(queue)))
-            self._end_overdue(queue, waiting, turn_deadline)
-            standing.append(standing_of(state, waiting, self._now()))
+            try:
+                waiting = self._sweep_queue(queue, states, turn_deadline)
+                standing.append(standing_of(state, waiting, self._now()))
+            except Exception as error:  # noqa: BLE001 - whatever it is: the others are swept first
+                failed[queue] = error
+                with suppress(Exception):  # it has failed already: where it can be, it is measured
+                    waiting = list(self._table.items(tickets(queue)))
+                    standing.append(standing_of(state, waiting, self._now()))
+        if failed:
+            raise SweepIncomplete(standing, failed) from ExceptionGroup("", [*failed.values()])
         return standing
+
+    def _sweep_queue(
+        self, queue: str, states: dict[str, Item], turn_deadline: timedelta
+    ) -> list[Item]:
+        """Sweep one queue; return the tickets that waited in it."""
+        state = states[queue]
+        self._resume_after_success(queue, state, states)
+        if "holder" in state:
+            self._sweep_holder(queue, state["holder"])
+        else:
+            self._turns.grant(queue)
+        waiting = list(self._table.items(tickets(queue)))
+        self._end_overdue(queue, waiting, turn_deadline)
+        return waiting
 
     def _sweep_holder(self, queue: str, holder: Item) -> None:
         """Pass on the turn of a run that has ended; wake a holder that may never have been."""
@@ -155,7 +193,8 @@ class Queues:
         paused = state.get("paused", {})
         if paused.get("error") not in OF_ALL_QUEUES:
             return
-        if any(other.get("executed_at", "") > paused["since"] for other in states.values()):
+        executed = [other.get("executed_at") for other in states.values()]
+        if any(isinstance(at, str) and at > paused["since"] for at in executed):
             self.resume(queue)
 
     def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
