@@ -226,21 +226,6 @@ def test_an_order_is_told_in_words(modules: Modules, order: dict[str, Any], word
     assert told == words
 
 
-@pytest.mark.parametrize(
-    ("name", "ignored"),
-    [
-        ("a.filepart", True),
-        ("~$a.csv", True),
-        (".DS_Store", True),
-        ("a.csv", False),
-        ("x_SUCCESS", False),
-    ],
-)
-def test_names_that_start_nothing_are_known(modules: Modules, name: str, ignored: bool) -> None:  # noqa: FBT001 - a case
-    patterns = "*.filepart,~$*,.DS_Store,_SUCCESS"
-    assert modules.call("drop", "m.ignored(given[0], given[1])", [name, patterns]) is ignored
-
-
 # --- what others have named -----------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("text", "name", "shown"),
