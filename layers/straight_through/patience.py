@@ -9,8 +9,10 @@ from typing import Any
 from straight_through.attempts import Attempt, iso
 from straight_through.errors import PipelineBusy, WaitedFor
 from straight_through.polling import LONGEST_WAIT, next_wait
+from straight_through.text import told
 
 SHORTEST_BACKOFF = 5  # seconds
+LONGEST_WORDS = 1024  # bytes of what a waiting record says: it travels with each look
 
 
 def wait_out(
@@ -43,7 +45,7 @@ def wait_out(
         "kind": kind,
         "since": since,
         "redrive_count": attempt.redrive_count,
-        "for": f"{type(trouble).__name__}: {trouble}",
+        "for": told(f"{type(trouble).__name__}: {trouble}", LONGEST_WORDS),
     }
     seconds = math.ceil(min(max(wait, 1), LONGEST_WAIT))
     return record | {"waiting": waiting, "wait_seconds": seconds}

@@ -57,7 +57,8 @@ class RowCount:
     def update(self, chunk: bytes) -> None:
         """Count on.
 
-        Seconds for 1 GiB (x86-64): 1.4 without quotes, 2 with few, 6 where every field is quoted.
+        Seconds for 1 GiB (x86-64): 1 without quotes, 2 with few or with \\r, 5 where every value is
+        quoted, 20 where quotes stand within values. A function's network gives 1 GiB in 10 or more.
         """
         if self._reason or not chunk:
             return
@@ -172,13 +173,15 @@ def _patterns(delimiter: bytes) -> tuple["re.Pattern[bytes]", ...]:
     ends such a value, begins its next part: `""` in quotes is a quote. Any other is text itself:
     the group of the first pattern, up to the end of its value.
     """
-    end = b"[" + re.escape(delimiter) + b"\n]"
-    begins = b"(?<=[" + re.escape(delimiter) + b'\n"])"'
-    literal = b'"[^' + re.escape(delimiter) + b"\n]*+"
-    quoted = begins + b'[^"]*+"(?=[' + re.escape(delimiter) + b'\n"])'
-    not_begins = b"(?<!" + end + b')(?<!")'
+    sign = re.escape(delimiter)
+    begins = b"(?<=[" + sign + b'\n"])"'
+    ends = b'"(?=[' + sign + b'\n"])'
+    # The quoted values of a row at once: a third faster.
+    quoted = begins + b'[^"]*+(?:"' + sign + b'"[^"]*+)*' + ends
+    begins_not = b"(?<![" + sign + b'\n"])'
+    literal = b'"[^' + sign + b"\n]*+"
     return (
-        re.compile(b'[^"]*+(?:(?:' + quoted + b"|" + not_begins + b"(" + literal + b'))[^"]*+)*+'),
+        re.compile(b'[^"]*+(?:(?:' + quoted + b"|" + begins_not + b"(" + literal + b'))[^"]*+)*+'),
         re.compile(begins + b'[^"]*+'),
         re.compile(begins + b'[^"]*+(?:"|\\Z)|' + literal),
     )
