@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.errors import OutboxUnavailable
+from straight_through.errors import OutboxUnavailable, OutputMissing
 from straight_through.text import shown
 
 if TYPE_CHECKING:
@@ -72,10 +72,17 @@ def _copy(
 ) -> int:
     """Copy part by part: the same way for every size, and conditional for each.
 
-    Return 0, or the status with which S3 refused to write on this condition.
+    Return 0, or the status with which S3 refused to write on this condition. Raises OutputMissing
+    where the source is gone.
     """
     bucket, key = target
-    head = s3.head_object(Bucket=source[0], Key=source[1])
+    head = _seen(s3, source)
+    if head is None:
+        raise OutputMissing(
+            f"The output {shown(f's3://{source[0]}/{source[1]}', 1100)} is gone: somebody, or a "
+            "rule of the bucket, has removed it since it was fetched. Start a new execution with the "
+            "file's bucket and key and the run's \"execution_id\", which fetches it anew."
+        )
     described: Any = {"ContentType": head["ContentType"], "Metadata": dict(metadata)}
     named: Any = {"Bucket": bucket, "Key": key}
     size = head["ContentLength"]

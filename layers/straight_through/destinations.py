@@ -11,6 +11,7 @@ from straight_through.errors import (
     DestinationClash,
     DestinationFailed,
     OutboxUnavailable,
+    OutputMissing,
     RouteInvalid,
 )
 from straight_through.names import lineage_of, run_folder
@@ -72,9 +73,9 @@ def export(
         }
         try:
             outcome = copy_if_newer(s3, (bucket, output["key"]), (target_bucket, key), metadata)
-        except (BotoCoreError, ClientError, OutboxUnavailable) as error:
+        except (BotoCoreError, ClientError, OutboxUnavailable, OutputMissing) as error:
             failed.append(f"{shown(uri, LONGEST_URI)} ({_reason(error)})")
-            passing = passing or passes(error)
+            passing = passing or (not isinstance(error, OutputMissing) and passes(error))
             continue
         done.append({"output": output["name"], "uri": uri, "outcome": outcome})
     if not failed:
@@ -111,4 +112,6 @@ def _reason(error: Exception) -> str:
     """Return why a copy failed, in a word or two."""
     if isinstance(error, ClientError):
         return "S3 answered {}, {}".format(*status_of(error))
+    if isinstance(error, OutputMissing):
+        return "the output is gone from the outbox"
     return type(error).__name__

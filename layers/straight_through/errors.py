@@ -169,7 +169,7 @@ class UploadRefused(StraightThroughError):
 
 
 class OutputMissing(StraightThroughError):
-    """The run has not made, or not fetched, an output that the route names.
+    """The run has not made, or not fetched, an output that the route names, or it is gone since.
 
     The message lists what it has made.
     """
