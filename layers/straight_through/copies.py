@@ -80,8 +80,8 @@ def _copy(
     if head is None:
         raise OutputMissing(
             f"The output {shown(f's3://{source[0]}/{source[1]}', 1100)} is gone: somebody, or a "
-            "rule of the bucket, has removed it since it was fetched. Start a new execution with the "
-            "file's bucket and key and the run's \"execution_id\", which fetches it anew."
+            "rule of the bucket, has removed it since it was fetched. Start a new execution with "
+            "the file's bucket and key and the run's \"execution_id\", which fetches it anew."
         )
     described: Any = {"ContentType": head["ContentType"], "Metadata": dict(metadata)}
     named: Any = {"Bucket": bucket, "Key": key}

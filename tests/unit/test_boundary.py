@@ -70,6 +70,7 @@ def test_what_nobody_foresaw_has_one_name_its_file_and_place_and_no_content(
         assert "[file s3://inbox/claims/may.csv, route " in message
     # And neither it nor the log has what the error was about
     assert CONTENT not in message
+    assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
     written = capsys.readouterr()
     assert CONTENT not in written.out + written.err
