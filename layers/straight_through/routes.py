@@ -115,6 +115,7 @@ def parse_route(name: str, document: str) -> Route:
     """
     try:
         fields = json.loads(document)
+        json.dumps(fields, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError) as error:
         raise RouteInvalid(f"Route {name!r} is not JSON: {error}. {_EXPECTED}") from None
     if f"{name}/".startswith(f"{HELD}/"):

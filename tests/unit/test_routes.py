@@ -171,6 +171,8 @@ def test_no_more_is_asked_for_than_parameter_store_takes(ssm: Any) -> None:
     ("document", "told"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        (json.dumps(IDS | {"outputs": ["may\ud800"]}), "not JSON: 'utf-8' codec can't encode"),
         ("[]", "not a JSON object"),
         ('"c-broker"', "not a JSON object"),
         (json.dumps(IDS | {"dataset_id": "p-claims"}), "'dataset_id' is 'p-claims'"),
