@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from straight_through.statuses import ENDED
 
 LONGEST_ID = 256  # characters; ids have about twenty, and travel through the state machine
+MOST = 2**63  # what a number has not reached: JSON's may have any length
 LONGEST_FIELD = 64  # characters of a status or a time; likewise
 
 
@@ -77,9 +79,9 @@ def number_of(item: Mapping[str, Any]) -> int | None:
     number = item.get("runNumber")
     if isinstance(number, str) and number.isdecimal() and len(number) < 19:
         return int(number)
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
         return None
-    return int(number) if abs(number) < 2**63 and number == int(number) else None
+    return int(number) if -MOST < number < MOST and number == int(number) else None
 
 
 def _outputs(listed: Any) -> tuple[Output, ...]:
@@ -101,7 +103,7 @@ def _name(output: Mapping[str, Any]) -> str:
 
 def _id(value: Any, whose: str) -> str:
     """Return an id, which is a text; a whole number is taken for one."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+    if isinstance(value, int) and not isinstance(value, bool) and -MOST < value < MOST:
         return str(value)
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID:
         raise NotWhole(f"{whose} without an id")
@@ -114,7 +116,7 @@ def _text(value: Any, most: int = LONGEST_FIELD) -> str | None:
         return None
     if isinstance(value, str):
         return _encodable(value[:most])
-    if isinstance(value, int | float) and abs(value) < 2**63:
+    if isinstance(value, int | float | Decimal) and -MOST < value < MOST:
         return str(value)
     return "unreadable"
 

@@ -2,7 +2,8 @@
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,17 @@ from straight_through.polling import moment_of
 from straight_through.statuses import ENDED, SUCCEEDED
 
 RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
+# Of one execution: 2,500 outputs with their names have as many. Nesting costs the parser the square
+# of its depth, and an execution is three deep; brackets within names count too.
+MOST_ITEM = 512 * 1024  # bytes
+MOST_OPEN = 300  # brackets that nothing closes in a piece of 32 KiB
+MOST_LISTED = 1024**3  # bytes: some millions of executions
 MOST_KEPT = 1000  # executions of a list: so many candidates or runs that go on say nothing new
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class NoList(ValueError):
+    """What came is no list; the message says what it is."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,74 @@ def reduced(
     known = (seconds for seconds in durations if seconds > 0)
     last = tuple(itertools.islice(known, RECENT_RUNS))
     return Listing(tuple(kept), highest, last, count, date)
+
+
+def items_of(pieces: Iterable[bytes]) -> Iterator[Any]:
+    """Read the items of a JSON array from its pieces, one by one, in bounded memory.
+
+    Raises NoList where it is none, ends early, or has an item that no execution can be.
+    """
+    import ijson  # noqa: PLC0415 - a function that lists nothing starts without it
+
+    items = ijson.sendable_list()
+    parser = ijson.items_coro(items, "item")
+    since = still_open = 0
+    for piece in _of_an_array(pieces):
+        still_open += _left_open(piece)
+        if still_open > MOST_OPEN:
+            raise NoList("a list that is nested too deeply")
+        with _parsing():
+            parser.send(piece)
+        if items:
+            since = still_open = 0
+            yield from items
+            del items[:]
+        else:
+            since += len(piece)
+        if since > MOST_ITEM:
+            raise NoList("a list with an item without an end")
+    with _parsing():
+        parser.close()  # raises where the array has not ended
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Give the parser's errors one name."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:  # ijson's own are neither
+        raise NoList("a list that is no JSON") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("ijson."):
+            raise
+        raise NoList("a list that is no whole JSON") from None
+
+
+def _of_an_array(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass the pieces of an array on, and nothing else."""
+    begun, total = b"", 0
+    for piece in pieces:
+        total += len(piece)
+        if total > MOST_LISTED:
+            raise NoList("a list without an end")
+        if begun.startswith(b"["):
+            yield piece
+            continue
+        begun = (begun + piece).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if begun and not begun.startswith(b"["):
+            raise NoList("something that is no list")
+        if begun:
+            yield begun
+    if not begun:
+        raise NoList("nothing at all")
+
+
+def _left_open(piece: bytes) -> int:
+    """Return how many brackets of a piece have no partner in it: no nesting is deeper."""
+    left = piece.translate(None, _NO_BRACKETS)
+    for _ in range(8):
+        left = left.replace(b"{}", b"").replace(b"[]", b"")
+    return len(left)
 
 
 def _keep(heap: list[Any], most: int, entry: tuple[Any, ...]) -> None:

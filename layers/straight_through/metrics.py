@@ -22,6 +22,7 @@ from straight_through.errors import (
     NotFound,
     OutputIncomplete,
     RequestRefused,
+    UploadRefused,
 )
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
 
@@ -126,6 +127,7 @@ _OF_API = (
     NotFound,
     OutputIncomplete,
     RequestRefused,
+    UploadRefused,
 )
 
 

@@ -9,8 +9,9 @@ import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 
-from straight_through.bodies import Download
+from straight_through.bodies import OUTPUT_TYPES, Download
 from straight_through.errors import (
+    ApiUnavailable,
     OutboxDenied,
     OutboxUnavailable,
     OutputIncomplete,
@@ -102,22 +103,82 @@ def test_an_output_that_breaks_off_leaves_nothing(
     assert left_in_outbox(s3) == ([], [])
 
 
+PAGE = b"<!doctype html><title>Back at ten</title>"
+
+
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        (Reply(204), "no content"),
-        (Reply(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "gzip-encoded"),
-        (Reply(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
-        (Reply(body=b"a\n1\n", endless=True), "without its length"),
+        (Reply(204), "HTTP 204"),
+        (Reply(202, b"a\n1\n"), "HTTP 202"),
+        (Reply(206, b"a\n1\n", {"Content-Range": "bytes 0-3/9"}), "HTTP 206"),
+        (Reply(302, headers={"Location": "/login"}), "HTTP 302"),
+        (Reply(body=b"", chunked=True), "nothing at all"),
+        (Reply(body=b"a\n1\n", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
+        (Reply(body=PAGE, headers={"Content-Type": "text/csv"}), "web page"),
+        (Reply(body=b"\xef\xbb\xbf \r\n" + PAGE.upper()), "web page"),
+        (Reply(body=b'<?xml version="1.0"?><Error/>'), "web page"),
+        (Reply(body=b"{}", headers={"Content-Type": "application/json"}), "application/json"),
+        (Reply(body=b'{"error": "expired"}', headers={"Content-Type": "text/plain"}), "JSON"),
+        (Reply(body=b'{"status": 503}', chunked=True), "JSON"),
+        (Reply(body=b"\x89PNG", headers={"Content-Type": "image/png"}), "image/png"),
     ],
 )
-def test_what_is_no_output_is_not_stored(
+def test_what_is_no_output_is_not_stored_and_waited_for(
+    client: Quantemplate, wire: Wire, s3: Any, reply: Reply, told: str
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, reply)
+    with pytest.raises(ApiUnavailable, match=told) as raised:
+        download(client, s3)
+    assert raised.value.call == "download_output"
+    assert left_in_outbox(s3) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "gzip-encoded"),
+        (Reply(body=b"a\n", headers={"Content-Encoding": "utf-8, br"}), "br-encoded"),
+        (Reply(body=b"a\n1\n", endless=True), "without its length"),
+        (Reply(body=b"a\n1\n", endless=True, headers={"Content-Length": "abc"}), "without its"),
+    ],
+)
+def test_what_cannot_be_seen_to_be_whole_is_not_stored(
     client: Quantemplate, wire: Wire, s3: Any, reply: Reply, told: str
 ) -> None:
     wire.answer("GET", OUTPUT_PATH, reply)
     with pytest.raises(OutputIncomplete, match=told):
         download(client, s3)
     assert left_in_outbox(s3) == ([], [])
+
+
+HEADERS: list[dict[str, str]] = [
+    *({"Content-Type": kind} for kind in OUTPUT_TYPES if kind),
+    {"Content-Type": "Text/CSV; Charset=UTF-8"},
+    {"Content-Encoding": "UTF-8"},
+    {"Content-Encoding": "Identity"},
+]
+BODIES = [
+    b'{"a",b}\n1,2\n',
+    b"{\n",
+    b"<none>,paid\n1,2\n",
+    b"error\n",
+    b" \n \n" * 30_000,
+    b'{"error": 1}' + b" " * 70_000 + b"\n1\n",
+]
+REPORT = b"Error,Row\nbad amount,7\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [*((each, REPORT) for each in HEADERS), *(({}, body) for body in (REPORT, *BODIES))],
+    ids=range(len(HEADERS) + len(BODIES) + 1),
+)
+def test_an_output_is_stored_whatever_its_words_are(
+    client: Quantemplate, wire: Wire, s3: Any, headers: dict[str, str], body: bytes
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=body, headers=headers))
+    assert download(client, s3)["sha256"] == hashlib.sha256(body).hexdigest()
 
 
 def test_a_download_is_read_in_pieces_of_any_size(client: Quantemplate, wire: Wire) -> None:
