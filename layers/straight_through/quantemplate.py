@@ -217,7 +217,7 @@ class Quantemplate:
         try:
             with self._request("POST", self._token_url, what, data=data) as response:
                 self._check("token", response, what)
-                reply = self._document(response, what)
+                reply = self._document(response, what, secret=True)
         except ApiUnavailable as error:
             error.sent = False  # the call that the token was for
             raise
@@ -306,16 +306,24 @@ class Quantemplate:
         if error := refusal(call, what, status, said, page=page, retry_after=later):
             raise error
 
-    def _document(self, response: requests.Response, what: str) -> Any:
-        """Return the reply's JSON. Raises ApiUnavailable where it has none, or one of an error."""
+    def _document(self, response: requests.Response, what: str, *, secret: bool = False) -> Any:
+        """Return the reply's JSON. Raises ApiUnavailable where it has none, or one of an error.
+
+        Of a `secret` reply no more is told than its error: the rest may be a token.
+        """
         body = replies.small_body(response, what)
         document = replies.document_of(body)
-        if document is None or replies.speaks_of_error(document):
-            kind = "an error" if document else "no JSON, which the API sends"
-            raise ApiUnavailable(
-                f"{what}: HTTP {response.status_code} with {kind}{self._quoted(body)}."
+        if document is not None and not replies.speaks_of_error(document):
+            return document
+        kind = "no JSON, which the API sends" if document is None else "an error"
+        if secret:
+            told = [document.get(k) for k in ("error", "error_description")] if document else []
+            body = ": ".join(each for each in told if isinstance(each, str)).encode(
+                errors="replace"
             )
-        return document
+        raise ApiUnavailable(
+            f"{what}: HTTP {response.status_code} with {kind}{self._quoted(body)}."
+        )
 
     def _items(self, response: requests.Response, what: str) -> Iterator[Any]:
         """Read the items of a list as they come. Raises ApiUnavailable where it is none."""

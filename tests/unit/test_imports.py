@@ -20,7 +20,6 @@ COSTLY = {
     "aws_xray_sdk": set(),
     "pydantic": set(),
     "asyncio": set(),
-    "ijson": set(),  # by the first list
     "requests": {"check_status", "download_output", "upload_and_execute"},
     "straight_through.outbox": {"download_output", "publish_run"},
     "straight_through.turns": {
@@ -32,7 +31,7 @@ COSTLY = {
         "upload_and_execute",
     },
 }
-LIBRARIES = {"botocore", "ijson", "requests", "urllib3", "aws_lambda_powertools"}
+LIBRARIES = {"botocore", "requests", "urllib3", "aws_lambda_powertools"}
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers/straight_through").glob("*.py"))
 

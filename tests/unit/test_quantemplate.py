@@ -348,7 +348,7 @@ def test_an_error_while_the_body_is_read_stays_what_it_is(client: Quantemplate, 
         client.upload_dataset(ORG, "d-claims", Broken(b"id\n1\n"))
     # And the client is still of use
     client.upload_dataset(ORG, "d-claims", b"id\n1\n")
-    assert wire.calls("POST", DATASET)[-1].body == b"id\n1\n"
+    assert b"id\n1\n" in [upload.body for upload in wire.calls("POST", DATASET)]
 
 
 @pytest.mark.parametrize(("version", "query"), [(None, ""), (3, "?version=3")])
