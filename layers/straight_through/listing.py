@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from straight_through.executions import Execution, NotWhole, execution_of, number_of
-from straight_through.polling import moment_of
+from straight_through.polling import seconds_between
 from straight_through.statuses import ENDED, SUCCEEDED
 
 RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
@@ -69,7 +69,7 @@ def reduced(
     """
     mine: dict[str, Execution] = {}
     others: list[tuple[int, int, Execution]] = []  # a heap, the lowest number first
-    successes: list[tuple[int, int, Any, Any]] = []  # likewise
+    successes: list[tuple[int, int, Any, Any, Any]] = []  # likewise
     highest = count = 0
     for count, item in enumerate(items, 1):
         if not isinstance(item, dict):
@@ -85,11 +85,11 @@ def reduced(
             execution = execution_of(item, with_outputs=False)
             _keep(others, MOST_KEPT, (execution.run_number, count, execution))
         if ended and status == SUCCEEDED and number is not None:
-            times = item.get("startedAt"), item.get("finishedAt")
+            times = item.get("createdAt"), item.get("startedAt"), item.get("finishedAt")
             _keep(successes, 4 * RECENT_RUNS, (number, count, *times))
     found = itertools.chain(mine.values(), (execution for _, _, execution in others))
     kept = sorted(found, key=lambda each: each.run_number, reverse=True)
-    durations = (_seconds(begun, ended) for _, _, begun, ended in sorted(successes, reverse=True))
+    durations = (_seconds(*times) for _, _, *times in sorted(successes, reverse=True))
     known = (seconds for seconds in durations if seconds > 0)
     last = tuple(itertools.islice(known, RECENT_RUNS))
     return Listing(tuple(kept), highest, last, count, date)
@@ -178,7 +178,10 @@ def _keep(heap: list[Any], most: int, entry: tuple[Any, ...]) -> None:
         heapq.heapreplace(heap, entry)
 
 
-def _seconds(begun: Any, ended: Any) -> float:
-    """Return the seconds between two times, 0 where one of them is none."""
-    start, end = moment_of(begun), moment_of(ended)
-    return (end - start).total_seconds() if start and end else 0
+def _seconds(created: Any, started: Any, ended: Any) -> float:
+    """Return the seconds that a run took, 0 where its times do not tell.
+
+    From its making on, as our own clock counts: when it was started, another clock may say.
+    """
+    each = (seconds_between(created, ended), seconds_between(started, ended))
+    return next((seconds for seconds in each if seconds and seconds > 0), 0)

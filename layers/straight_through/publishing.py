@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from straight_through.chain import chain_on, path_of, require_no_cycle
@@ -11,7 +10,7 @@ from straight_through.destinations import export, targets_of
 from straight_through.errors import OutputMissing
 from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.outbox import manifest_of, store_manifest, writing
-from straight_through.polling import seconds_since
+from straight_through.polling import moment_of
 from straight_through.routes import Route
 from straight_through.selection import matches
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
@@ -153,12 +152,11 @@ def _rows_by_name(outputs: Sequence[Record]) -> dict[str, int | None]:
 
 
 def _ran(run: dict[str, Any]) -> float | None:
-    """Return the seconds that the pipeline ran, None where Quantemplate tells none."""
-    try:
-        ended = datetime.fromisoformat(run.get("finished_at") or "")
-    except ValueError:
+    """Return the seconds that the pipeline ran, None where Quantemplate's times do not tell."""
+    begun, ended = moment_of(run.get("started_at")), moment_of(run.get("finished_at"))
+    if begun is None or ended is None or ended < begun:
         return None
-    return seconds_since(run.get("started_at"), ended)
+    return (ended - begun).total_seconds()
 
 
 def _folder(record: Record) -> str:

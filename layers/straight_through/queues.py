@@ -17,9 +17,12 @@ from straight_through.turns import QUEUES, Turns, queue_key, tickets
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-# Every file of the queue would meet them until a person has mended the cause.
-PAUSING = ("CredentialsMissing", "CredentialsRejected", "AccessDenied")
+# Every file of every queue would meet them until a person has mended the cause.
 OF_ALL_QUEUES = ("CredentialsMissing", "CredentialsRejected")
+# What is met at these calls does not depend on the file, as at an upload or a download it may.
+OF_ALL_FILES = ("token", "list_executions", "execute_pipeline")
+AT_ONCE = ("AccessDenied",)  # of those; any other pauses the queue when a second run ends with it
+HELD = "#holder.#execution_arn = :arn AND #holder.#redrive_count <= :count"
 UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
 NAMED = 20  # queues of a message; 20 of 150 characters each leave room below 4 KB
 LONGEST = 150  # characters of an error in a message
@@ -68,8 +71,7 @@ class Queues:
         if "queue" not in record:
             return
         queue = record["queue"]
-        if error in PAUSING:
-            self._pause_for(queue, run, execution_arn, redrive_count, error)
+        self._weigh(queue, record, run, execution_arn, redrive_count, error)
         self._turns.leave(queue, record["ticket"], execution_arn, redrive_count)
 
     # --- pauses ---------------------------------------------------------------------------------
@@ -84,39 +86,81 @@ class Queues:
         self._turns.grant(queue)
         return self._turns.state(queue)
 
-    def _pause_for(
-        self, queue: str, run: str, execution_arn: str, redrive_count: int, error: str
+    def _weigh(
+        self, queue: str, record: Item, run: str, arn: str, redrive_count: int, error: str
     ) -> None:
-        """Pause the queue before the turn passes on, and tell it once."""
+        """Pause the queue where every next file would meet what this run has ended with.
+
+        What a second run in a row meets, every next one would; a redrive of one run is no second.
+        """
+        trouble = record.get("trouble", {})
+        told = (trouble.get("error"), trouble.get("redrive_count")) == (error, redrive_count)
+        call = trouble["call"] if told else ""
+        end = {"run": run, "error": error, "call": call}
+        if error in OF_ALL_QUEUES:
+            self._pause_for(queue, end, arn, redrive_count)
+        if error in OF_ALL_QUEUES or call not in OF_ALL_FILES:
+            return
+        state = self._turns.state(queue)
+        before = state.get("last_trouble", {})
+        again = state.get("paused", {}).get("attempt") == _attempt(run, redrive_count)
+        in_a_row = before.get("error") == error and before.get("run") != run
+        if error in AT_ONCE or again or in_a_row:
+            self._pause_for(queue, end, arn, redrive_count, before if in_a_row else None)
+            return
+        with suppress(Refused):  # it holds the turn no more: this end was weighed
+            self._table.update(
+                queue_key(queue),
+                "SET #last_trouble = :end",
+                HELD,
+                end=end,
+                **_held(arn, redrive_count),
+            )
+
+    def _pause_for(
+        self, queue: str, end: Item, arn: str, redrive_count: int, before: Item | None = None
+    ) -> None:
+        """Pause the queue before the turn passes on, and tell it once.
+
+        `end` is how the run has ended, `before` how another one did that says the same.
+        """
+        run, error = end["run"], end["error"]
+        runs = f"run {run}" if before is None else f"runs {before['run']} and {run}"
+        where = f" at the call {end['call']}" if end["call"] else ""
         paused = {
             "since": iso(self._now()),
-            "reason": f"run {run} ended with {error}",
+            "reason": f"{runs} ended with {error}{where}",
             "error": error,
-            "attempt": f"{run} {redrive_count}",
+            "attempt": _attempt(run, redrive_count),
             "told": False,
         }
         try:
             self._table.update(
                 queue_key(queue),
-                "SET #paused = :paused",
-                "attribute_not_exists(#paused) AND #holder.#execution_arn = :arn"
-                " AND #holder.#redrive_count <= :count",
+                "SET #paused = :paused, #last_trouble = :end",
+                f"attribute_not_exists(#paused) AND {HELD}",
                 paused=paused,
-                arn=execution_arn,
-                count=redrive_count,
+                end=end,
+                **_held(arn, redrive_count),
             )
         except Refused as refused:
             (seen,) = refused.items
-            before = (seen or {}).get("paused", {})
-            if before.get("attempt") != paused["attempt"] or before["told"]:
+            already = (seen or {}).get("paused", {})
+            if already.get("attempt") != paused["attempt"] or already["told"]:
                 return
+            paused = already
         self._tell(
             f"Queue {queue} is paused: {error}",
-            f"Run {run} ended with {error}, and every other file of queue {queue} would. They "
-            "wait, and nothing is lost.\n\nMend the cause (the run's error says what it is), then "
-            f"redrive {execution_arn}: a redrive resumes the queue. Or resume it by hand.",
+            f"{paused['reason'][0].upper()}{paused['reason'][1:]}, and every other file of queue "
+            f"{queue} would. They wait, and nothing is lost.\n\n"
+            "Mend the cause (the run's error says what it is), then "
+            f"redrive {arn}: a redrive resumes the queue. Or resume it by hand.",
         )
         self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
+
+    def ended(self, execution_arn: str) -> Item | None:
+        """Return how an execution has ended, None if it runs."""
+        return self._turns.ended(execution_arn)
 
     def tell_of_auto_run(self, queue: str, route: str, execution_id: str) -> None:
         """Tell once that somebody else's run follows our uploads."""
@@ -180,8 +224,8 @@ class Queues:
         ended = self._turns.ended(holder["execution_arn"])
         if ended:
             arn, count = holder["execution_arn"], ended["redrive_count"]
-            if ended["error"] in PAUSING:
-                self._pause_for(queue, holder["run"], arn, count, ended["error"])
+            record = self._records.get(holder["run"])
+            self._weigh(queue, record, holder["run"], arn, count, ended["error"])
             self._turns.pass_on(queue, arn, count)
         elif "ended" in holder:  # and its function, which would have passed it on, was killed
             self._turns.pass_on(queue, holder["execution_arn"], holder["ended"])
@@ -228,3 +272,13 @@ class Queues:
 def _as_lambda(message: str) -> str:
     """Return a cause in the shape of those that functions give, for whoever reads both."""
     return json.dumps({"errorMessage": message, "errorType": TurnOverdue.__name__})
+
+
+def _attempt(run: str, redrive_count: int) -> str:
+    """Name an attempt of a run."""
+    return f"{run} {redrive_count}"
+
+
+def _held(arn: str, redrive_count: int) -> Item:
+    """Return the values of the condition that this execution, in no later attempt, has the turn."""
+    return {"arn": arn, "count": redrive_count}

@@ -8,6 +8,8 @@ import jsonschema
 import pytest
 
 import straight_through.aws
+from straight_through.executions import Execution
+from straight_through.listing import Listing
 from straight_through.messages import (
     LONGEST_SUBJECT,
     concerns_people,
@@ -18,7 +20,6 @@ from straight_through.messages import (
     text_of,
 )
 from straight_through.progress import not_ours
-from straight_through.quantemplate import Execution
 from straight_through.records import record_key
 from straight_through.table import Table
 from straight_through.turns import queue_key
@@ -445,6 +446,8 @@ OURS = Execution("e-7", 7, "Succeeded", created_at="2026-05-04T08:15:33Z", creat
         ({"created_by": None}, False),
         ({"created_at": "2026-05-04T09:15:33Z"}, False),
         ({"created_at": None}, False),
+        ({"created_at": "2026-05-04T08:15:40"}, False),
+        ({"created_at": "1777881540000"}, False),
     ],
 )
 def test_a_run_that_is_not_ours_follows_our_upload(
@@ -453,6 +456,6 @@ def test_a_run_that_is_not_ours_follows_our_upload(
 ) -> None:
     other = {"id": "e-8", "run_number": 8, "status": "Started", "created_by": "u-auto"}
     other |= {"created_at": "2026-05-04T08:15:40Z"} | changed
-    listed = [OURS, Execution(**other)]
-    assert (not_ours(listed, {"execution_id": "e-7"}, 6) is not None) == found
-    assert not_ours(listed[1:], {"execution_id": "e-7"}, 6) is None
+    listed = (OURS, Execution(**other))
+    assert (not_ours(Listing(listed), {"execution_id": "e-7"}, 6) is not None) == found
+    assert not_ours(Listing(listed[1:]), {"execution_id": "e-7"}, 6) is None
