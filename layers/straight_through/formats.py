@@ -270,7 +270,7 @@ class MeasuredBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """Read from the start."""
-        digest, rows = hashlib.sha256(), RowCount()
+        digest, rows = hashlib.sha256(), RowCount(delimiter=None)
 
         def measure(chunk: bytes) -> None:
             digest.update(chunk)
@@ -287,6 +287,8 @@ class MeasuredBody:
             last.result()
         rows_read = rows.rows if self._is_text else None
         self.measures = {"sha256": digest.hexdigest(), "rows": rows_read}
+        if self._is_text and rows.reason:
+            self.measures["rows_reason"] = rows.reason
 
 
 def is_text(key: str) -> bool:

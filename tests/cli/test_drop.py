@@ -62,7 +62,8 @@ def test_a_file_that_lies_in_a_folder_of_a_route_needs_no_name(
         ("may.csv", "a\n", "", "--route: claims, claims/eu"),
         ("may.csv", "a\n", "premiums", "No route serves"),
         ("may.csv", "", "claims", "is empty"),
-        ("may.csv.filepart", "a\n", "claims", "IgnorePatterns"),
+        ("may.csv.filepart", "a\n", "claims", "its name fits *.filepart"),
+        ("notes.txt", "a\n", "claims", "fits notes.* of the stack's parameter IgnorePatterns"),
     ],
 )
 def test_what_would_go_nowhere_is_not_uploaded(

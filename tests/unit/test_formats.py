@@ -307,3 +307,18 @@ def test_what_goes_up_is_measured_and_only_text_has_rows(key: str, rows: int | N
     for _ in range(2):  # also where it is sent again
         assert b"".join(body) == CSV
         assert body.measures == {"sha256": hashlib.sha256(CSV).hexdigest(), "rows": rows}
+
+
+@pytest.mark.parametrize(
+    ("content", "measured"),
+    [
+        (b'id;"paid"\n1;"2,00"\n', {"rows": 1}),
+        (b'id,paid\n1,"2\n', {"rows": None, "rows_reason": "a quote in row 1 that never ends"}),
+    ],
+)
+def test_rows_of_a_text_are_counted_by_its_own_delimiter_or_not_at_all(
+    content: bytes, measured: dict[str, object]
+) -> None:
+    body = MeasuredBody(Pieces(content, 3), is_text=True)
+    assert b"".join(body) == content
+    assert body.measures == {"sha256": hashlib.sha256(content).hexdigest()} | measured
