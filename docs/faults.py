@@ -23,12 +23,18 @@ AWS: Mapping[str, tuple[str, ...]] = {  # by function
         "sqs.DeleteMessage",
         "stepfunctions.StartExecution",
     ),
+    "check_file": (
+        "dynamodb.GetItem",
+        "dynamodb.UpdateItem",
+        "s3.GetObject",
+        "s3.HeadObject",
+        "ssm.GetParameters",
+    ),
     "take_turn": (
         "dynamodb.GetItem",
         "dynamodb.Query",
         "dynamodb.TransactWriteItems",
         "dynamodb.UpdateItem",
-        "s3.HeadObject",
         "ssm.GetParameters",
         "stepfunctions.SendTaskSuccess",
     ),
@@ -262,7 +268,8 @@ def _in_aws(function: str, call: str, fault: Fault) -> End:
     if function in OUTSIDE:
         return End()
     if fault.name != "denied":
-        return End(how=WAITED if call == "s3.GetObject" else TRIED_AGAIN)
+        waited = (function, call) == (UPLOADS, "s3.GetObject")
+        return End(how=WAITED if waited else TRIED_AGAIN)
     if service == "s3":
         reads = function not in (DOWNLOADS, "publish_run")
         return End("SourceDenied" if reads else "OutboxDenied")
