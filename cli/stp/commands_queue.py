@@ -1,5 +1,6 @@
 """`stp queue`: who holds a turn and who waits; pause and resume."""
 
+import statistics
 from typing import Annotated, Any
 
 import typer
