@@ -71,7 +71,8 @@ def is_page(response: "requests.Response", head: bytes) -> bool:
 def encoding_of(response: "requests.Response") -> str:
     """Return how a reply is encoded, "" where it comes as it is."""
     named = str(response.headers.get("Content-Encoding", "")).lower().split(",")
-    return ", ".join(sorted({each.strip() for each in named} - NO_ENCODINGS))
+    encodings = ", ".join(sorted({each.strip() for each in named} - NO_ENCODINGS))
+    return ascii(encodings)[1:-1][:40]
 
 
 def speaks_of_error(document: Any) -> bool:
