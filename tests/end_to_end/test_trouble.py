@@ -47,17 +47,16 @@ class Trouble:
 
 FINAL = [
     Trouble(
-        "AccessDenied", "UploadAndExecute", "Can edit", "upload_dataset", "reply", {"status": 403}
+        "UploadRefused", "UploadAndExecute", "Can edit", "upload_dataset", "reply", {"status": 403}
     ),
     Trouble(
         "AccessDenied", "UploadAndExecute", "Can edit", "execute_pipeline", "reply", {"status": 403}
     ),
     Trouble("NotFound", "UploadAndExecute", "route", "upload_dataset", "reply", {"status": 404}),
+    Trouble("UploadRefused", "UploadAndExecute", "400", "upload_dataset", "reply", {"status": 400}),
     Trouble(
-        "RequestRefused", "UploadAndExecute", "400", "upload_dataset", "reply", {"status": 400}
+        "RequestRefused", "UploadAndExecute", "400", "execute_pipeline", "reply", {"status": 400}
     ),
-    Trouble("RequestRefused", "UploadAndExecute", "302", "upload_dataset", "redirect"),
-    Trouble("RequestRefused", "UploadAndExecute", "addresses", "list_executions", "html"),
     Trouble("CredentialsRejected", "UploadAndExecute", "secret", "token", "reply", {"status": 401}),
     Trouble(
         "PipelineFailed",
@@ -86,10 +85,6 @@ FINAL = [
     Trouble("NotFound", "DownloadOutput", "404", "download_output", "reply", {"status": 404}),
     Trouble("OutputIncomplete", "DownloadOutput", "broke off", "download_output", "short"),
     Trouble("OutputIncomplete", "DownloadOutput", "gzip", "download_output", "gzip"),
-    Trouble("OutputIncomplete", "DownloadOutput", "web page", "download_output", "html"),
-    Trouble(
-        "OutputIncomplete", "DownloadOutput", "204", "download_output", "reply", {"status": 204}
-    ),
 ]
 
 
@@ -119,6 +114,13 @@ TRANSIENT = [
     ("list_executions", "reply", {"status": 429, "retry_after": 7}),
     ("list_executions", "reply", {"status": 502, "skip": 1}),
     ("list_executions", "drop", {}),
+    ("list_executions", "html", {}),
+    ("list_executions", "redirect", {"skip": 1}),
+    ("list_executions", "reply", {"status": 202, "skip": 1}),
+    ("upload_dataset", "html", {}),
+    ("upload_dataset", "redirect", {}),
+    ("upload_dataset", "reply", {"status": 409}),
+    ("upload_dataset", "reply", {"status": 200, "body": '{"error": "no space"}'}),
     ("upload_dataset", "reply", {"status": 429}),
     ("upload_dataset", "reply", {"status": 500, "when": "after"}),
     ("upload_dataset", "drop", {"after_bytes": 10}),
@@ -134,6 +136,9 @@ TRANSIENT = [
     ("execute_pipeline", "run", {"run": {"running_status": "Paused"}}),
     ("execute_pipeline", "run", {"run": {"running_status": None, "outputs_before": "empty"}}),
     ("download_output", "reply", {"status": 503}),
+    ("download_output", "html", {}),
+    ("download_output", "reply", {"status": 202}),
+    ("download_output", "reply", {"status": 204}),
     ("download_output", "short", {}),
     ("download_output", "drop", {}),
     ("download_output", "gzip", {}),
