@@ -57,7 +57,7 @@ def test_ours_newer_ones_and_those_that_go_on_are_kept_the_newest_first() -> Non
     assert [each.id for each in found.going_on] == ["e-20"]
     assert [each.id for each in found.above(48)] == ["e-50", "e-49"]
     assert found.find("e-30") == found.kept[3]
-    assert (found.highest, found.count, found.durations) == (50, 50, (240.0,) * 10)
+    assert (found.highest, found.count, found.durations) == (50, 50, (241.0,) * 10)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
