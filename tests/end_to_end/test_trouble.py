@@ -136,6 +136,7 @@ TRANSIENT = [
     ("execute_pipeline", "run", {"run": {"running_status": "Paused"}}),
     ("execute_pipeline", "run", {"run": {"running_status": None, "outputs_before": "empty"}}),
     ("download_output", "reply", {"status": 503}),
+    ("download_output", "reply", {"status": 429, "retry_after": 2}),
     ("download_output", "html", {}),
     ("download_output", "reply", {"status": 202}),
     ("download_output", "reply", {"status": 204}),
