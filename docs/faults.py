@@ -1,4 +1,4 @@
-"""Every call that the functions make, every fault that it may meet, and what the file's end is then.
+"""Every call that the functions make, every fault that it may meet, and what becomes of the file.
 
 The page `reference/faults.md` shows it, and `make faults` runs each cell.
 """
@@ -126,7 +126,7 @@ OF_HTTP = (
     Fault("401", ONCE),
     Fault("401", UNTIL_MENDED),
     Fault("403", UNTIL_MENDED),
-    Fault("404", UNTIL_MENDED),
+    Fault("404", TEN_MINUTES),
     Fault("409", TEN_MINUTES),
     Fault("429 with Retry-After", TEN_MINUTES),
     Fault("429 without Retry-After", TEN_MINUTES),
@@ -258,9 +258,11 @@ def _harmless(call: str, fault: Fault) -> bool:
 
 def _in_aws(function: str, call: str, fault: Fault) -> End:
     """Return the end after a fault at a call of AWS, all tries of boto3's own included."""
-    service, operation = call.split(".")
+    service = call.partition(".")[0]
     if function in OUTSIDE:
         return End()
+    if (call, fault.name) == ("stepfunctions.SendTaskSuccess", "effect done and reply lost"):
+        return End(how=GOES_ON if function == "take_turn" else TRIED_AGAIN)
     if fault.name != "denied":
         return End(how=WAITED if call == "s3.GetObject" else TRIED_AGAIN)
     if service == "s3":

@@ -24,6 +24,8 @@ class Story:
     part: int | None = None  # bytes of a part of an output
     error: str = ""
     pauses: bool = False
+    all_end: bool = False  # and not only that one
+    paused: bool = False  # the queue is, until the redriven file has met no fault
 
 
 def two_files(world: World) -> None:
@@ -73,12 +75,22 @@ def rejected(world: World) -> None:
     two_files(world)
 
 
+def redriven(world: World) -> None:
+    """The credentials are rejected once, which pauses the queue, until a person redrives."""
+    world.stand_in.trouble("token", "reply", answer="invalid_client")
+    two_files(world)
+    assert world.first
+    world.machine.redrive(world.first)
+    world.settle()
+
+
 def overdue(world: World) -> None:
     """The queue is paused by hand for longer than a file may wait for its turn."""
     by_hand(world, {"pause": "p-faults"})
     two_files(world)
-    Clock.ahead += timedelta(days=31)
-    world.settle()
+    for _ in range(4):  # a fault may last, meanwhile
+        Clock.ahead += timedelta(days=31)
+        world.settle()
     by_hand(world, {"resume": "p-faults"})
     world.settle()
 
@@ -103,5 +115,6 @@ STORIES = {
     "released": Story(released, {"hold_if_rows": ["Copy"]}),
     "aborted": Story(aborted),
     "rejected": Story(rejected, error="CredentialsRejected", pauses=True),
-    "overdue": Story(overdue, error="TurnOverdue"),
+    "redriven": Story(redriven, paused=True),
+    "overdue": Story(overdue, error="TurnOverdue", all_end=True),
 }

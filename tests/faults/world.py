@@ -45,7 +45,7 @@ CALLS = {  # of the API, as the stand-in names them, by method and end of the pa
 
 
 def environment() -> dict[str, str]:
-    """Each variable of each function, where it is a parameter or a plain text, as in the template."""
+    """Each variable of each function, a parameter or a plain text, as in the template."""
     found = {}
     for resource in TEMPLATE["Resources"].values():
         told = resource.get("Properties", {})
@@ -199,7 +199,7 @@ class World:
         """Tell RunEnded of an end, unless the event is lost."""
         self.causes.append(execution.cause)
         if self.injected and self.is_subject(execution):
-            self.injected.mend()
+            self.injected.ended()
         detail = {
             "name": execution.name,
             "executionArn": execution.arn,
