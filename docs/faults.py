@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 # --- the calls ------------------------------------------------------------------------------------
-UPLOADS, LOOKS, DOWNLOADS = "upload_and_execute", "check_status", "download_output"
+UPLOADS, LOOKS = "upload_and_execute", "check_status"
+DOWNLOADS, PUBLISHES = "download_output", "publish_run"
 QUANTEMPLATE = (  # function and call
     (UPLOADS, "token"),
     (LOOKS, "token"),
@@ -258,16 +259,42 @@ def _harmless(call: str, fault: Fault) -> bool:
 
 def _in_aws(function: str, call: str, fault: Fault) -> End:
     """Return the end after a fault at a call of AWS, all tries of boto3's own included."""
-    service = call.partition(".")[0]
     if function in OUTSIDE:
         return End()
-    if (call, fault.name) == ("stepfunctions.SendTaskSuccess", "effect done and reply lost"):
-        return End(how=GOES_ON if function == "take_turn" else TRIED_AGAIN)
+    known = KNOWN.get((function, call, fault.name)) or KNOWN.get((function, call, ""))
+    if known:
+        return known
     if fault.name != "denied":
-        return End(how=WAITED if call == "s3.GetObject" else TRIED_AGAIN)
+        return End(how=TRIED_AGAIN)
+    service = call.partition(".")[0]
     if service == "s3":
-        reads = function not in (DOWNLOADS, "publish_run")
-        return End("SourceDenied" if reads else "OutboxDenied")
-    if service == "dynamodb":
-        return End("AwsUnavailable")
-    return End("Unforeseen")
+        return End("OutboxDenied" if function in (DOWNLOADS, PUBLISHES) else "SourceDenied")
+    return End("AwsUnavailable" if service == "dynamodb" else "Unforeseen")
+
+
+LOST = "effect done and reply lost"
+KNOWN = {  # what is not as with other calls of its service
+    # The file is read while the turn is held.
+    (UPLOADS, "s3.GetObject", "denied"): End("SourceDenied"),
+    (UPLOADS, "s3.GetObject", ""): End(how=WAITED),
+    # The turn's mark stays, which keeps the next try away until it lapses.
+    (UPLOADS, "dynamodb.TransactWriteItems", LOST): End(how=WAITED),
+    (UPLOADS, "dynamodb.UpdateItem", "throttled"): End(how=WAITED),
+    (UPLOADS, "dynamodb.UpdateItem", "denied"): End("PipelineBusy"),
+    # The sweep grants the turn that has been given back.
+    (LOOKS, "dynamodb.TransactWriteItems", "denied"): End(how=TRIED_AGAIN),
+    # The execution has been answered, whatever becomes of the function.
+    ("take_turn", "stepfunctions.SendTaskSuccess", LOST): End(),
+    # What is left of an upload is removed by the bucket's lifecycle.
+    (DOWNLOADS, "s3.AbortMultipartUpload", ""): End(how=TRIED_AGAIN),
+    # Each copy that fails is named; the others are there.
+    **{
+        (PUBLISHES, f"s3.{operation}", "denied"): End("DestinationFailed")
+        for operation in (
+            "HeadObject",
+            "CreateMultipartUpload",
+            "UploadPartCopy",
+            "CompleteMultipartUpload",
+        )
+    },
+}

@@ -50,11 +50,6 @@ class Injected:
             return function not in OUTSIDE or now < self._began + OUTSIDE_LASTS
         return not self.hits if lasts == 0 else now < self._began + timedelta(seconds=lasts)
 
-    def ended(self) -> None:
-        """Let the cause be mended, since the file that has met it has ended."""
-        if self.hits and self.function not in OUTSIDE:
-            self.mend()
-
     def mend(self) -> None:
         """Let no call meet it any more."""
         self._mended = True

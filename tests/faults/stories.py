@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 
-from tests.faults.machine import Execution
 from tests.faults.world import World
 from tests.unit.conftest import OUTBOX
 from tests.unit.machine import Clock
@@ -43,7 +42,6 @@ def broken_off(world: World) -> None:
 
 def released(world: World) -> None:
     """A gate holds both, and a person releases them."""
-    world.is_subject = lambda execution: execution is first_release(world)
     two_files(world)
     for execution in list(world.machine.executions.values()):
         given = {"release": execution.name}
@@ -51,15 +49,10 @@ def released(world: World) -> None:
     world.settle()
 
 
-def first_release(world: World) -> Execution | None:
-    """The execution that releases the first file's run."""
-    return next((e for e in world.machine.executions.values() if "release" in e.given), None)
-
-
 def aborted(world: World) -> None:
     """The first file's execution is aborted within its turn, and no event tells of any end."""
     world.lose_events = True
-    world.is_subject = lambda execution: execution is list(world.machine.executions.values())[-1]
+    world.subject = lambda: list(world.machine.executions.values())[-1]
     world.drop("first")
     world.drop("second")
     while not (world.first and world.first.passed[-1] == "UploadAndExecute"):

@@ -112,7 +112,7 @@ def test_a_fault_loses_doubles_and_blocks_nothing(
     # Then the file in question has ended as the page says, and the other one has gone through;
     # each file was executed once, is published whole, and nothing is left
     found += world.problems()
-    assert not found, "; ".join(found)
+    assert not found, f"[{cell}] {'; '.join(found)}"
 
 
 def expected_of(cell: Cell, story: Story) -> End:
@@ -130,7 +130,8 @@ def different(world: World, story: Story, expected: End) -> list[str]:
     found = []
     if not (world.injected.hits or world.injected.delivers_twice):
         found.append("nothing has met the fault")
-    (subject,) = [e for e in world.machine.executions.values() if world.is_subject(e)]
+    subject = world.in_question()
+    assert subject
     ended = end_of(world, subject)
     if ended != expected:
         found.append(f"{ended}; expected is: {expected}; {subject.cause}")

@@ -82,7 +82,9 @@ class World:
         self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
         self.causes: list[str] = []  # of all ends
         self.waited: set[str] = set()  # the executions that have waited for something
-        self.is_subject: Callable[[Execution], bool] = lambda execution: execution is self.first
+        self.met = ""  # the execution that has met the fault first
+        self.about = ""  # the execution that a function works for
+        self.subject: Callable[[], Execution | None] = lambda: self.first  # if none meets the fault
         self.dead_letters: list[str] = []
         self.stand_in.reset()
         self.stand_in.rotate_credentials("s3cr3t")  # those that the secret holds
@@ -121,6 +123,7 @@ class World:
                 return do()
             self.calls.add((self.function, f"{service}.{operation}"))
             if self._meets(f"{service}.{operation}"):
+                self.met = self.met or self.about
                 return self.injected.in_aws(do, client, operation)  # type: ignore[union-attr]
             return do()
 
@@ -132,6 +135,7 @@ class World:
             call = CALLS[(method, above if (method, above) in CALLS else last)]
             self.calls.add((self.function, call))
             if self._meets(call):
+                self.met = self.met or self.about
                 return self.injected.in_quantemplate(do, url, self.stand_in, call)  # type: ignore[union-attr]
             return do(url)
 
@@ -159,6 +163,7 @@ class World:
             aws_request_id=uuid.uuid4().hex,
             get_remaining_time_in_millis=lambda: 60_000,
         )
+        self.about = event.get("execution", {}).get("Name") or event.get("run", "")
         before, self.function = self.function, name
         try:
             result = json.loads(json.dumps(self._apps[name].handler(event, context)))
@@ -198,8 +203,8 @@ class World:
     def _ended(self, execution: Execution) -> None:
         """Tell RunEnded of an end, unless the event is lost."""
         self.causes.append(execution.cause)
-        if self.injected and self.is_subject(execution):
-            self.injected.ended()
+        if self.injected and execution.name == self.met:
+            self.injected.mend()
         detail = {
             "name": execution.name,
             "executionArn": execution.arn,
@@ -250,6 +255,11 @@ class World:
     def first(self) -> Execution | None:
         """The first file's execution."""
         return next(iter(self.machine.executions.values()), None)
+
+    def in_question(self) -> Execution | None:
+        """The execution that has met the fault, or that shows what became of it."""
+        met = [e for e in self.machine.executions.values() if e.name == self.met]
+        return met[0] if met else self.subject()
 
     def items(self) -> list[dict[str, Any]]:
         """All items of the table."""
