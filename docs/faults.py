@@ -150,6 +150,16 @@ OF_AWS = (
     Fault("effect done and reply lost", ONCE),
 )
 
+# What two files in a row end with, and whether that pauses their queue.
+IN_A_ROW = {
+    (UPLOADS, "token"): True,
+    (UPLOADS, "list_executions"): True,
+    (UPLOADS, "execute_pipeline"): True,
+    (UPLOADS, "upload_dataset"): False,
+    (DOWNLOADS, "download_output"): False,
+}
+TWICE = Fault("404", UNTIL_MENDED)
+
 
 # --- the rule -------------------------------------------------------------------------------------
 GOES_ON, TRIED_AGAIN, WAITED = "goes on", "tried again", "waited for"
@@ -207,7 +217,7 @@ def _in_quantemplate(function: str, call: str, fault: Fault) -> End:
     refused = _refused(function, call, fault)
     if refused:
         return refused
-    if _harmless(call, fault):
+    if _harmless(function, call, fault):
         return End()
     return End(how=TRIED_AGAIN if function == DOWNLOADS else WAITED)
 
@@ -224,9 +234,9 @@ def _refused(function: str, call: str, fault: Fault) -> End | None:
         case "403", _, "upload_dataset":
             return End("UploadRefused")
         case "403", _, _:
-            return End("AccessDenied", pauses=held and call != "token")
-        case "404", _, "list_executions" if function == LOOKS:
-            return None  # it has been listed before
+            return End("AccessDenied", pauses=held)
+        case "404", _, _ if function == LOOKS:
+            return None  # its pipeline has been listed before
         case "404", _, _:
             return End("NotFound")
         case "409", _, "token" | "list_executions" | "download_output":
@@ -234,13 +244,14 @@ def _refused(function: str, call: str, fault: Fault) -> End | None:
     return None
 
 
-def _harmless(call: str, fault: Fault) -> bool:
+def _harmless(function: str, call: str, fault: Fault) -> bool:
     """Whether a run goes on as if nothing had happened."""
     effect_done = (
         "reset half way",
         "stalled",
         "truncated",
         "endless",
+        "gzip",  # it is never unpacked: a small one may become anything
         "effect done and reply lost",
     )
     match fault.name, call:
@@ -248,10 +259,10 @@ def _harmless(call: str, fault: Fault) -> bool:
             return True
         case "401", _:  # once, and a new token is taken
             return True
-        case "gzip", _:
-            return call != "download_output"
         case "204", "upload_dataset":  # it is one of the answers that say that it was taken
             return True
+        case "204", "list_executions":  # as of a pipeline that has never run
+            return function == UPLOADS
         case name, "execute_pipeline" if name in effect_done:
             return True  # the list shows the run, which is adopted
     return False

@@ -1,6 +1,6 @@
 """What becomes of a file whose calls meet a fault, from the lists and the rule of `docs/faults.py`."""
 
-from docs.faults import AWS, GOES_ON, OF_AWS, OF_HTTP, OUTSIDE, QUANTEMPLATE, Cell, cells
+from docs.faults import AWS, GOES_ON, IN_A_ROW, OF_AWS, OF_HTTP, OUTSIDE, QUANTEMPLATE, Cell, cells
 from docs.tables import code, table
 
 ABOUT = """# Faults
@@ -30,6 +30,11 @@ OF_SERVICES = """## Calls of AWS
 As the functions meet them after botocore's own tries. `sqs.DeleteMessage` is made by Lambda for
 `start_run`: without it the same event comes again.
 """
+ROW = """## Two files in a row
+
+Where a second file of a queue ends with the same error as the one before, at a call that does not
+depend on the file, the queue pauses and people are told once. Shown with HTTP 404:
+"""
 AFTERWARDS = {
     "start_run": "SQS gives the event again",
     "run_ended": "Lambda invokes it again, or the sweep passes the turn on",
@@ -41,7 +46,17 @@ AFTERWARDS = {
 def page() -> str:
     """Return the page: a table for Quantemplate's calls and one for AWS's."""
     about = ABOUT.format(cells=len(list(cells())))
-    return "\n\n".join([about.strip(), HTTP.strip(), _http(), OF_SERVICES.strip(), _aws()])
+    return "\n\n".join(
+        [
+            about.strip(),
+            HTTP.strip(),
+            _http(),
+            ROW.strip(),
+            _in_a_row(),
+            OF_SERVICES.strip(),
+            _aws(),
+        ]
+    )
 
 
 def _http() -> str:
@@ -51,6 +66,15 @@ def _http() -> str:
         [str(fault), *(str(Cell(*place, fault).end) for place in QUANTEMPLATE)] for fault in OF_HTTP
     ]
     return table(titles, rows)
+
+
+def _in_a_row() -> str:
+    """Return a line for each call, with what the second file in a row does to the queue."""
+    rows = [
+        (f"{code(call)} by {function}", f"the queue {'pauses' if pauses else 'goes on'}")
+        for (function, call), pauses in IN_A_ROW.items()
+    ]
+    return table(["", "after two files"], rows)
 
 
 def _aws() -> str:

@@ -27,9 +27,10 @@ DENIED = {"s3": (403, "AccessDenied"), "sns": (403, "AuthorizationError")}
 class Injected:
     """A fault at a call of a function; it begins with the first such call."""
 
-    def __init__(self, function: str, call: str, fault: Fault) -> None:
-        """Nothing has met it yet."""
+    def __init__(self, function: str, call: str, fault: Fault, files: int = 1) -> None:
+        """Nothing has met it yet; a person mends it when so many files have ended with it."""
         self.function, self.call, self.fault = function, call, fault
+        self.files = files
         self.hits = 0
         self._began: datetime | None = None
         self._mended = False
@@ -113,10 +114,10 @@ UPLOAD, AFTER = "upload_dataset", {"when": "after"}
 ONE_MORE = (OLD_RUN % {b"n": 1}).decode() + ","
 ORDERS: dict[tuple[str, str], list[Order]] = {  # by fault and call
     ("reset half way", UPLOAD): [("drop", {"after_bytes": 4})],
-    ("reset half way", ""): [("reset", {"after_bytes": 5})],
+    ("reset half way", ""): [("reset", {"after_bytes": 1})],
     ("slow first byte", ""): [("delay", {"seconds": PATIENCE / 5})],
     ("stalled", UPLOAD): [("delay", {"seconds": PATIENCE * 2, **AFTER})],  # no body could stall
-    ("stalled", ""): [("stall", {"after_bytes": 5, "seconds": PATIENCE * 3})],
+    ("stalled", ""): [("stall", {"after_bytes": 1, "seconds": PATIENCE * 3})],
     ("204", UPLOAD): [("relabel", {"status": 204})],
     ("truncated", UPLOAD): [
         ("reply", {"status": 200, "body": "{}", **AFTER}),

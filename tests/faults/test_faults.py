@@ -13,16 +13,18 @@ import pytest
 from docs.faults import (
     AWS,
     GOES_ON,
+    IN_A_ROW,
     OF_AWS,
     OF_HTTP,
     QUANTEMPLATE,
     TRIED_AGAIN,
+    TWICE,
     WAITED,
     Cell,
     End,
     cells,
 )
-from straight_through import multipart
+from straight_through import bodies, multipart
 from straight_through.remedies import REMEDIES
 from tests.faults.faults import Injected
 from tests.faults.machine import Execution
@@ -56,6 +58,7 @@ def tell(world: World, monkeypatch: pytest.MonkeyPatch, story: Story, cell: Cell
     world.begin(injected, **story.route)
     if story.part:
         monkeypatch.setattr(multipart, "PART", story.part)
+        monkeypatch.setattr(bodies, "JUDGED", story.part)
         monkeypatch.setattr(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1)
     story.tell(world)
 
@@ -151,3 +154,28 @@ def end_of(world: World, subject: Execution) -> End:
         return End(subject.error, pauses=world.paused())
     waited = subject.name in world.waited
     return End(how=WAITED if waited else TRIED_AGAIN if subject.retried else GOES_ON)
+
+
+# --- two files in a row ---------------------------------------------------------------------------
+@pytest.mark.parametrize("place", IN_A_ROW, ids=", ".join)
+def test_two_files_in_a_row_pause_their_queue_where_every_next_one_would_meet_it(
+    world: World, place: tuple[str, str]
+) -> None:
+    # Given a fault that two files end with
+    world.begin(Injected(*place, TWICE, files=2))
+    # When three are dropped
+    for name in ("first", "second", "third"):
+        world.drop(name)
+    world.settle()
+    # Then the queue is paused before the third, with one message; or the third goes through
+    first, second, third = world.machine.executions.values()
+    error = Cell(*place, TWICE).end.error
+    assert (first.error, second.error, third.error) == (error, error, "")
+    assert world.paused() == IN_A_ROW[place]
+    assert third.status == ("RUNNING" if world.paused() else "SUCCEEDED")
+    pauses = [subject for subject in world.told if "is paused" in subject]
+    assert len(pauses) == IN_A_ROW[place]
+    # When the cause is mended and both are redriven
+    mended(world)
+    # Then all have gone through
+    assert world.problems() == []

@@ -81,8 +81,9 @@ class World:
         self.queue = f"q{uuid.uuid4().hex[:8]}"
         self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
         self.causes: list[str] = []  # of all ends
+        self.told: list[str] = []  # the subjects of all messages to people
         self.waited: set[str] = set()  # the executions that have waited for something
-        self.met = ""  # the execution that has met the fault first
+        self.met: list[str] = []  # the executions that have met the fault, in their order
         self.about = ""  # the execution that a function works for
         self.subject: Callable[[], Execution | None] = lambda: self.first  # if none meets the fault
         self.dead_letters: list[str] = []
@@ -119,11 +120,13 @@ class World:
             service = client.meta.service_model.service_name
             call = self.machine.call if service == "stepfunctions" else api_call
             do = lambda: call(client, operation, given)  # noqa: E731
+            if operation == "Publish":
+                self.told.append(given["Subject"])
             if not self.function:
                 return do()
             self.calls.add((self.function, f"{service}.{operation}"))
             if self._meets(f"{service}.{operation}"):
-                self.met = self.met or self.about
+                self.met += [self.about] * (self.about not in self.met)
                 return self.injected.in_aws(do, client, operation)  # type: ignore[union-attr]
             return do()
 
@@ -135,7 +138,7 @@ class World:
             call = CALLS[(method, above if (method, above) in CALLS else last)]
             self.calls.add((self.function, call))
             if self._meets(call):
-                self.met = self.met or self.about
+                self.met += [self.about] * (self.about not in self.met)
                 return self.injected.in_quantemplate(do, url, self.stand_in, call)  # type: ignore[union-attr]
             return do(url)
 
@@ -203,7 +206,7 @@ class World:
     def _ended(self, execution: Execution) -> None:
         """Tell RunEnded of an end, unless the event is lost."""
         self.causes.append(execution.cause)
-        if self.injected and execution.name == self.met:
+        if self.injected and execution.name in self.met[self.injected.files - 1 :]:
             self.injected.mend()
         detail = {
             "name": execution.name,
@@ -258,7 +261,7 @@ class World:
 
     def in_question(self) -> Execution | None:
         """The execution that has met the fault, or that shows what became of it."""
-        met = [e for e in self.machine.executions.values() if e.name == self.met]
+        met = [e for e in self.machine.executions.values() if e.name in self.met[:1]]
         return met[0] if met else self.subject()
 
     def items(self) -> list[dict[str, Any]]:
