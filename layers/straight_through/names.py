@@ -46,7 +46,7 @@ def held_folder(route: str, key: str, run: str) -> str:
 def prepared_key(route: str, run: str) -> str:
     """Return the outbox key of the table that a run has made of its file."""
     end = f"/{run}.csv"
-    return _shortened(f"{PREPARED}/{route}", LONGEST_KEY - len(end.encode())) + end
+    return shortened(f"{PREPARED}/{route}", LONGEST_KEY - len(end.encode())) + end
 
 
 def chained_key(route: str, key: str, file_name: str, run: str) -> str:
