@@ -14,7 +14,7 @@ from stp.said import FAILED, Stop, counted
 from stp.upload import Drop, Dropped, planned, upload
 from straight_through.disk import legal_name
 from straight_through.messages import first_of, held_because
-from straight_through.statuses import HELD, SKIPPED
+from straight_through.statuses import HELD, REPLACED, SKIPPED
 from straight_through.text import shown
 
 
@@ -35,12 +35,19 @@ def drop(
     to: Annotated[
         Path | None, typer.Option(help="Wait, and put the outputs into this folder.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only check them, as the stack would; nothing is sent."),
+    ] = False,
 ) -> None:
     """Drop files into the inbox; follow their runs and fetch the outputs if wanted."""
     here = here_of(context)
     stack = here.stack
     with here.said.doing("Reading the routes"):
         drops = planned(stack, files, route)
+    if check:
+        _check(here, drops)
+        return
     dropped = _upload_all(here, drops)
     told = [vars(each) | {"path": str(each.path)} for each in dropped]
     if not wait and to is None:
@@ -54,6 +61,20 @@ def drop(
     data = [run.facts | {"files": files_of[run.name]} for run in runs]
     here.said.result(data, *[line for run in runs for line in _ending(run, files_of[run.name])])
     if not all(run.status in GOOD for run in runs):
+        raise typer.Exit(FAILED)
+
+
+def _check(here: Here, drops: list[Drop]) -> None:
+    """Check the files here, and show the first rows of each as its dataset would see them."""
+    from stp.checked import judged, shown  # noqa: PLC0415 - only where it is asked for
+
+    results = []
+    for each in drops:
+        with here.said.doing(f"Checking {each.path}"):
+            results.append(judged(here.stack, each))
+    lines = [line for result in results for line in shown(result)]
+    here.said.result([result.told for result in results], *lines)
+    if any(result.error for result in results):
         raise typer.Exit(FAILED)
 
 
@@ -102,6 +123,8 @@ def _ending(run: Run, files: list[dict[str, Any]]) -> list[str]:
         lines.append(f"{key}: {run.facts['message'] or run.status}")
     elif run.status == SKIPPED:
         lines.append(f"{key} is skipped: {shown(run.facts['identical_to']['key'])} had its bytes.")
+    elif run.status == REPLACED:
+        lines.append(f"{key} was empty, and a newer version has replaced it.")
     elif run.facts["no_outputs"]:
         lines += [f"{key}: the run made no outputs.", run.facts["next"]]
     elif not files:

@@ -2,12 +2,12 @@
 
 from docs.sources import sample, schema
 from docs.tables import schema_table
-from straight_through.names import HELD
+from straight_through.names import HELD, PREPARED
 from straight_through.routes import DEEPEST
 
 ABOUT = """# Routes
 
-A route is the value of the parameter `/<stack name>/routes/<folder>`: a JSON object of at most 4 KB,
+A route is the value of the parameter `/<stack name>/routes/<folder>`: a JSON object of at most 8 KB,
 as [`routes.schema.json`](../../layers/straight_through/routes.schema.json) describes it, which lets
 editors complete it. Each field beside the three ids is one feature; an unknown field is refused as
 [`RouteInvalid`](errors.md#routeinvalid). What the features do: [Add a route](../add-a-route.md).
@@ -15,7 +15,7 @@ editors complete it. Each field beside the three ids is one feature; an unknown 
 NAMES = f"""## Names
 
 A route's name is its folder of the inbox. Each part has letters, digits, `.`, `_` and `-`; there are at
-most {DEEPEST}, and the first is not `{HELD}`. Of the folders of a key, the deepest that has a route counts.
+most {DEEPEST}, and the first is neither `{HELD}` nor `{PREPARED}`. Of the folders of a key, the deepest that has a route counts.
 
 ## Samples
 

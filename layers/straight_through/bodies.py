@@ -55,6 +55,17 @@ class Body(Protocol):
         """Return the number of bytes."""
 
 
+class File(Body, Protocol):
+    """A body with a name, parts of which can be read."""
+
+    @property
+    def name(self) -> str:
+        """Return its name, with folders."""
+
+    def part(self, start: int, size: int) -> bytes:
+        """Return `size` bytes from `start` on, fewer at the end."""
+
+
 class FileBody:
     """A file as the body of an upload."""
 
@@ -72,6 +83,17 @@ class FileBody:
         with self._path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
+
+    @property
+    def name(self) -> str:
+        """Return the file's name."""
+        return self._path.name
+
+    def part(self, start: int, size: int) -> bytes:
+        """Return `size` bytes from `start` on, fewer at the end."""
+        with self._path.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
 
 
 class Download:

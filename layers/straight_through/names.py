@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 HELD = "held"
+PREPARED = "prepared"
 LONGEST_RUN_NAME = 80  # StartExecution's documentation
 LONGEST_KEY = 1024  # bytes of UTF-8; S3's documentation on object keys
 LONGEST_LINEAGE = 450  # bytes of a text in metadata: S3 takes 2 KB of it in all
@@ -40,6 +41,12 @@ def run_folder(route: str, key: str, run: str) -> str:
 def held_folder(route: str, key: str, run: str) -> str:
     """Return the outbox folder of a run that a gate may hold back."""
     return f"{HELD}/{run_folder(route, key, run)}"
+
+
+def prepared_key(route: str, run: str) -> str:
+    """Return the outbox key of the table that a run has made of its file."""
+    end = f"/{run}.csv"
+    return shortened(f"{PREPARED}/{route}", LONGEST_KEY - len(end.encode())) + end
 
 
 def chained_key(route: str, key: str, file_name: str, run: str) -> str:

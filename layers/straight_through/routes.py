@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from straight_through.aws import answering
 from straight_through.errors import NoRoute, RouteInvalid
-from straight_through.names import HELD
+from straight_through.names import HELD, PREPARED
 from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 LEGAL_FOLDER = re.compile(r"[A-Za-z0-9._-]+")
 DEEPEST = 10  # GetParameters takes ten names
 LONGEST_NAME = 1011  # characters of a parameter's name; PutParameter's documentation
+# Folders of the outbox that are no route's.
+RESERVED = {HELD: "the runs that gates hold", PREPARED: "the tables that were made of files"}
+FIND = "find"
+ENCODINGS = (
+    "utf-8",
+    "utf-16",
+    "windows-1250",
+    "windows-1252",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-15",
+)
+LAST_HEADER_ROW = 10_000
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,18 @@ class Link:
 
     route: str
     output: str
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """How a route's one clean table is found in what people send; `find` is by rule."""
+
+    sheet: str = "*"  # a name or a pattern
+    header_row: int | str = FIND  # counted from 1
+    encoding: str = FIND
+    delimiter: str = FIND
+    until: str = "blank"
+    below: str = "refuse"
 
 
 @dataclass(frozen=True)
@@ -44,6 +69,7 @@ class Route:
     then: tuple[Link, ...] = ()
     notify: str = "problems"
     header: tuple[str, ...] = ()
+    table: TableSpec | None = None
     identical: str = "process"
     identical_within_days: int = 30
 
@@ -118,11 +144,12 @@ def parse_route(name: str, document: str) -> Route:
         json.dumps(fields, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError) as error:
         raise RouteInvalid(f"Route {name!r} is not JSON: {error}. {_EXPECTED}") from None
-    if f"{name}/".startswith(f"{HELD}/"):
-        raise RouteInvalid(
-            f"Route {name!r}: its name is {name!r}; expected is one outside of {HELD!r}, where "
-            f"the outbox has the runs that gates hold. {_EXPECTED}"
-        )
+    for folder, has in RESERVED.items():
+        if f"{name}/".startswith(f"{folder}/"):
+            raise RouteInvalid(
+                f"Route {name!r}: its name is {name!r}; expected is one outside of {folder!r}, "
+                f"where the outbox has {has}. {_EXPECTED}"
+            )
     if not isinstance(fields, dict):
         raise RouteInvalid(f"Route {name!r} is not a JSON object. {_EXPECTED}")
     for field in FIELDS:
@@ -142,8 +169,9 @@ def parse_route(name: str, document: str) -> Route:
                 f"{expected}. {_EXPECTED}"
             )
     links = tuple(Link(**link) for link in fields.pop("then", ()))
+    table = TableSpec(**fields.pop("table")) if "table" in fields else None
     fields = {f: tuple(value) if isinstance(value, list) else value for f, value in fields.items()}
-    return Route(name, then=links, **fields)
+    return Route(name, then=links, table=table, **fields)
 
 
 # --- what a field must be -----------------------------------------------------------------------
@@ -202,6 +230,27 @@ def _is_links(value: Any) -> bool:
     )
 
 
+def _is_table(value: Any) -> bool:
+    """Whether a value says how a table is found."""
+    return isinstance(value, dict) and all(
+        setting in TABLE_RULES and TABLE_RULES[setting](said) for setting, said in value.items()
+    )
+
+
+TABLE_RULES: dict[str, Callable[[Any], bool]] = {
+    "sheet": lambda said: isinstance(said, str) and bool(said),
+    "header_row": lambda said: (
+        said == FIND
+        # 3.0 is a whole number to JSON, and True is none.
+        or (type(said) in (int, float) and 1 <= said <= LAST_HEADER_ROW and said == int(said))
+    ),
+    "encoding": lambda said: said in (FIND, *ENCODINGS),
+    "delimiter": lambda said: (
+        said == FIND or (isinstance(said, str) and len(said) == 1 and said not in '"\r\n\0\ufeff')
+    ),
+    "until": lambda said: said in ("blank", "end"),
+    "below": lambda said: said in ("refuse", "ignore"),
+}
 _PATTERNS = 'a list of names or patterns of outputs, such as ["Clean claims: *"]'
 RULES: dict[str, Rule] = {
     **{field: _is_id(prefix) for field, prefix in FIELDS.items()},
@@ -219,6 +268,13 @@ RULES: dict[str, Rule] = {
     "then": (_is_links, 'a list such as [{"route": "central", "output": "Clean claims: *"}]'),
     "notify": (lambda value: value in ("problems", "always"), '"problems" or "always"'),
     "header": (_is_texts, "a list of the header row's columns"),
+    "table": (
+        _is_table,
+        'an object with any of "sheet": a name or a pattern, "header_row": "find" or a number from '
+        f'1 to {LAST_HEADER_ROW}, "encoding": "find" or one of {", ".join(ENCODINGS)}, '
+        '"delimiter": "find" or one character, "until": "blank" or "end", "below": "refuse" or '
+        '"ignore"',
+    ),
     "identical": (lambda value: value in ("process", "skip"), '"process" or "skip"'),
     "identical_within_days": (
         # 30.0 is a whole number to JSON, and True is none.

@@ -25,6 +25,7 @@ from local.aws import (
     secrets_manager,
     status_trouble,
     step_functions,
+    storage,
     tables,
     topics,
 )
@@ -42,6 +43,7 @@ async def serve(listener: socket.socket, scratch: Scratch, time_scale: float, wo
     step_functions.install(port, time_scale)
     tables.install()
     dynamodb_expressions.install()
+    storage.install()
     topics.install()
     async_invocations.install(time_scale)
     event_targets.install()

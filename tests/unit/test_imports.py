@@ -31,7 +31,7 @@ COSTLY = {
         "upload_and_execute",
     },
 }
-LIBRARIES = {"botocore", "requests", "urllib3", "aws_lambda_powertools"}
+LIBRARIES = {"botocore", "requests", "urllib3", "aws_lambda_powertools", "python_calamine"}
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers/straight_through").glob("*.py"))
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import jsonschema
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from straight_through.errors import RouteInvalid
-from straight_through.routes import RULES, Link, parse_route
+from straight_through.routes import RULES, Link, TableSpec, parse_route
 from tests.unit.conftest import ROOT
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/routes.schema.json").read_text("utf-8"))
@@ -25,6 +26,7 @@ FEATURES = {
     "chain": {"then"},
     "notify": {"notify"},
     "header": {"header"},
+    "table": {"table"},
     "identical": {"identical", "identical_within_days"},
     "queue": {"queue"},
 }
@@ -65,6 +67,7 @@ def test_an_example_shows_its_feature_and_is_a_route(name: str) -> None:
     for field, value in document.items():
         parsed = getattr(route, field)
         shown = [Link(**link) for link in value] if field == "then" else value
+        parsed = asdict(parsed) if field == "table" else parsed
         assert (list(parsed) if isinstance(parsed, tuple) else parsed) == shown
 
 
@@ -90,6 +93,16 @@ LINK = st.fixed_dictionaries(
 DAYS = st.integers(-1, 3) | st.sampled_from(
     [3650, 3651, 30.0, 30.5, 10**400, 1e308, True, False, "30", None]
 )
+SETTINGS: list[Any] = [
+    *("find", "blank", "end", "refuse", "ignore", "utf-8", "latin-1"),
+    *(";", "\t", '"', "\n", "\ufeff", "", "é", "😀", ";;"),
+    *(0, 1, 1.0, 1.5, 10_000, 10_001, True),
+]
+TABLE = st.dictionaries(
+    st.sampled_from(["sheet", "header_row", "encoding", "delimiter", "until", "below", "more"]),
+    st.sampled_from(SETTINGS) | st.none() | st.just([]) | st.just({}),
+    max_size=3,
+)
 ANY = st.none() | st.booleans() | st.integers() | st.text(max_size=2) | st.lists(st.none())
 WRONG = st.sampled_from([None, True, 0, "", [], {}, "process", [[]], [{}]])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -100,6 +113,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "then": st.lists(LINK, max_size=2),
     "notify": st.sampled_from(["problems", "always", "never", ["always"]]),
     "header": TEXTS,
+    "table": TABLE,
     "identical": st.sampled_from(["process", "skip", "Skip", 1]),
     "identical_within_days": DAYS,
 }
@@ -166,6 +180,11 @@ WRONGS = [
     ("then", [{"route": "a//b", "output": "*"}], '[{"route": "central"'),
     ("notify", "never", '"problems" or "always"'),
     ("header", "id,paid", "list of the header row's columns"),
+    ("table", {"sheet": ""}, '"header_row": "find" or a number from 1 to 10000'),
+    ("table", {"sheets": "Premium*"}, '"sheet": a name or a pattern'),
+    ("table", {"header_row": 0}, '"until": "blank" or "end"'),
+    ("table", {"encoding": "latin-1"}, "utf-8, utf-16, windows-1250"),
+    ("table", {"delimiter": ";;"}, '"delimiter": "find" or one character'),
     ("identical", "refuse", '"process" or "skip"'),
     ("identical_within_days", True, "whole number of days from 1 to 3650"),
     ("destination", "s3://bucket/x", "known are organisation_id, dataset_id"),
@@ -197,3 +216,15 @@ def test_no_route_lies_where_gates_hold_runs(name: str) -> None:
     with pytest.raises(RouteInvalid, match=rf"'{name}'.*expected is one outside of 'held'"):
         parse_route(name, json.dumps(IDS))
     assert parse_route("heldover", json.dumps(IDS)).name == "heldover"
+
+
+@pytest.mark.parametrize("name", ["prepared", "prepared/claims"])
+def test_no_route_lies_where_prepared_tables_are(name: str) -> None:
+    with pytest.raises(RouteInvalid, match=rf"'{name}'.*one outside of 'prepared'"):
+        parse_route(name, json.dumps(IDS))
+    assert parse_route("preparedness", json.dumps(IDS)).name == "preparedness"
+
+
+def test_a_table_of_which_nothing_is_said_is_found_by_rule() -> None:
+    assert parse_route("claims", json.dumps(IDS | {"table": {}})).table == TableSpec()
+    assert parse_route("claims", json.dumps(IDS)).table is None

@@ -12,11 +12,11 @@ from botocore.exceptions import ReadTimeoutError
 
 from straight_through.attempts import iso
 from straight_through.errors import PipelineFailed, WrongFormat
-from straight_through.formats import MARK
 from straight_through.names import run_name
 from straight_through.records import record_key
 from straight_through.table import Table
 from straight_through.twins import remember, twin_of
+from straight_through.unzipping import MARK
 from tests.unit.conftest import INBOX, ROUTE, Event, Handler, give_turn
 from tests.unit.outbox_runs import PATH, route
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
@@ -199,6 +199,6 @@ def test_a_file_of_another_format_is_told_with_its_route_before_anything_goes_up
     upload: Handler, s3: Any, table: Table, event: Event, wire: Wire
 ) -> None:
     given = dropped(s3, table, event, "claims/may.xlsx")
-    with pytest.raises(WrongFormat, match=r"says XLSX.*\[route claims\] \[file s3://"):
+    with pytest.raises(WrongFormat, match=r"plain text.*\[route claims\] \[file s3://"):
         upload(given)
     assert wire.calls("POST", DATASET) == []

@@ -7,14 +7,17 @@ from typing import Any
 import boto3
 import pytest
 
+from straight_through.checks import settings_of
 from straight_through.errors import (
     AccessDenied,
     CredentialsMissing,
+    HeaderMismatch,
     NotFound,
     RouteConflict,
     TurnLost,
 )
 from straight_through.records import record_key
+from straight_through.routes import Route, parse_route
 from straight_through.table import Table, update
 from straight_through.turns import queue_key
 from tests.unit.conftest import ROUTE, Event, Handler, give_turn
@@ -98,6 +101,55 @@ def test_the_sample_gives_the_record_that_travels_on(
     # And the turn is held on, without a mark
     assert holder(table)["entered"]
     assert "mark" not in holder(table)
+
+
+# --- what was checked before the turn -------------------------------------------------------------
+def noted(table: Table, given: dict[str, Any], **checked: Any) -> None:
+    """Let the file have been checked before its turn."""
+    run = given["execution"]["Name"]
+    table.update(record_key(run), "SET #checked = :checked", checked=checked)
+
+
+def with_header(*columns: str) -> Route:
+    """Let the route ask for a header."""
+    document = json.dumps(ROUTE | {"header": list(columns)})
+    name = "/straight-through/routes/claims"
+    boto3.client("ssm").put_parameter(Name=name, Value=document, Overwrite=True)
+    return parse_route("claims", document)
+
+
+@pytest.mark.parametrize("whole", [True, False, None])
+def test_what_was_not_judged_whole_by_the_routes_settings_is_judged_within_the_turn(
+    upload: Handler,
+    given: dict[str, Any],
+    wire: Wire,
+    table: Table,
+    whole: bool | None,  # noqa: FBT001
+) -> None:
+    # Given a file that was found right by other settings, or not to its end, or never
+    route = with_header("id", "amount")
+    settings = "those of before" if whole else settings_of(route)
+    if whole is not None:
+        noted(table, given, settings=settings, whole=whole, mark=False)
+    # When its turn has come, it is refused before anything goes up
+    with pytest.raises(HeaderMismatch, match="'amount' missing"):
+        upload(given)
+    assert wire.requests == []
+    # And when the route is mended, it is judged once, and that is noted
+    route = with_header("id", "paid")
+    upload(given)
+    record = table.get(record_key(given["execution"]["Name"])) or {}
+    assert record["checked"] == {"settings": settings_of(route), "whole": True, "mark": False}
+    assert wire.calls("POST", DATASET)[0].body == FILE
+
+
+def test_what_was_judged_is_not_judged_again(
+    upload: Handler, given: dict[str, Any], wire: Wire, table: Table
+) -> None:
+    # Given a check that found right what another would not
+    noted(table, given, settings=settings_of(with_header("other")), whole=True, mark=False)
+    upload(given)
+    assert wire.calls("POST", DATASET)[0].body == FILE
 
 
 def test_it_asks_quantemplate_three_times(

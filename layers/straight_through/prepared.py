@@ -1,0 +1,318 @@
+"""The one clean table of a dropped file: a UTF-8 CSV with one header row, made by its route.
+
+`find` looks where the table stands, `prepare` makes the whole of it. The CSV has no byte-order
+mark, commas, CRLF and quotes as RFC 4180 has them; the same file and route give the same bytes.
+"""
+
+import csv
+import hashlib
+import io
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypedDict
+
+from straight_through.bodies import CHUNK, Body, File, FileBody
+from straight_through.csv_text import delimiters_of, encoding_of, lines_of, rows_of
+from straight_through.errors import HeaderMismatch, TableUnclear
+from straight_through.finding import LOOK, Cut, Place, count_of, place_of, shown
+from straight_through.names import prepared_key
+from straight_through.routes import FIND, Route, TableSpec
+from straight_through.sheets import Unpacked, chosen, unpacked
+from straight_through.unzipping import Limits
+from straight_through.xlsx import Row, letters_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+FIRST_ROWS = 5  # of the table, that a person is shown
+
+
+class Where(TypedDict):
+    """Where a table stands in its file; None is what its kind of file does not have."""
+
+    member: str | None  # of a zip
+    sheet: str | None
+    encoding: str | None
+    delimiter: str | None
+    header_row: int  # counted from 1
+    first_column: str  # its letters
+
+
+class LeftOut(TypedDict):
+    """How much of a file is not in its table."""
+
+    rows_above: int
+    rows_below: int
+    blank_rows: int  # between the header and the last row
+    blank_columns: int  # between the first column and the last
+
+
+class PreparedFacts(TypedDict):
+    """What a run's record and manifest tell of the table that was made of its file."""
+
+    key: str  # in the outbox
+    bytes: int
+    sha256: str
+    rows: int
+    columns: int
+    where: Where
+    left_out: LeftOut
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a table stands, its columns, and its first rows as the dataset would see them."""
+
+    where: Where
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made: `rows` of data, `size` in bytes, and both hashes."""
+
+    where: Where
+    names: tuple[str, ...]
+    left_out: LeftOut
+    rows: int
+    size: int
+    sha256: str
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A place in a file, and how its rows are read anew."""
+
+    where: Where
+    place: Place
+    rows: Callable[[], Iterator[Row]]
+
+
+def find(file: File, spec: TableSpec, header: Sequence[str], limits: Limits) -> Found:
+    """Return where a file's table stands; of a text, only the first megabyte is read.
+
+    Raises TableUnclear, HeaderMismatch, WrongFormat, FileTooLarge, and what reading it raises.
+    """
+    with unpacked(file, limits, whole=False) as opened:
+        source = _located(opened, spec, header)
+        window = _window(source.rows(), source.place.header_row + LOOK)
+        whole = opened.whole and len(window) < source.place.header_row + LOOK
+        rows = list(Cut(source.place, spec).rows_of(window, whole=whole))
+    first = tuple(tuple(row) for row in rows[:FIRST_ROWS])
+    return Found(source.where, source.place.names, first)
+
+
+def prepare(
+    body: Body, spec: TableSpec, header: Sequence[str], limits: Limits, out: IO[bytes]
+) -> Made:
+    """Write the table of a file as CSV; the file is copied to the temporary folder first.
+
+    Raises TableUnclear, HeaderMismatch, WrongFormat, FileTooLarge, and what reading it raises.
+    """
+    with tempfile.NamedTemporaryFile() as spool:
+        source_hash = hashlib.sha256()
+        for piece in body:
+            source_hash.update(piece)
+            spool.write(piece)
+        spool.flush()
+        with unpacked(FileBody(Path(spool.name)), limits, whole=True) as opened:
+            source = _located(opened, spec, header)
+            above = 0
+            cut = Cut(source.place, spec)
+            written = _Written(out)
+            rows = source.rows()
+            for _, cells in takewhile(lambda row: row[0] < source.place.header_row, rows):
+                above += count_of(cells) > 0
+            written.write([source.place.names])
+            written.write(cut.rows_of(rows))
+    columns = source.place.columns
+    left_out: LeftOut = {
+        "rows_above": above,
+        "rows_below": cut.rows_below,
+        "blank_rows": cut.blank_rows,
+        "blank_columns": columns[-1] - columns[0] + 1 - len(columns),
+    }
+    return Made(
+        source.where,
+        source.place.names,
+        left_out,
+        cut.rows,
+        written.size,
+        written.hash.hexdigest(),
+        source_hash.hexdigest(),
+    )
+
+
+class PreparedBody:
+    """The table of a file as the body of an upload, kept in the temporary folder."""
+
+    def __init__(self, route: Route, run: str, body: Body, limits: Limits) -> None:
+        """Make it. Raises what `prepare` raises."""
+        assert route.table is not None  # noqa: S101 - for the types
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        weakref.finalize(self, self._file.close)
+        made = prepare(body, route.table, route.header, limits, self._file)
+        self.facts: PreparedFacts = {
+            "key": prepared_key(route.name, run),
+            "bytes": made.size,
+            "sha256": made.sha256,
+            "rows": made.rows,
+            "columns": len(made.names),
+            "where": made.where,
+            "left_out": made.left_out,
+            "source_sha256": made.source_sha256,
+        }
+        # The file that was dropped is known by its own bytes, its rows are those that went up.
+        self.measures: dict[str, Any] = {
+            "sha256": made.source_sha256,
+            "rows": made.rows,
+            "prepared": self.facts,
+        }
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return self.facts["bytes"]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read from the start."""
+        self._file.seek(0)
+        while piece := self._file.read(CHUNK):
+            yield piece
+
+    def store(self, s3: "S3Client", bucket: str) -> None:
+        """Write it to the outbox. Raises OutboxUnavailable, OutboxDenied."""
+        from straight_through.multipart import write_object  # noqa: PLC0415 - seldom needed
+        from straight_through.outbox import writing  # noqa: PLC0415
+
+        key = self.facts["key"]
+        self._file.seek(0)
+        metadata = {"sha256": self.facts["sha256"], "source-sha256": self.facts["source_sha256"]}
+        with writing(bucket, key):
+            write_object(s3, bucket, key, self._file.read, "text/csv; charset=utf-8", metadata)
+
+
+class _Written:
+    """A CSV that is hashed while it is written."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, rows: "Iterator[list[str]] | list[tuple[str, ...]]") -> None:
+        """Write rows."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        for row in rows:
+            writer.writerow(row)
+            if text.tell() > CHUNK:
+                self._flush(text)
+        self._flush(text)
+
+    def _flush(self, text: io.StringIO) -> None:
+        piece = text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+        self.hash.update(piece)
+        self.size += len(piece)
+        self._out.write(piece)
+
+
+def _located(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -> _Source:
+    """Return where the table stands in a text or a workbook."""
+    if opened.text is None:
+        sheet = chosen(opened.sheets, spec.sheet)
+        where: Where = {**_NOWHERE, "member": opened.member, "sheet": sheet.name}
+        return _placed(where, sheet.rows, spec, header)
+    return _located_in_text(opened, spec, header)
+
+
+def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -> _Source:
+    """Return where the table stands in a text, by the one separator with which there is one.
+
+    Raises TableUnclear where there is one with two, or where the lines have more columns by another.
+    """
+    opens, whole = opened.text, opened.whole
+    assert opens is not None  # noqa: S101 - for the types
+    encoding = encoding_of(opens, spec.encoding, whole=whole)
+    lines = lambda: lines_of(opens, encoding, whole=whole)  # noqa: E731 - one short line
+    delimiters, named = delimiters_of(lines(), spec.delimiter)
+    found: list[_Source] = []
+    refused: list[tuple[int, TableUnclear | HeaderMismatch]] = []
+    for delimiter in delimiters:
+
+        def rows(delimiter: str = delimiter) -> Iterator[Row]:
+            return rows_of(lines(), delimiter, skips_first=named, whole=whole)
+
+        where: Where = {
+            **_NOWHERE,
+            "member": opened.member,
+            "encoding": encoding,
+            "delimiter": delimiter,
+        }
+        try:
+            found.append(_placed(where, rows, spec, header))
+        except (TableUnclear, HeaderMismatch) as error:
+            refused.append((_width(rows), error))
+    if not found:
+        raise max(refused, key=lambda refusal: refusal[0])[1]
+    likeness = [_window(source.rows(), LOOK) for source in found]
+    widest = max((width for width, _ in refused), default=0)
+    if likeness.count(likeness[0]) < len(found) or widest > len(found[0].place.columns):
+        raise TableUnclear(
+            "It cannot be told what separates the columns. With "
+            + "; with ".join(
+                f"{source.where['delimiter']!r} {shown(rows[:2])}"
+                for source, rows in zip(found, likeness, strict=True)
+            )
+            + ". Say the \"delimiter\" in the route's field 'table' and redrive the execution. "
+            "Nothing was uploaded."
+        )
+    return found[0]
+
+
+def _placed(
+    where: Where, rows: Callable[[], Iterator[Row]], spec: TableSpec, header: Sequence[str]
+) -> _Source:
+    """Return where the table stands among rows."""
+    last = LOOK if spec.header_row == FIND else int(spec.header_row) + LOOK
+    place = place_of(_window(rows(), last), spec, header)
+    column = letters_of(place.columns[0])
+    return _Source({**where, "header_row": place.header_row, "first_column": column}, place, rows)
+
+
+def _window(rows: Iterator[Row], last: int) -> list[Row]:
+    """Return the rows up to the number of one, and no more than so many with cells."""
+    window: list[Row] = []
+    for row in rows:
+        if count_of(row[1]):
+            window.append(row)
+        if len(window) >= last:
+            break
+    return window
+
+
+def _width(rows: Callable[[], Iterator[Row]]) -> int:
+    """Return how many cells most of the first rows have, 0 where they cannot be read."""
+    try:
+        counts = [count_of(cells) for _, cells in _window(rows(), LOOK)]
+    except TableUnclear:
+        return 0
+    return max(set(counts), key=counts.count) if counts else 0
+
+
+_NOWHERE: Where = {
+    "member": None,
+    "sheet": None,
+    "encoding": None,
+    "delimiter": None,
+    "header_row": 0,
+    "first_column": "",
+}
