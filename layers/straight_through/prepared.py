@@ -9,9 +9,9 @@ import hashlib
 import io
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
@@ -124,17 +124,12 @@ def prepare(
         spool.flush()
         with unpacked(FileBody(Path(spool.name)), limits, whole=True) as opened:
             source = _located(opened, spec, header)
-            above = 0
-            cut = Cut(source.place, spec)
-            written = _Written(out)
-            rows = source.rows()
-            for _, cells in takewhile(lambda row: row[0] < source.place.header_row, rows):
-                above += count_of(cells) > 0
+            cut, written = Cut(source.place, spec), _Written(out)
             written.write([source.place.names])
-            written.write(cut.rows_of(rows))
+            written.write(cut.rows_of(source.rows()))
     columns = source.place.columns
     left_out: LeftOut = {
-        "rows_above": above,
+        "rows_above": cut.rows_above,
         "rows_below": cut.rows_below,
         "blank_rows": cut.blank_rows,
         "blank_columns": columns[-1] - columns[0] + 1 - len(columns),
@@ -206,7 +201,7 @@ class _Written:
         self.hash = hashlib.sha256()
         self.size = 0
 
-    def write(self, rows: "Iterator[list[str]] | list[tuple[str, ...]]") -> None:
+    def write(self, rows: Iterable[Sequence[str]]) -> None:
         """Write rows."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -242,15 +237,12 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
     opens, whole = opened.text, opened.whole
     assert opens is not None  # noqa: S101 - for the types
     encoding = encoding_of(opens, spec.encoding, whole=whole)
-    lines = lambda: lines_of(opens, encoding, whole=whole)  # noqa: E731 - one short line
-    delimiters, named = delimiters_of(lines(), spec.delimiter)
+    lines = lines_of(opens, encoding, whole=whole)
+    delimiters, named = delimiters_of(lines, spec.delimiter)
     found: list[_Source] = []
     refused: list[tuple[int, TableUnclear | HeaderMismatch]] = []
     for delimiter in delimiters:
-
-        def rows(delimiter: str = delimiter) -> Iterator[Row]:
-            return rows_of(lines(), delimiter, skips_first=named, whole=whole)
-
+        rows = partial(_text_rows, opens, encoding, delimiter, named, whole)
         where: Where = {
             **_NOWHERE,
             "member": opened.member,
@@ -276,6 +268,18 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
             "Nothing was uploaded."
         )
     return found[0]
+
+
+def _text_rows(
+    opens: Callable[[], IO[bytes]],
+    encoding: str,
+    delimiter: str,
+    named: bool,  # noqa: FBT001 - whether the first line names the separator
+    whole: bool,  # noqa: FBT001
+) -> Iterator[Row]:
+    """Read the rows of a text from its start."""
+    lines = lines_of(opens, encoding, whole=whole)
+    return rows_of(lines, delimiter, skips_first=named, whole=whole)
 
 
 def _placed(

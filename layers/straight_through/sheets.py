@@ -41,7 +41,7 @@ XLS_ERROR = re.compile(
 )
 XLSB_ERRORS = (3, 11)  # BrtCellError, BrtFmlaError
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-PASSWORD = (
+LOCKED = (
     "The workbook has a password, so that it cannot be read. Save it without one and drop it "
     "again. Nothing was uploaded."
 )
@@ -129,7 +129,7 @@ def _archive(
     if start.startswith(OLE):
         _require_in_memory(size)
         if ENCRYPTED in stream.read():
-            raise WrongFormat(PASSWORD)
+            raise WrongFormat(LOCKED)
         return Unpacked(sheets=_read_whole(stack, stream, _xls_errors))
     with damage():
         archive = stack.enter_context(zipfile.ZipFile(stream))
@@ -300,7 +300,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except calamine.PasswordError:
-        raise WrongFormat(PASSWORD) from None
+        raise WrongFormat(LOCKED) from None
     except BaseException as error:
         # A panic of the library's Rust is no Exception.
         if not isinstance(error, calamine.CalamineError) and "Panic" not in type(error).__name__:
