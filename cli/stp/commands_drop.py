@@ -12,7 +12,7 @@ from stp.here import Here, here_of
 from stp.runs import GOOD, Run
 from stp.said import FAILED
 from stp.upload import Drop, Dropped, planned, upload
-from straight_through.statuses import HELD, SKIPPED
+from straight_through.statuses import HELD, REPLACED, SKIPPED
 
 
 def register(app: typer.Typer) -> None:
@@ -96,6 +96,8 @@ def _ending(run: Run, files: list[dict[str, Any]]) -> list[str]:
         lines.append(f"{run.key}: {run.facts['message'] or run.status}")
     elif run.status == SKIPPED:
         lines.append(f"{run.key} is skipped: {run.facts['identical_to']['key']} had its bytes.")
+    elif run.status == REPLACED:
+        lines.append(f"{run.key} was empty, and a newer version has replaced it.")
     elif not files:
         lines.append(f"{run.key}: the outputs are in {run.facts['outputs']}")
     if run.status not in GOOD:

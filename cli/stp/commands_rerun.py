@@ -19,6 +19,8 @@ MOST = 10_000  # runs that one command redrives
 Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or ARNs of runs.")]
 Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's name or ARN.")]
 STOPPED = {
+    "CheckFile": "Nothing was uploaded.",
+    "WaitForReplacement": "Nothing was uploaded.",
     "TakeTurn": "It has left the queue; nothing was uploaded.",
     "UploadAndExecute": "An upload that is under way goes on to its end; the next file waits.",
 }

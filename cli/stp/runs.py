@@ -15,13 +15,13 @@ from straight_through.attempts import Attempt
 from straight_through.messages import ended_of, facts_of
 from straight_through.remedies import what_to_do
 from straight_through.routes import routable_folders
-from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
+from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 from straight_through.table import Item
 
 BAD = ("FAILED", "TIMED_OUT", "ABORTED")
 AT_ONCE = 8  # executions that are described at the same time
 RUNNING = "Running"
-GOOD = (SUCCEEDED, SKIPPED)
+GOOD = (SUCCEEDED, SKIPPED, REPLACED)
 # What a person types for each step of a remedy.
 COMMANDS = {
     "redrive": "redrive it (stp redrive {run})",
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """What became of it: Running, Succeeded, Held, Skipped, Failed, TimedOut or Aborted."""
+        """What became of it: Running, Failed, TimedOut, Aborted, or one of `statuses`."""
         return str(self.facts["status"])
 
     @property

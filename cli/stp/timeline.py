@@ -9,6 +9,7 @@ from stp.stack import Stack
 
 # What each state is for a person; a state that is not named belongs to what goes on already.
 PHASES = {
+    "CheckFile": "checked",
     "TakeTurn": "waited for its turn",
     "UploadAndExecute": "uploaded",
     "WaitForPipeline": "ran in Quantemplate",

@@ -10,9 +10,11 @@ from aws_lambda_powertools import Logger
 from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
+from straight_through.bodies import Body
+from straight_through.checks import as_it_goes_up, check_file, known_check
 from straight_through.connection import connection
 from straight_through.errors import WaitedFor, concerning
-from straight_through.formats import MeasuredBody, checked, is_text
+from straight_through.formats import MeasuredBody, is_text
 from straight_through.inbox import Source, SourceBody
 from straight_through.pace import seconds_left
 from straight_through.patience import wait_out
@@ -24,6 +26,7 @@ from straight_through.statuses import NOT_EXECUTED
 from straight_through.table import Table
 from straight_through.turns import Turn, Turns
 from straight_through.twins import skipped_twin, twin_of
+from straight_through.unzipping import Limits
 
 logger = Logger()
 s3 = client("s3")
@@ -34,6 +37,7 @@ records = Records(table)
 quantemplate = connection(metrics.counting(logger))
 ROUTES_PATH = os.environ["ROUTES_PATH"]
 LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
+LIMITS = Limits.of(os.environ["LARGEST_UNZIPPED_GB"], os.environ["LARGEST_UNZIPPED_RATIO"])
 END = timedelta(seconds=10)  # that a function may take to end after its time-out
 
 
@@ -44,7 +48,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     known = records.get(attempt.run)
     source = Source(**known["source"])
     until = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
-    body = SourceBody(s3, source, seconds_left(context))
+    file = SourceBody(s3, source, seconds_left(context))
     with concerning(f"file s3://{source.bucket}/{source.key}"):
         route = find_route(ssm, ROUTES_PATH, source.key)
         try:
@@ -53,12 +57,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 # What was sent may have been executed: it is never skipped.
                 sent = known.keys() & {"execution", "posted"}
                 now = datetime.now(UTC)
-                same = None if sent else skipped_twin(table, attempt, route, source.key, body, now)
+                body = to_upload(attempt, known, route, file)
+                same = None if sent else skipped_twin(table, attempt, route, body, now)
                 if same:
                     logger.info("Skipped: the same bytes were processed before", twin=same)
                     return skipped_record(attempt, record["turn"], route.name, asdict(source), same)
                 if not made:
-                    made, durations = execution_of(attempt, record["turn"], route, body, until)
+                    measured = MeasuredBody(body, is_text=is_text(source.key))
+                    made, durations = execution_of(attempt, record["turn"], route, measured, until)
         except WaitedFor as trouble:
             waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
             logger.warning("Waiting", trouble=waiting["waiting"])
@@ -69,20 +75,29 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return executed_record(attempt, record["turn"], asdict(source), made, twin, durations)
 
 
+def to_upload(attempt: Attempt, known: dict[str, Any], route: Route, file: SourceBody) -> Body:
+    """Return the file as it is to go up; what was not judged by these settings is judged now."""
+    if "execution" in known or attempt.input.get("execution_id"):
+        return file  # nothing goes up
+    checked = known_check(known, route)
+    if checked is None:
+        checked = check_file(route, file, LIMITS)
+        records.checked(attempt.run, asdict(checked))
+    return as_it_goes_up(file, checked)
+
+
 def execution_of(
     attempt: Attempt,
     granted: dict[str, str] | None,
     route: Route,
-    body: SourceBody,
+    measured: MeasuredBody,
     until: datetime,
 ) -> tuple[dict[str, Any], list[float]]:
     """Return the file's run, made now or attached to, and the seconds that earlier runs took."""
     runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
     if granted is None:
         return runs.attach(route, attempt.input["execution_id"]), []
-    key = body.source.key
-    measured = MeasuredBody(checked(key, body, route.header), is_text=is_text(key))
     current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
     made = runs.make(Turn(**granted), attempt, route, measured, until, current)
-    metrics.record({metrics.BYTES_UPLOADED: len(body)})
+    metrics.record({metrics.BYTES_UPLOADED: len(measured)})
     return made, runs.durations

@@ -3,23 +3,20 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from straight_through.bodies import CHUNK
-from straight_through.errors import (
-    AccessDenied,
-    EmptyFile,
-    InputInvalid,
-    SourceNotFound,
-    SourceUnavailable,
-)
+from straight_through.errors import InputInvalid, SourceUnavailable
 from straight_through.execution_input import EXPECTED, named_file
 from straight_through.pace import Left, Pace
+from straight_through.refusals import refusal_of
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 
@@ -39,20 +36,34 @@ class Source:
 def pin_source(s3: "S3Client", execution_input: Any) -> Source:
     """Return the object that an execution's input names, at the version it has now or names.
 
-    Raises InputInvalid, SourceNotFound, SourceUnavailable, AccessDenied, EmptyFile.
+    Raises InputInvalid, SourceNotFound, SourceUnavailable, SourceDenied.
     """
     named = named_file(execution_input)
-    bucket, key, version_id = named.bucket, named.key, named.version_id
+    return _described(s3, named.bucket, named.key, named.version_id)
+
+
+def newest(s3: "S3Client", source: Source) -> Source | None:
+    """Return the version that has come after this one, None where it is the newest yet.
+
+    Raises SourceNotFound where the file was deleted, and what `pin_source` does.
+    """
+    now = _described(s3, source.bucket, source.key, None)
+    same = (now.version_id, now.etag) == (source.version_id, source.etag)
+    return None if same else now
+
+
+def _described(s3: "S3Client", bucket: str, key: str, version_id: str | None) -> Source:
+    """Return what S3 says of an object."""
     where = f"s3://{bucket}/{key}" + (f" (version {version_id})" if version_id else "")
     version = {"VersionId": version_id} if version_id else {}
     try:
         head = s3.head_object(Bucket=bucket, Key=key, **version)  # type: ignore[arg-type]
     except ParamValidationError:
         raise InputInvalid(f"{where} is no legal name of an object. {EXPECTED}") from None
-    except (BotoCoreError, ClientError) as error:
-        raise _not_readable(error, where) from None
-    if head["ContentLength"] == 0:
-        raise EmptyFile(f"{where} is empty: nothing was uploaded. Drop the file again.")
+    except BotoCoreError as error:
+        raise refusal_of(error, where) from None
+    except ClientError as error:
+        raise _asked_again(s3, error, where, {"Bucket": bucket, "Key": key, **version}) from None
     return Source(
         bucket=bucket,
         key=key,
@@ -62,6 +73,22 @@ def pin_source(s3: "S3Client", execution_input: Any) -> Source:
         dropped_at=head["LastModified"].isoformat().replace("+00:00", "Z"),
         parent=_parent(head["Metadata"]),
     )
+
+
+def _asked_again(
+    s3: "S3Client", refused: ClientError, where: str, named: dict[str, str]
+) -> Exception:
+    """Return our error for a HEAD that S3 refused: its reply has no body, but that of a GET has."""
+    if refused.response["ResponseMetadata"]["HTTPStatusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return refusal_of(refused, where)
+    try:
+        s3.get_object(**named, Range="bytes=0-0")["Body"].close()  # type: ignore[arg-type]
+    except BotoCoreError as error:
+        return refusal_of(error, where)
+    except ClientError as error:
+        refused = error if error.response["Error"]["Code"] != "InvalidRange" else refused
+        return refusal_of(refused, where)
+    return SourceUnavailable(f"S3 refused to describe {where}, and gave its bytes all the same.")
 
 
 def _parent(metadata: Mapping[str, str]) -> dict[str, Any] | None:
@@ -89,46 +116,51 @@ class SourceBody:
         """Return the object's size in bytes."""
         return self.source.size
 
+    @property
+    def name(self) -> str:
+        """Return the object's key."""
+        return self.source.key
+
+    def part(self, start: int, size: int) -> bytes:
+        """Return `size` bytes from `start` on, fewer at the end. Raises what iterating does."""
+        if start >= self.source.size or size <= 0:
+            return b""  # S3 answers 416 to it
+        try:
+            with closing(self._opened(Range=f"bytes={start}-{start + size - 1}")) as stream:
+                return stream.read()
+        except (BotoCoreError, ClientError) as error:
+            raise refusal_of(error, self._where) from None
+
     def __iter__(self) -> Iterator[bytes]:
         """Read the object from its start.
 
-        Raises SourceUnavailable where it breaks off, TransferTooSlow where it will not end in time.
+        Raises SourceUnavailable where it breaks off, TransferTooSlow where it will not end in time,
+        SourceNotFound, SourceDenied.
         """
-        source = self.source
-        pace = Pace("The upload", source.size, self._left)
-        version = {"VersionId": source.version_id} if source.version_id else {}
+        pace = Pace("The upload", self.source.size, self._left)
         try:
-            # Without versions, the ETag makes sure that it is still the same object.
-            opened = self._s3.get_object(
-                Bucket=source.bucket,
-                Key=source.key,
-                IfMatch=source.etag,
-                **version,  # type: ignore[arg-type]
-            )
-            with closing(opened["Body"]) as stream:
+            with closing(self._opened()) as stream:
                 for chunk in stream.iter_chunks(CHUNK):
                     yield chunk
                     pace.passed(len(chunk))  # it has been sent: the next one was asked for
         except (BotoCoreError, ClientError) as error:
-            raise _not_readable(error, f"s3://{source.bucket}/{source.key}") from None
+            raise refusal_of(error, self._where) from None
 
+    def _opened(self, **more: str) -> "StreamingBody":
+        """Open the object, or a part of it."""
+        source = self.source
+        version = {"VersionId": source.version_id} if source.version_id else {}
+        # Without versions, the ETag makes sure that it is still the same object.
+        opened = self._s3.get_object(
+            Bucket=source.bucket,
+            Key=source.key,
+            IfMatch=source.etag,
+            **version,  # type: ignore[arg-type]
+            **more,  # type: ignore[arg-type]
+        )
+        return opened["Body"]
 
-def _not_readable(error: BotoCoreError | ClientError, where: str) -> Exception:
-    """Return our error for S3's: gone, not allowed, unavailable, or S3's own."""
-    if isinstance(error, BotoCoreError):
-        return SourceUnavailable(f"Reading {where} broke off ({type(error).__name__}).")
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if status >= 500:
-        return SourceUnavailable(f"Reading {where} failed: S3 answered {status}.")
-    # 400 is S3's answer to a version id that it never gave; 412 says that the object was replaced.
-    if status in (400, 404, 405, 412):
-        return SourceNotFound(
-            f"{where} does not exist (any more). Drop the file again, or start a new execution "
-            "with another key or version."
-        )
-    if status == 403:
-        return AccessDenied(
-            f"{where} may not be read. The application reads its inbox only, and an object there "
-            "must be readable for the UploadAndExecute function's role (encryption key included)."
-        )
-    return error
+    @property
+    def _where(self) -> str:
+        """Name the object."""
+        return f"s3://{self.source.bucket}/{self.source.key}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from straight_through.attempts import iso
 from straight_through.remedies import what_to_do
-from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
+from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 from straight_through.table import Item
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ NEXT = {
     HELD: "Look at the outputs that held it. To publish it all the same, start a new execution "
     'with {"release": "<run>"}.',
     SKIPPED: "Nothing: the same bytes were processed before.",
+    REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",
     SUCCEEDED: "Nothing.",
 }
 
@@ -109,7 +110,9 @@ def facts_of(ended: Ended, record: Item) -> Item:
 
 
 def concerns_people(facts: Item, notify: str) -> bool:
-    """Whether people are told: of what needs them, and of all if the route says so."""
+    """Whether people are told: of what needs them, and of what was done if the route says so."""
+    if facts["status"] == REPLACED:
+        return False  # they are told of the version that has replaced it
     return facts["status"] not in (SUCCEEDED, SKIPPED) or notify == "always"
 
 

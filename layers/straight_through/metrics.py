@@ -23,7 +23,7 @@ from straight_through.errors import (
     OutputIncomplete,
     RequestRefused,
 )
-from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
+from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,10 @@ RUNS_SUCCEEDED = Metric(
 )
 RUNS_HELD = Metric("RunsHeld", "Count", "Runs that a gate holds.")
 RUNS_SKIPPED = Metric(
-    "RunsSkipped", "Count", "Runs of bytes that were processed before, which their route skips."
+    "RunsSkipped",
+    "Count",
+    "Runs of bytes that were processed before, which their route skips, and of empty versions that "
+    "a newer one has replaced.",
 )
 RUNS_FAILED = Metric(
     "RunsFailed",
@@ -114,6 +117,7 @@ _RUNS = {
     SUCCEEDED: RUNS_SUCCEEDED,
     HELD: RUNS_HELD,
     SKIPPED: RUNS_SKIPPED,
+    REPLACED: RUNS_SKIPPED,
     "Failed": RUNS_FAILED,
     "TimedOut": RUNS_FAILED,
     "Aborted": RUNS_STOPPED,

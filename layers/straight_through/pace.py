@@ -1,5 +1,6 @@
 """Whether what goes by will have gone by in time: a function has 15 minutes and is killed then."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,17 @@ Left = Callable[[], float]
 def seconds_left(context: Any) -> Left:
     """Return what tells how many seconds the invocation has left."""
     return lambda: float(context.get_remaining_time_in_millis() / 1000)
+
+
+def unhurried() -> float:
+    """Tell of seconds that never grow fewer: what nobody waits for may take its time."""
+    return 900.0
+
+
+def within(seconds: float, clock: Callable[[], float] = time.monotonic) -> Left:
+    """Return what tells how many of these seconds are left from now on."""
+    end = clock() + seconds
+    return lambda: end - clock()
 
 
 class Pace:

@@ -41,15 +41,20 @@ class Records:
         """Return a run's record, empty where it has none."""
         return self._table.get(record_key(run)) or {}
 
-    def keep_source(self, run: str, source: Item, route: str, now: datetime) -> None:
-        """Note the version that a run without a turn is about, and its route."""
+    def note(self, run: str, now: datetime, **known: Any) -> None:
+        """Note what is known of a run's file: its `source`, its `route`, by which it is told of."""
+        values = {name: value for name, value in known.items() if value is not None}
+        settings = "".join(f", #{name} = :{name}" for name in values)
         self._table.update(
             record_key(run),
-            "SET #source = :source, #route = :route, #expires_at = :expires_at",
-            source=source,
-            route=route,
+            f"SET #expires_at = :expires_at{settings}",
+            **values,
             expires_at=int((now + LIFETIME).timestamp()),
         )
+
+    def checked(self, run: str, checked: Item) -> None:
+        """Note by which settings a run's file was judged, and whether it was read whole."""
+        self._table.update(record_key(run), "SET #checked = :checked", checked=checked)
 
     def lost(self, post: Item, at: str) -> None:
         """Note when the reply to an Execute was given up: nothing was sent later."""

@@ -15,11 +15,11 @@ WORDS = {
 UNNAMED = "Mend the cause that the message names, then {redrive}."
 
 # The states, by what they do.
-READS_THE_FILE = ("TakeTurn", "UploadAndExecute")
+READS_THE_FILE = ("CheckFile", "TakeTurn", "UploadAndExecute")
 ASKS_QUANTEMPLATE = ("UploadAndExecute", "CheckStatus", "DownloadOutput")
-READS_THE_ROUTE = ("TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun")
+READS_THE_ROUTE = ("CheckFile", "TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun")
 WRITES_THE_OUTBOX = ("DownloadOutput", "PublishRun")
-ANY = ("TakeTurn", "UploadAndExecute", "CheckStatus", "DownloadOutput", "PublishRun")
+ANY = ("CheckFile", "TakeTurn", "UploadAndExecute", "CheckStatus", "DownloadOutput", "PublishRun")
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."
     ),
     errors.WrongFormat: Remedy(
-        ("UploadAndExecute",), "Give the file a name that fits it, or mend it; then {drop}."
+        READS_THE_FILE, "Give the file a name that fits it, or mend it; then {drop}."
     ),
     errors.FileTooLarge: Remedy(
-        ("UploadAndExecute",), "Make the file smaller, or allow more by the parameter; then {drop}."
+        READS_THE_FILE, "Make the file smaller, or allow more by the parameter; then {drop}."
     ),
     errors.TableUnclear: Remedy(
-        ("UploadAndExecute",), "Mend the file and {drop}, or mend the route and {redrive}."
+        READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
     ),
     errors.UploadRefused: Remedy(
         ("UploadAndExecute",), "Do what the message says for this file, then {redrive}."
     ),
     errors.HeaderMismatch: Remedy(
-        ("UploadAndExecute",), "Mend the file and {drop}, or mend the route and {redrive}."
+        READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
     ),
     errors.OutputMissing: Remedy(("CheckStatus", "PublishRun"), "Mend the route, then {redrive}."),
     errors.DestinationClash: Remedy(
@@ -63,13 +63,13 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.ReleaseRefused: Remedy(
         ("PublishRun",), "Nothing, if it was released already; else see what lies under held/."
     ),
-    errors.EmptyFile: Remedy(("TakeTurn",), "Look why it is empty, then {drop}."),
+    errors.EmptyFile: Remedy(("CheckFile", "TakeTurn"), "Look why it is empty, then {drop}."),
     errors.SourceNotFound: Remedy(READS_THE_FILE, "If it is still wanted, {drop}."),
     errors.SourceDenied: Remedy(
         READS_THE_FILE, "Let the file be read as the message says and {redrive}, or {drop}."
     ),
     errors.InputInvalid: Remedy(
-        ("TakeTurn", "PublishRun"),
+        ("CheckFile", "TakeTurn", "PublishRun"),
         'Start a new execution with an input like {{"bucket": "…", "key": "…"}}, or {drop}.',
     ),
     errors.CredentialsMissing: Remedy(
@@ -80,7 +80,7 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ASKS_QUANTEMPLATE, "Put the right client id and secret, then {redrive}."
     ),
     errors.AccessDenied: Remedy(
-        ("TakeTurn", *ASKS_QUANTEMPLATE),
+        ASKS_QUANTEMPLATE,
         'Share it in "Can edit" mode, let the file be read, or mend the route; then {redrive}.',
     ),
     errors.NotFound: Remedy(

@@ -6,7 +6,6 @@ from typing import Any
 
 from straight_through.attempts import Attempt, iso
 from straight_through.bodies import Body
-from straight_through.formats import checked
 from straight_through.routes import Route
 from straight_through.table import Item, Refused, Table
 
@@ -20,16 +19,16 @@ def twin_of(table: Table, route: Route, sha256: str, run: str, now: datetime) ->
 
 
 def skipped_twin(
-    table: Table, attempt: Attempt, route: Route, key: str, body: Body, now: datetime
+    table: Table, attempt: Attempt, route: Route, body: Body, now: datetime
 ) -> Item | None:
     """Return the earlier run of the same bytes, where the route skips them.
 
-    Only a drop is skipped: who starts an execution by hand wants it processed.
+    `body` is the file as it would go up, since that is what is remembered. Only a drop is skipped:
+    who starts an execution by hand wants it processed.
     """
     if route.identical != "skip" or attempt.input.get("execution_id") or not attempt.was_dropped:
         return None
-    # As it would go up, since that is what is remembered.
-    return twin_of(table, route, sha256_of(checked(key, body, route.header)), attempt.run, now)
+    return twin_of(table, route, sha256_of(body), attempt.run, now)
 
 
 def remember(table: Table, route: Route, sha256: str, run: str, key: str, now: datetime) -> None:

@@ -14,6 +14,8 @@ export const SWITCHED = ["CredentialsRejected", "AccessDenied"];
 
 /** What it means to stop a run in a state. */
 export const STOPPING = {
+  CheckFile: "nothing was uploaded.",
+  WaitForReplacement: "nothing was uploaded.",
   TakeTurn: "it leaves the queue; nothing was uploaded.",
   UploadAndExecute: "an upload that is under way goes on to its end; the next file waits for that.",
   WaitForPipeline: "the pipeline's run goes on in Quantemplate; the next file waits for its end.",

@@ -119,8 +119,10 @@ function news(run, record, waiting, state, failedAt, standIn) {
         : h("p.next", {}, h("b", {}, "What to do: "), "Look at the outputs below. Release publishes them all the same."));
   }
   if (run.status === "Skipped") return h("div.notice.good", {}, h("p", {}, "The same bytes were processed before, and the route skips them."));
+  if (run.status === "Replaced") return h("div.notice.good", {}, h("p", {}, "The file was empty at first, and a newer version has replaced it."));
   if (!run.running) return null;
   if (waiting) return h("div.notice.now", {}, h("h3", {}, `It waits since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
+  if (state === "WaitForReplacement") return h("div.notice.now", {}, h("p", {}, "The file is empty, and waits for a newer version to replace it."));
   if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${STOPPING.TakeTurn}`));
   return STOPPING[state] ? h("p.hint", {}, `If you stop it now, ${STOPPING[state]}`) : null;
 }

@@ -7,9 +7,9 @@ const AT_ONCE = 5;
 const LONGEST_NAME = 80; // of an execution: StartExecution's documentation
 const ENDS = { SUCCEEDED: "Succeeded", FAILED: "Failed", TIMED_OUT: "Timed out", ABORTED: "Stopped", RUNNING: "Running", PENDING_REDRIVE: "Running" };
 
-export const MARKS = { Succeeded: "✓", Skipped: "✓", Running: "●", Held: "‖", Failed: "✗", "Timed out": "✗", Stopped: "■" };
+export const MARKS = { Succeeded: "✓", Skipped: "✓", Replaced: "✓", Running: "●", Held: "‖", Failed: "✗", "Timed out": "✗", Stopped: "■" };
 /** The class that colours a status. */
-export const toneOf = (status) => ({ Succeeded: "good", Skipped: "good", Running: "now", Held: "held", Stopped: "still" })[status] ?? "bad";
+export const toneOf = (status) => ({ Succeeded: "good", Skipped: "good", Replaced: "good", Running: "now", Held: "held", Stopped: "still" })[status] ?? "bad";
 export const endedBadly = (run) => ["Failed", "Timed out", "Stopped"].includes(run.status);
 
 /** The route of the deepest folder of a key that has one. */

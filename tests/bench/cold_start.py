@@ -30,6 +30,7 @@ SERVICES = {
     "run_ended": "dynamodb",
     "start_run": "stepfunctions",
     "sweep_queues": "dynamodb",
+    "check_file": "s3",
     "take_turn": "s3",
     "upload_and_execute": "s3",
 }

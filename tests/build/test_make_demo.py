@@ -43,10 +43,10 @@ def test_the_demo_shows_the_run_and_leaves_input_and_outputs(checkout: Checkout)
 
 
 def test_a_run_that_fails_is_explained_in_a_terminal(checkout: Checkout) -> None:
-    # Given a sample without content
+    # Given a sample that is a workbook and not the text that its name says
     sample = checkout.folder / "local" / "samples" / "claims_may.csv"
     content = sample.read_bytes()
-    sample.write_bytes(b"")
+    sample.write_bytes(b"PK\x03\x04")
     try:
         # When, in a terminal
         code, shown = in_terminal(checkout)
@@ -55,9 +55,9 @@ def test_a_run_that_fails_is_explained_in_a_terminal(checkout: Checkout) -> None
     # Then the state, the error and its cause are there, and the exit status says it too
     assert code != 0
     assert "FAILED" in shown
-    assert re.search(r"✗\s+TakeTurn", shown), shown
-    assert "EmptyFile" in shown
-    assert "claims/may.csv" in shown.split("EmptyFile", 1)[1]
+    assert re.search(r"✗\s+CheckFile", shown), shown
+    assert "WrongFormat" in shown
+    assert "claims/may.csv" in shown.split("WrongFormat", 1)[1]
     assert "Traceback" not in shown
     wait_until_none(checkout.folder)
 

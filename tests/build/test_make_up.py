@@ -69,6 +69,8 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
         states = re.findall(r"^\d\d:\d\d:\d\d  claims-may-\S+  (\w+\??)$", up.printed(), re.M)
         assert states == [
             "Release?",
+            "CheckFile",
+            "FileChecked?",
             "TakeTurn",
             "UploadAndExecute",
             "WaitForPipeline",

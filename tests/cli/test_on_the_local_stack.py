@@ -56,7 +56,8 @@ def test_the_whole_job_in_one_line(local_stp: Stp, tmp_path: Path) -> None:
     clean = (tmp_path / "out" / "Clean claims: Sheet 1.csv").read_text("utf-8-sig")
     assert clean.startswith("Claim Reference,")
     assert "347 rows" in done.out
-    order = ["TakeTurn", "UploadAndExecute", "WaitForPipeline", "DownloadOutputs", "PublishRun"]
+    order = ["CheckFile", "TakeTurn", "UploadAndExecute", "WaitForPipeline"]
+    order += ["DownloadOutputs", "PublishRun"]
     places = [done.err.index(state) for state in order]
     assert places == sorted(places)
     assert "Succeeded" in done.err

@@ -16,6 +16,8 @@ from tests.end_to_end.road import Road, Route
 
 STATES = [
     "Release?",
+    "CheckFile",
+    "FileChecked?",
     "TakeTurn",
     "UploadAndExecute",
     "WaitForPipeline",
@@ -317,8 +319,8 @@ def test_everything_is_reached_by_keyboard(console: Console, copy_route: Route) 
     tab_to("✓\nRelease?")
     keys.press("ArrowDown")
     keys.press("Enter")
-    expect(console.page.locator(".visit h4")).to_have_text("TakeTurn")
-    assert console.page.evaluate("document.activeElement.dataset.key") == "TakeTurn"
+    expect(console.page.locator(".visit h4")).to_have_text("CheckFile")
+    assert console.page.evaluate("document.activeElement.dataset.key") == "CheckFile"
     # and where the focus is can be seen
     width = "parseFloat(getComputedStyle(document.activeElement).outlineWidth)"
     assert console.page.evaluate(width) >= 2

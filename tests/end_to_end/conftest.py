@@ -40,7 +40,11 @@ def road(stand_in: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             clients(endpoint)("s3").create_bucket(
                 Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
             )
-        parameters = {"LateListSeconds": "2", "DestinationBuckets": PARTNER}
+        parameters = {
+            "LateListSeconds": "2",
+            "EmptyFileMinutes": "0.05",  # three seconds
+            "DestinationBuckets": PARTNER,
+        }
         outputs = deployed(endpoint, server, layer, lambda _: None, **parameters)
         yield Road(endpoint, dict(outputs))
     finally:

@@ -79,12 +79,35 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(
     # When it is dropped
     run = road.processed(f"{copy_route.name}/{name}", file)
     # Then it is refused, and nothing went up
-    assert (run.error, run.failed_at) == ("WrongFormat", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("WrongFormat", "CheckFile")
     assert says in run.cause
     assert name in run.cause
     assert uploaded(stand_in, copy_route) == before
     # And the next file goes its way
     assert road.processed(f"{copy_route.name}/next.csv", content()).status == "SUCCEEDED"
+
+
+def test_an_empty_version_that_is_replaced_ends_quietly(
+    road: Road, stand_in: Control, copy_route: Route, mailbox: Mailbox
+) -> None:
+    # Given a mounted bucket, which writes an empty version and then the file
+    key = f"{copy_route.name}/may.csv"
+    road.drop(key, b"")
+    road.drop(key, content())
+    road.until(lambda: len(road.executions_of(key)) > 1, "two executions")
+    ended = [road.ended(arn) for arn in road.executions_of(key)]
+    # Then the file went its way, and the empty version has ended as replaced by it
+    (replaced,) = [run for run in ended if run.output.get("status") == "Replaced"]
+    (good,) = [run for run in ended if run is not replaced]
+    assert good.status == "SUCCEEDED", good.cause
+    assert len(stand_in.pipelines()[copy_route.pipeline_id]["runs"]) == 1
+    assert road.entered(replaced)[-1] == "Replaced"
+    # And other systems are told of it, and people are not
+    told = mailbox.event(replaced)["detail"]
+    assert (told["status"], told["error"], told["route"]) == ("Replaced", None, copy_route.name)
+    assert told["next"].startswith("Nothing: ")
+    mailbox.settled(replaced)
+    assert mailbox.messages(replaced.name) == []
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
@@ -97,7 +120,7 @@ def test_a_header_row_must_be_the_routes(road: Road, stand_in: Control, suffix: 
     other = b"reference,Amount (GBP)\nA,1\n"
     run = road.processed(f"{route.name}/may.{suffix}", pack(other))
     # Then the message shows the difference, and nothing went up
-    assert (run.error, run.failed_at) == ("HeaderMismatch", "UploadAndExecute")
+    assert (run.error, run.failed_at) == ("HeaderMismatch", "CheckFile")
     message = json.loads(run.cause)["errorMessage"]
     assert "'amount' missing and 'Amount (GBP)' too many" in message
     assert uploaded(stand_in, route) == before

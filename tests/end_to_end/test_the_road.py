@@ -78,8 +78,8 @@ def test_manifest_tells_what_was_dropped(road: Road, copy_route: Route) -> None:
         folder + "manifest.json",
     ]
     # And the states are those of the design, in order
-    states = ["Release?", "TakeTurn", "UploadAndExecute", "WaitForPipeline"]
-    assert road.entered(run)[:4] == states
+    states = ["Release?", "CheckFile", "FileChecked?", "TakeTurn", "UploadAndExecute"]
+    assert road.entered(run)[:6] == [*states, "WaitForPipeline"]
     assert road.entered(run)[-3:] == ["DownloadOutputs", "DownloadOutput", "PublishRun"]
 
 

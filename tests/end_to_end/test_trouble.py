@@ -244,7 +244,7 @@ def test_no_route_says_how_to_add_one_and_redrive_goes_on(road: Road, stand_in: 
     # Given a folder without a route
     folder = f"r{uuid.uuid4().hex[:8]}"
     run = road.processed(f"{folder}/may.csv", CONTENT)
-    assert (run.error, run.failed_at) == ("NoRoute", "TakeTurn")
+    assert (run.error, run.failed_at) == ("NoRoute", "CheckFile")
     assert f"/straight-through/routes/{folder}" in run.cause
     # When the route is added and the execution redriven
     target = make_route(road, stand_in, "Copy")
@@ -261,7 +261,7 @@ def test_a_key_that_can_have_no_route_is_told(road: Road, key: str) -> None:
     # When it is dropped
     run = road.processed(key, CONTENT)
     # Then the message names the key and what a folder may be called
-    assert (run.error, run.failed_at) == ("NoRoute", "TakeTurn")
+    assert (run.error, run.failed_at) == ("NoRoute", "CheckFile")
     assert "letters, digits" in run.cause
 
 
@@ -288,7 +288,7 @@ def test_a_wrong_route_names_the_field(road: Road, document: Any, says: str) -> 
     # When a file is dropped there
     run = road.processed(f"{folder}/may.csv", CONTENT)
     # Then the message names the route and the field
-    assert (run.error, run.failed_at) == ("RouteInvalid", "TakeTurn")
+    assert (run.error, run.failed_at) == ("RouteInvalid", "CheckFile")
     assert folder in run.cause
     assert says in run.cause
 
@@ -307,8 +307,8 @@ def test_an_empty_file_is_told(road: Road, stand_in: Control, copy_route: Route)
     # Given an empty file
     # When it is dropped
     run = processed(road, copy_route, b"")
-    # Then it is refused before anything is uploaded
-    assert (run.error, run.failed_at) == ("EmptyFile", "TakeTurn")
+    # Then it is refused when no other has replaced it in time, and before anything is uploaded
+    assert (run.error, run.failed_at) == ("EmptyFile", "CheckFile")
     assert stand_in.datasets()[copy_route.dataset_id]["versions"] == []
 
 
@@ -325,8 +325,8 @@ def test_a_file_that_is_not_there_is_told(road: Road, copy_route: Route, missing
     # When it is started by hand
     run = road.ended(road.start(named))
     # Then the message names it
-    assert run.failed_at == "TakeTurn"
-    assert run.error in ("SourceNotFound", "AccessDenied")
+    assert run.failed_at == "CheckFile"
+    assert run.error in ("SourceNotFound", "SourceDenied")
     assert key in run.cause
 
 
@@ -336,7 +336,7 @@ def test_an_input_that_names_no_file_is_told(road: Road, wrong: Any) -> None:
     # When it is started by hand
     run = road.ended(road.start(wrong))
     # Then the message shows what an input looks like
-    assert (run.error, run.failed_at) == ("InputInvalid", "TakeTurn")
+    assert (run.error, run.failed_at) == ("InputInvalid", "CheckFile")
     assert "claims/may.csv" in run.cause
 
 

@@ -344,6 +344,8 @@ def test_a_file_costs_the_same_however_long_its_queue_is(
         entered = [state for state in road.entered(run) if state not in looks]
         assert entered == [
             "Release?",
+            "CheckFile",
+            "FileChecked?",
             "TakeTurn",
             "UploadAndExecute",
             "DownloadOutputs",
@@ -352,4 +354,4 @@ def test_a_file_costs_the_same_however_long_its_queue_is(
         ]
         scheduled = [e for e in road.history(arn) if e["type"] == "TaskScheduled"]
         looked = road.entered(run).count("CheckStatus")
-        assert len(scheduled) == 4 + looked
+        assert len(scheduled) == 5 + looked

@@ -283,6 +283,7 @@ def test_one_runs_query_tells_its_whole_road(
     # Then every function on its road says something
     assert {line["service"] for line in lines_of(road, query)} == {
         "start_run",
+        "check_file",
         "take_turn",
         "upload_and_execute",
         "check_status",

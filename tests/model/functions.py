@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "functions"
 SECONDS = {  # the functions' time-outs, as in the template
     "start_run": 30,
-    "take_turn": 60,
+    "check_file": 120,
+    "take_turn": 120,
     "upload_and_execute": 900,
     "check_status": 120,
     "run_ended": 60,
@@ -39,6 +40,9 @@ ENVIRONMENT = {
     "IGNORE_PATTERNS": ".*",
     "CREDENTIALS_SECRET_ARN": "secret",
     "LATE_LIST_SECONDS": "120",
+    "EMPTY_FILE_MINUTES": "10",
+    "LARGEST_UNZIPPED_GB": "20",
+    "LARGEST_UNZIPPED_RATIO": "500",
     "API_PATIENCE_HOURS": "12",
     "BUSY_DEADLINE_HOURS": "24",
     "PIPELINE_DEADLINE_HOURS": "168",

@@ -209,7 +209,7 @@ class States:
             self._tokens += 1
             execution.token = f"token-{self._tokens}"
         payload = {
-            name.removesuffix(".$"): _read(path, execution)
+            name.removesuffix(".$"): _read(path, execution) if name.endswith(".$") else path
             for name, path in defined["Parameters"]["Payload"].items()
         }
         function = re.sub(r"(?<!^)(?=[A-Z])", "_", execution.state).lower()

@@ -29,10 +29,14 @@ class Inbox:
             "Metadata": {},
         }
 
-    def get_object(self, Bucket: str, Key: str, IfMatch: str, VersionId: str) -> dict[str, Any]:  # noqa: ARG002, N803
-        """Open a version."""
+    def get_object(self, **named: str) -> dict[str, Any]:
+        """Open a version, or a part of it."""
         _fail(stop("get object"))
-        return {"Body": _Body(self.versions[Key, VersionId][0])}
+        content, part = self.versions[named["Key"], named["VersionId"]][0], named.get("Range")
+        if part:
+            start, end = part.removeprefix("bytes=").split("-")
+            content = content[int(start) : int(end) + 1]
+        return {"Body": _Body(content)}
 
 
 class _Body(BytesIO):

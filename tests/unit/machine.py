@@ -5,14 +5,22 @@ is tried again after a function's death, and that a task token is answered once.
 """
 
 import json
+import subprocess
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from straight_through.attempts import iso
 
+ROOT = Path(__file__).parents[2]
+ASL = "statemachine/straight_through.asl.yaml"
+DEFINITION = yaml.safe_load((ROOT / ASL).read_text("utf-8"))
+RELEASES = {"1.0.0": "d700d1a"}  # and their commits
 MACHINE = "arn:aws:states:eu-west-1:000000000000:stateMachine:straight-through"
 AT_REST = ("SUCCEEDED", "FAILED", "ABORTED")
 AFTER_STATUS = {
@@ -20,6 +28,17 @@ AFTER_STATUS = {
     "NotExecuted": "UploadAndExecute",
     "RunAgain": "TakeTurn",
 }
+
+
+def definition_of(release: str) -> dict[str, Any]:
+    """The definition of a release, from the repository's own history."""
+    commit = RELEASES[release]
+    show = ["git", "-C", str(ROOT), "show", f"{commit}:{ASL}"]
+    shown = subprocess.run(show, capture_output=True, text=True, check=False)  # noqa: S603
+    assert shown.returncode == 0, (
+        f"This clone has not the commit {commit}, release {release}: git fetch --unshallow"
+    )
+    return dict(yaml.safe_load(shown.stdout))
 
 
 class Killed(BaseException):
@@ -46,7 +65,7 @@ class Execution:
     started: str
     status: str = "RUNNING"
     error: str = ""
-    state: str = "TakeTurn"
+    state: str = ""
     entered: str = ""
     retries: int = 0
     redrives: int = 0
@@ -54,6 +73,7 @@ class Execution:
     data: Any = None
     token: str = ""
     passed: list[str] = field(default_factory=list)  # the states that it has entered
+    definition: dict[str, Any] = field(default_factory=lambda: DEFINITION)  # it keeps its own
 
     @property
     def arn(self) -> str:
@@ -81,6 +101,7 @@ class Machine:
     ) -> None:
         """`invoke` runs a function; `ended` is told of every end."""
         self.executions: dict[str, Execution] = {}
+        self.definition = DEFINITION  # of the executions that begin now
         self._invoke, self._ended = invoke, ended
 
     # --- the service ----------------------------------------------------------------------------
@@ -89,12 +110,15 @@ class Machine:
         match operation:
             case "StartExecution":
                 execution = Execution(
-                    given["name"], json.loads(given["input"]), iso(Clock.now(UTC))
+                    given["name"],
+                    json.loads(given["input"]),
+                    iso(Clock.now(UTC)),
+                    definition=self.definition,
                 )
                 if execution.arn in self.executions:
                     raise refusal(client, "ExecutionAlreadyExists", operation)
                 self.executions[execution.arn] = execution
-                self.enter(execution, "TakeTurn")
+                self.enter(execution, self.definition["States"]["Release?"]["Default"])
             case "DescribeExecution":
                 execution = self.executions[given["executionArn"]]
                 error = {"error": execution.error} if execution.error else {}
@@ -152,6 +176,9 @@ class Machine:
         data = execution.data
         event = {"execution": execution.context(), "record": data}
         match execution.state:
+            case "CheckFile":
+                execution.data = self._invoke("check_file", event)
+                self._checked(execution)
             case "TakeTurn":
                 self._ask(execution)
             case "UploadAndExecute":
@@ -177,11 +204,24 @@ class Machine:
                 execution.data = self._invoke("publish_run", event)
                 self.end(execution, "SUCCEEDED")
 
+    def _checked(self, execution: Execution) -> None:
+        """Go on after CheckFile; an empty version waits for one that replaces it."""
+        match execution.data["status"]:
+            case "Empty":
+                Clock.ahead += timedelta(seconds=execution.data["wait_seconds"])
+                self.enter(execution, "CheckFile")
+            case "Replaced":
+                self.end(execution, "SUCCEEDED")
+            case _:
+                self.enter(execution, "TakeTurn")
+
     def _ask(self, execution: Execution) -> None:
         """Wait for the turn; a function that dies matters only if the token is still open."""
         execution.token = token = uuid.uuid4().hex
         state = {"EnteredTime": execution.entered, "RetryCount": execution.retries}
-        event = {"execution": execution.context(), "state": state, "token": token}
+        payload = execution.definition["States"]["TakeTurn"]["Parameters"]["Payload"]
+        said = {name: value for name, value in payload.items() if not name.endswith(".$")}
+        event = {"execution": execution.context(), "state": state, "token": token, **said}
         try:
             self._invoke("take_turn", event)
         except Killed:

@@ -9,21 +9,30 @@ from collections.abc import Iterator
 import pytest
 
 from straight_through.bodies import CHUNK
+from straight_through.checks import as_it_goes_up, check_file
 from straight_through.errors import HeaderMismatch, WrongFormat
-from straight_through.formats import MARK, MeasuredBody, WithoutMark, checked, is_text
+from straight_through.formats import MeasuredBody, is_text
+from straight_through.routes import Route
+from straight_through.unzipping import MARK, Limits, WithoutMark
 
 CSV = "id,paid,Müller\nC-1,1.00,x\n".encode()
 XLSX, XLS = b"PK\x03\x04 and more", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and more"
 HEADER = ("id", "paid", "Müller")
+LIMITS = Limits(size=10**9, ratio=500)
 
 
 class Pieces:
     """A body that comes in pieces of one size."""
 
-    def __init__(self, content: bytes, size: int = CHUNK) -> None:
+    def __init__(self, content: bytes, size: int = CHUNK, name: str = "a.csv") -> None:
         """Take all of it."""
-        self._content, self._size = content, size
+        self._content, self._size, self.name = content, size, name
         self.read = 0
+
+    def part(self, start: int, size: int) -> bytes:
+        """Give a part of it."""
+        self.read += size
+        return self._content[start : start + size]
 
     def __len__(self) -> int:
         """Return its size."""
@@ -31,16 +40,21 @@ class Pieces:
 
     def __iter__(self) -> Iterator[bytes]:
         """Give piece after piece."""
-        self.read = 0
         for at in range(0, len(self._content), self._size):
             piece = self._content[at : at + self._size]
             self.read += len(piece)
             yield piece
 
 
+def route(header: tuple[str, ...] = ()) -> Route:
+    """A route whose files must have this header."""
+    return Route("claims", "c-broker", "d-claims", "p-claims", header=header)
+
+
 def up(name: str, content: bytes, header: tuple[str, ...] = (), size: int = CHUNK) -> bytes:
     """What goes up of a file; its length is what was promised, each time that it is read."""
-    body = checked(name, Pieces(content, size), header)
+    file = Pieces(content, size, name)
+    body = as_it_goes_up(file, check_file(route(header), file, LIMITS))
     sent = b"".join(body)
     assert (len(sent), b"".join(body)) == (len(body), sent)
     return sent
@@ -149,7 +163,7 @@ def test_a_name_that_says_nothing_takes_every_file() -> None:
 
 def test_of_a_plain_file_only_the_start_is_read_before() -> None:
     body = Pieces(CSV * 100_000, 1024)
-    checked("a.csv", body, HEADER)
+    check_file(route(HEADER), body, LIMITS)
     assert body.read <= 256 * 1024
 
 

@@ -9,9 +9,8 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from straight_through.errors import (
-    AccessDenied,
-    EmptyFile,
     InputInvalid,
+    SourceDenied,
     SourceNotFound,
     SourceUnavailable,
 )
@@ -71,10 +70,12 @@ def test_a_file_deleted_meanwhile_is_told(s3: Any) -> None:
         pin_source(s3, {"bucket": INBOX, "key": KEY})
 
 
-def test_an_empty_file_is_told(s3: Any) -> None:
-    put(s3, b"")
-    with pytest.raises(EmptyFile, match="Schäden a\\+b 100%"):
-        pin_source(s3, {"bucket": INBOX, "key": KEY})
+def test_a_part_of_it_is_read(s3: Any) -> None:
+    put(s3, b"0123456789")
+    body = SourceBody(s3, pin_source(s3, {"bucket": INBOX, "key": KEY}), unhurried)
+    assert body.name == KEY
+    assert (body.part(0, 3), body.part(8, 99)) == (b"012", b"89")
+    assert (body.part(10, 5), body.part(0, 0)) == (b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -112,24 +113,82 @@ def test_without_versions_a_replaced_file_is_not_taken_for_the_pinned_one(s3: An
         b"".join(SourceBody(s3, source, unhurried))
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "error"),
-    [
-        (403, "AccessDenied", AccessDenied),
-        (503, "SlowDown", SourceUnavailable),
-        (500, "InternalError", SourceUnavailable),
-        (405, "MethodNotAllowed", SourceNotFound),
-        (400, "InvalidArgument", SourceNotFound),
-    ],
-)
-def test_s3s_refusals_have_our_names(s3: Any, status: int, code: str, error: type) -> None:
+# What S3 answers to a GET of an object that it does not give: status, code, message.
+USER = "User: arn:aws:sts::000000000000:assumed-role/check_file is not authorized to perform: "
+ARN = "arn:aws:kms:eu-west-1:000000000000:key/1b2c"
+SSE_C = "The object was stored using a form of Server Side Encryption."
+REFUSALS = [
+    (403, "AccessDenied", "Access Denied", SourceDenied, "kms:Decrypt"),
+    (403, "AccessDenied", f"{USER}kms:Decrypt on resource: {ARN}", SourceDenied, ARN),
+    (403, "AllAccessDisabled", "All access to this object has been disabled", SourceDenied, "role"),
+    (403, "InvalidObjectState", "not valid for the storage class", SourceDenied, "Restore it"),
+    (400, "KMS.DisabledException", f"{ARN} is disabled.", SourceDenied, "Enable the key"),
+    (400, "KMS.KMSInvalidStateException", "pending deletion", SourceDenied, "Cancel its deletion"),
+    (400, "KMS.NotFoundException", "Invalid keyId", SourceDenied, "does not exist (any more)"),
+    (400, "InvalidRequest", SSE_C, SourceDenied, "SSE-C"),
+    (400, "InvalidArgument", "Something else is invalid", SourceDenied, "InvalidArgument"),
+    (400, "KMS.ThrottlingException", "exceeded the rate", SourceUnavailable, "KMS.Throttling"),
+    (503, "SlowDown", "Reduce your request rate", SourceUnavailable, "503"),
+    (500, "InternalError", "We encountered an error", SourceUnavailable, "500"),
+    (400, "InvalidArgument", "Invalid version id specified", SourceNotFound, "never was"),
+    (404, "NoSuchVersion", "does not exist", SourceNotFound, "does not exist (any more)"),
+    (404, "NoSuchKey", "does not exist", SourceNotFound, "does not exist (any more)"),
+    (404, "NoSuchBucket", "does not exist", SourceNotFound, "no such bucket"),
+    (405, "MethodNotAllowed", "not allowed", SourceNotFound, "delete marker"),
+    (412, "PreconditionFailed", "did not hold", SourceNotFound, "replaced by another"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "message", "error", "says"), REFUSALS)
+def test_s3s_refusals_have_our_names_and_their_remedy(
+    s3: Any, status: int, code: str, message: str, error: type, says: str
+) -> None:
+    # Given S3, whose reply to a HEAD has no body and so no code but the status
     with Stubber(s3) as stub:
-        stub.add_client_error("head_object", code, http_status_code=status)
-        with pytest.raises(error, match=INBOX):
+        stub.add_client_error("head_object", str(status), http_status_code=status)
+        if status < 500:
+            stub.add_client_error("get_object", code, message, http_status_code=status)
+        # Then it is asked once more, and its code and the remedy are told
+        with pytest.raises(error) as raised:
             pin_source(s3, {"bucket": INBOX, "key": KEY})
-        stub.add_client_error("get_object", code, http_status_code=status)
-        with pytest.raises(error, match=INBOX):
-            list(SourceBody(s3, PINNED, unhurried))
+        stub.assert_no_pending_responses()
+        told = [str(raised.value)]
+        # And so they are where it refuses later
+        for read in (list, lambda body: body.part(0, 4)):
+            stub.add_client_error("get_object", code, message, http_status_code=status)
+            with pytest.raises(error) as raised:
+                read(SourceBody(s3, PINNED, unhurried))
+            told.append(str(raised.value))
+    for each in told:
+        assert f"s3://{INBOX}/{KEY}" in each
+        assert says in each
+        if error is SourceDenied:
+            assert code in each
+
+
+def test_what_s3_says_is_bounded_and_on_one_line(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        said = "no\nSubject: forged" + "x" * 5000
+        stub.add_client_error("get_object", "AccessDenied", said, http_status_code=403)
+        with pytest.raises(SourceDenied) as raised:
+            SourceBody(s3, PINNED, unhurried).part(0, 4)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 1200
+
+
+def test_an_object_that_is_described_by_its_get_only_is_waited_for(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_client_error("head_object", "400", http_status_code=400)
+        stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"a"), 1)})
+        with pytest.raises(SourceUnavailable):
+            pin_source(s3, {"bucket": INBOX, "key": KEY})
+
+
+def test_a_delete_marker_is_no_file(s3: Any) -> None:
+    put(s3, b"old")
+    marker = s3.delete_object(Bucket=INBOX, Key=KEY)["VersionId"]
+    with pytest.raises(SourceNotFound):
+        pin_source(s3, {"bucket": INBOX, "key": KEY, "version_id": marker})
 
 
 def test_a_read_that_breaks_off_is_source_unavailable(s3: Any) -> None:

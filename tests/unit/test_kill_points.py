@@ -25,6 +25,7 @@ from tests.unit.world import Kill, World
 SWEEP = "sweep_queues"
 FUNCTIONS = (
     "start_run",
+    "check_file",
     "take_turn",
     "upload_and_execute",
     "check_status",
@@ -94,6 +95,9 @@ def world(
         "QUANTEMPLATE_API_URL": stand_in.api_url,
         "QUANTEMPLATE_TOKEN_URL": stand_in.token_url,
         "LATE_LIST_SECONDS": "120",
+        "EMPTY_FILE_MINUTES": "10",
+        "LARGEST_UNZIPPED_GB": "20",
+        "LARGEST_UNZIPPED_RATIO": "500",
         "PIPELINE_DEADLINE_HOURS": "168",
         "API_PATIENCE_HOURS": "12",
         "BUSY_DEADLINE_HOURS": "24",

@@ -50,6 +50,7 @@ SKIPPED = RESULT | {
     "rows_out": {},
     "ran_seconds": None,
 }
+REPLACED = {"run": "may", "route": "claims", "status": "Replaced", "wait_seconds": 0}
 RECORD = {
     "route": "claims",
     "source": {"bucket": "inbox", "key": "claims/may.csv", "version_id": "v1"},
@@ -87,6 +88,7 @@ ENDS: dict[str, Callable[[Event], Any]] = {
     "Succeeded": lambda event: succeeded(event, RESULT),
     "Held": lambda event: succeeded(event, HELD),
     "Skipped": lambda event: succeeded(event, SKIPPED),
+    "Replaced": lambda event: succeeded(event, REPLACED),
 }
 
 
@@ -195,6 +197,7 @@ def test_a_release_is_about_the_file_that_was_held(event: Event) -> None:
     [
         *((status, True, True) for status in ("Failed", "TimedOut", "Aborted", "Held")),
         *((status, False, True) for status in ("Succeeded", "Skipped")),
+        ("Replaced", False, False),
     ],
 )
 def test_people_are_told_of_what_concerns_them(

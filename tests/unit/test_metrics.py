@@ -185,6 +185,7 @@ class _Out:
         ("Succeeded", "RunsSucceeded"),
         ("Held", "RunsHeld"),
         ("Skipped", "RunsSkipped"),
+        ("Replaced", "RunsSkipped"),
         ("Aborted", "RunsStopped"),
     ],
 )

@@ -201,7 +201,9 @@ def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
 # --- the sample events are what the states send ---------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun"])
+@pytest.mark.parametrize(
+    "name", ["CheckFile", "TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun"]
+)
 def test_a_step_is_sent_what_the_sample_holds(event: Event, name: str) -> None:
     payload = STATES[name]["Parameters"]["Payload"]
     sample = event(re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower())
@@ -252,10 +254,10 @@ def test_the_states_read_only_fields_that_the_record_has(event: Event) -> None:
     assert {"wait_seconds", "status", "outputs"} <= event("publish_run")["record"].keys()
 
 
-def test_an_execution_that_releases_goes_to_publish_run_and_every_other_queues() -> None:
+def test_an_execution_that_releases_goes_to_publish_run_and_every_other_is_checked() -> None:
     assert MACHINE["StartAt"] == "Release?"
     release = STATES["Release?"]
     assert release["Choices"] == [
         {"Variable": "$.release", "IsPresent": True, "Next": "PublishRun"}
     ]
-    assert release["Default"] == "TakeTurn"
+    assert release["Default"] == "CheckFile"

@@ -13,6 +13,7 @@ from straight_through.errors import (
     RouteInvalid,
     SourceNotFound,
     StraightThroughError,
+    WrongFormat,
 )
 from straight_through.records import record_key
 from straight_through.table import Table
@@ -96,11 +97,35 @@ def test_an_attached_execution_needs_no_turn(
 
 
 @pytest.mark.parametrize(
+    ("content", "error"), [(b"", EmptyFile), (b"PK\x03\x04 and more", WrongFormat)]
+)
+def test_an_execution_of_a_definition_without_a_check_is_checked_here(
+    take: Handler, s3: Any, event: Event, table: Table, content: bytes, error: type
+) -> None:
+    given = drop(s3, event("take_turn"), content)
+    del given["checked"]
+    with pytest.raises(error, match="Schäden a"):
+        take(given)
+    # Then it has not queued, and its record says what it is about
+    assert table.first(tickets("p-claims")) is None
+    record = table.get(record_key(given["execution"]["Name"])) or {}
+    assert record["route"] == "claims"
+    assert record["source"]["version_id"] == given["execution"]["Input"]["version_id"]
+
+
+def test_what_was_checked_is_not_checked_again(
+    take: Handler, s3: Any, event: Event, table: Table
+) -> None:
+    table.update(queue_key("p-claims"), "SET #holder = :other", other={"execution_arn": "x"})
+    take(drop(s3, event("take_turn"), b"PK\x03\x04 and more"))
+    assert table.first(tickets("p-claims"))
+
+
+@pytest.mark.parametrize(
     ("key", "content", "error"),
     [
         ("premiums/may.csv", FILE, NoRoute),
         ("may.csv", FILE, NoRoute),
-        ("claims/may.csv", b"", EmptyFile),
         ("broken/may.csv", FILE, RouteInvalid),
         ("queue/may.csv", FILE, RouteInvalid),
     ],

@@ -1,0 +1,44 @@
+"""CheckFile: pin the version, find the route, and refuse what is wrong before anybody waits."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from straight_through.attempts import attempt_of
+from straight_through.aws import client
+from straight_through.intake import FileState, Intake
+from straight_through.pace import within
+from straight_through.records import Records
+from straight_through.statuses import CHECKED, EMPTY, REPLACED
+from straight_through.table import Table
+from straight_through.unzipping import Limits
+
+logger = Logger()
+intake = Intake(
+    client("s3"),
+    client("ssm"),
+    Records(Table(client("dynamodb"), os.environ["TURNS_TABLE"])),
+    os.environ["ROUTES_PATH"],
+    Limits.of(os.environ["LARGEST_UNZIPPED_GB"], os.environ["LARGEST_UNZIPPED_RATIO"]),
+)
+PATIENCE = timedelta(minutes=float(os.environ["EMPTY_FILE_MINUTES"]))
+LOOK = 60  # seconds of reading; what is left of a large file is read within its turn
+
+
+@logger.inject_lambda_context(correlation_id_path="execution.Name")
+def handler(event: dict[str, Any], _context: object) -> FileState:
+    """Return how the file stands, and how long to wait where a newer version may replace it."""
+    attempt, now = attempt_of(event["execution"]), datetime.now(UTC)
+    source, route = intake.found(attempt, now)
+    found = FileState(run=attempt.run, route=route.name, status=CHECKED, wait_seconds=0)
+    if attempt.input.get("execution_id"):
+        return found  # it follows a run that exists: nothing is uploaded
+    if not source.size:
+        wait = intake.wait_for_replacement(source, PATIENCE, now)
+        logger.info("Empty", wait_seconds=wait)
+        return found | {"status": EMPTY if wait else REPLACED, "wait_seconds": wait}
+    checked = intake.judge(attempt, source, route, within(LOOK))
+    logger.info("Checked", size=source.size, whole=checked.whole)
+    return found

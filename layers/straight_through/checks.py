@@ -1,0 +1,81 @@
+"""Whether a dropped file may go up: what can be known of its bytes, by its route's settings.
+
+The same check runs before the turn (for a minute at most), within it, and on a person's machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from straight_through.bodies import Body, File
+from straight_through.formats import check_start
+from straight_through.headers import LONGEST_HEADER, check_header
+from straight_through.pace import Left, unhurried
+from straight_through.routes import Route
+from straight_through.unzipping import MARK, Limits, WithoutMark, unzipped
+
+# The fields of a route by which its files are judged; where they change, a file is judged anew.
+FIELDS = ("header",)
+RULES = 1  # of this module: what was judged by other ones is judged anew
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found right with a file, as its run's record keeps it."""
+
+    settings: str  # a hash of those of its route, by which it was judged
+    whole: bool  # whether all was read that needs to be
+    mark: bool = False  # whether its gzipped text begins with a byte-order mark
+
+
+def settings_of(route: Route) -> str:
+    """Return a hash of the route's settings by which files are judged."""
+    judged_by = [RULES, *(getattr(route, field) for field in FIELDS)]
+    return hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()[:16]
+
+
+def known_check(record: Mapping[str, object], route: Route) -> Checked | None:
+    """Return what a run's record says of its file, None where it must be judged anew."""
+    noted = record.get("checked")
+    checked = Checked(**noted) if isinstance(noted, dict) else None
+    if checked is None or not checked.whole or checked.settings != settings_of(route):
+        return None
+    return checked
+
+
+def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried) -> Checked:
+    """Judge a file by its name, its bytes and its route; read it for as long as `left` tells.
+
+    Raises WrongFormat, HeaderMismatch, FileTooLarge, and what reading the file raises.
+    """
+    name, settings = file.name.lower(), settings_of(route)
+    start = file.part(0, LONGEST_HEADER)
+    check_start(name, start)
+    if name.endswith(".gz"):
+        whole, mark = _check_gzip(route, file, limits, left)
+        return Checked(settings, whole, mark)
+    if route.header:
+        check_header(name, start, route.header)
+    return Checked(settings, whole=True)
+
+
+def as_it_goes_up(file: Body, checked: Checked) -> Body:
+    """Return a file that was found right as it is to go up."""
+    return WithoutMark(file) if checked.mark else file
+
+
+def _check_gzip(route: Route, file: File, limits: Limits, left: Left) -> tuple[bool, bool]:
+    """Unzip a file once; return whether all of it was, and whether its text begins with a mark."""
+    name, text, judged = file.name.lower(), b"", not route.header
+    for piece in unzipped(file, limits):
+        if len(text) < LONGEST_HEADER:
+            text += piece[: LONGEST_HEADER - len(text)]
+        elif not judged:
+            check_header(name, text, route.header)
+            judged = True
+        if left() <= 0:
+            return False, False
+    if not judged:
+        check_header(name, text, route.header)
+    return True, text.startswith(MARK)

@@ -1,0 +1,277 @@
+"""CheckFile: version and route are known, and what is wrong is said before anybody waits."""
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+
+from straight_through import intake
+from straight_through.checks import known_check
+from straight_through.errors import (
+    EmptyFile,
+    HeaderMismatch,
+    InputInvalid,
+    NoRoute,
+    SourceNotFound,
+    StraightThroughError,
+    WrongFormat,
+)
+from straight_through.records import record_key
+from straight_through.routes import parse_route
+from straight_through.table import Item, Table
+from straight_through.turns import tickets
+from tests.unit.conftest import INBOX, ROUTE, Event, Handler
+from tests.unit.wire import Wire
+
+FILE = b"id,paid\nC-1,1.00\n"
+
+
+@pytest.fixture
+def check(handler: Any) -> Handler:
+    """The handler."""
+    loaded: Handler = handler("check_file")
+    return loaded
+
+
+@pytest.fixture
+def given(event: Event) -> dict[str, Any]:
+    """The sample event."""
+    return event("check_file")
+
+
+def drop(s3: Any, given: dict[str, Any], content: bytes = FILE, key: str = "") -> dict[str, Any]:
+    """Put the file that the event's input names, and pin the input to it."""
+    named = given["execution"]["Input"]
+    named |= {"key": key or named["key"]}
+    put = s3.put_object(Bucket=named["bucket"], Key=named["key"], Body=content)
+    named["version_id"] = put["VersionId"]
+    return given
+
+
+def record_of(table: Table, given: dict[str, Any]) -> Item:
+    """What the table knows of the execution."""
+    return table.get(record_key(given["execution"]["Name"])) or {}
+
+
+def route_of(**fields: Any) -> Any:
+    """A route of the folder `claims` with more fields."""
+    document = json.dumps(ROUTE | fields)
+    boto3.client("ssm").put_parameter(
+        Name="/straight-through/routes/claims", Type="String", Value=document, Overwrite=True
+    )
+    return parse_route("claims", document)
+
+
+def test_a_good_file_is_pinned_noted_and_goes_on(
+    check: Handler, s3: Any, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    found = check(drop(s3, given))
+    name = given["execution"]["Name"]
+    assert found == {"run": name, "route": "claims", "status": "Checked", "wait_seconds": 0}
+    record = record_of(table, given)
+    assert record["source"]["version_id"] == given["execution"]["Input"]["version_id"]
+    assert record["route"] == "claims"
+    # And it is known by which settings it was judged
+    assert known_check(record, route_of())
+    assert known_check(record, route_of(queue="another"))
+    assert known_check(record, route_of(header=["id"])) is None
+    # And nobody was asked, and nobody waits
+    assert wire.requests == []
+    assert table.first(tickets("p-claims")) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "error", "fields"),
+    [
+        ("premiums/may.csv", FILE, NoRoute, {}),
+        ("may.csv", FILE, NoRoute, {}),
+        ("claims/may.csv", gzip.compress(FILE), WrongFormat, {}),
+        ("claims/may.csv.gz", gzip.compress(FILE * 99)[:-9], WrongFormat, {}),
+        ("claims/may.csv", FILE, HeaderMismatch, {"header": ["id", "amount"]}),
+        ("claims/may.csv.gz", gzip.compress(FILE), HeaderMismatch, {"header": ["a", "b"]}),
+    ],
+)
+def test_a_refused_file_is_told_with_its_version_and_route(
+    check: Handler,
+    s3: Any,
+    given: dict[str, Any],
+    table: Table,
+    key: str,
+    content: bytes,
+    error: type,
+    fields: dict[str, Any],
+) -> None:
+    route_of(**fields)
+    drop(s3, given, content, key)
+    with pytest.raises(StraightThroughError, match=key) as raised:
+        check(given)
+    assert type(raised.value) is error
+    # Then what people are told of it can name both
+    record = record_of(table, given)
+    assert record["source"]["version_id"] == given["execution"]["Input"]["version_id"]
+    assert record.get("route") == (None if error is NoRoute else "claims")
+    assert "checked" not in record
+
+
+def test_a_redriven_one_is_checked_anew_at_the_version_of_the_first_attempt(
+    check: Handler, s3: Any, given: dict[str, Any], table: Table
+) -> None:
+    # Given a file that a person has named without a version, and that was refused
+    given["execution"]["Input"] = {"bucket": INBOX, "key": "claims/may.csv"}
+    first = s3.put_object(Bucket=INBOX, Key="claims/may.csv", Body=FILE)["VersionId"]
+    route_of(header=["id", "amount"])
+    with pytest.raises(HeaderMismatch):
+        check(given)
+    # When another was dropped, the route is mended, and the execution is redriven
+    s3.put_object(Bucket=INBOX, Key="claims/may.csv", Body=b"other\n")
+    route_of(header=["id", "paid"])
+    given["execution"] |= {"RedriveCount": 1, "RedriveTime": "2026-05-04T09:00:00.000Z"}
+    # Then it is found right
+    assert check(given)["status"] == "Checked"
+    assert record_of(table, given)["source"]["version_id"] == first
+
+
+def test_a_refused_version_that_was_deleted_since_is_gone_for_its_redrive(
+    check: Handler, s3: Any, given: dict[str, Any]
+) -> None:
+    drop(s3, given, gzip.compress(FILE), "claims/may.csv")
+    with pytest.raises(WrongFormat):
+        check(given)
+    version = given["execution"]["Input"]["version_id"]
+    s3.delete_object(Bucket=INBOX, Key="claims/may.csv", VersionId=version)
+    with pytest.raises(SourceNotFound, match=r"claims/may\.csv"):
+        check(given)
+
+
+def test_an_attached_run_is_pinned_and_found_but_not_judged(
+    check: Handler, s3: Any, given: dict[str, Any], table: Table
+) -> None:
+    drop(s3, given, b"", "claims/may.csv")
+    given["execution"]["Input"] |= {"execution_id": "e-7"}
+    assert check(given)["status"] == "Checked"
+    record = record_of(table, given)
+    assert (record["source"]["size"], record["route"]) == (0, "claims")
+    assert "checked" not in record
+
+
+def test_a_large_archive_is_left_to_the_turn_after_a_minute(
+    check: Handler, s3: Any, given: dict[str, Any], table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an archive that cannot be read in a minute
+    monkeypatch.setattr(intake, "check_file", slow(intake.check_file))
+    drop(s3, given, gzip.compress(FILE * 999, mtime=0)[:-9], "claims/may.csv.gz")
+    # Then it goes on all the same, and its record says that it was not read whole
+    assert check(given)["status"] == "Checked"
+    record = record_of(table, given)
+    assert record["checked"]["whole"] is False
+    assert known_check(record, route_of()) is None
+
+
+def slow(check_file: Any) -> Any:
+    """A check whose minute is over at once."""
+    return lambda route, file, limits, _left: check_file(route, file, limits, lambda: 0.0)
+
+
+@pytest.mark.parametrize("wrong", [{}, [], "claims/may.csv", {"key": "claims/may.csv"}])
+def test_an_input_without_a_file_is_told(check: Handler, given: dict[str, Any], wrong: Any) -> None:
+    given["execution"]["Input"] = wrong
+    with pytest.raises(InputInvalid):
+        check(given)
+
+
+# --- empty versions -------------------------------------------------------------------------------
+def aged(app: ModuleType, monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
+    """Let the function's clock be ahead."""
+
+    class Ahead(datetime):
+        """A clock that is ahead."""
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            """Return the time there."""
+            return datetime.now(tz) + timedelta(minutes=minutes)
+
+    monkeypatch.setattr(app, "datetime", Ahead)
+
+
+@pytest.fixture
+def app(check: Handler) -> ModuleType:
+    """The function's module."""
+    module = check.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    assert isinstance(module, ModuleType)
+    return module
+
+
+def test_an_empty_version_waits_for_its_replacement(
+    check: Handler, s3: Any, given: dict[str, Any]
+) -> None:
+    # Given an empty version, as a mounted bucket writes it first
+    found = check(drop(s3, given, b""))
+    assert found["status"] == "Empty"
+    assert 15 <= found["wait_seconds"] <= 20
+    # When the content comes as a version of its own
+    s3.put_object(Bucket=INBOX, Key=given["execution"]["Input"]["key"], Body=FILE)
+    # Then the empty one ends quietly
+    ended = check(given)
+    assert (ended["status"], ended["wait_seconds"]) == ("Replaced", 0)
+
+
+def test_one_that_stays_empty_is_told_after_ten_minutes(
+    check: Handler,
+    app: ModuleType,
+    s3: Any,
+    given: dict[str, Any],
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drop(s3, given, b"")
+    aged(app, monkeypatch, 4)
+    assert 239 <= check(given)["wait_seconds"] <= 245  # twice as old then
+    aged(app, monkeypatch, 9)
+    assert 50 <= check(given)["wait_seconds"] <= 60  # and at the end of the time
+    aged(app, monkeypatch, 10)
+    with pytest.raises(EmptyFile, match=r"is empty \(0 bytes") as raised:
+        check(given)
+    assert "Schäden a+b" in str(raised.value)
+    assert record_of(table, given)["route"] == "claims"
+
+
+def test_a_version_that_comes_later_replaces_none(
+    check: Handler, app: ModuleType, s3: Any, given: dict[str, Any], table: Table
+) -> None:
+    # Given a version that is known to have been empty for long
+    drop(s3, given, b"")
+    check(given)
+    old = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    source = record_of(table, given)["source"] | {"dropped_at": old}
+    app.intake.records.note(given["execution"]["Name"], datetime.now(UTC), source=source)
+    # Then one that came since has not replaced it in time
+    s3.put_object(Bucket=INBOX, Key=given["execution"]["Input"]["key"], Body=FILE)
+    with pytest.raises(EmptyFile):
+        check(given)
+
+
+def test_who_wants_no_waiting_is_told_at_once(
+    check: Handler,
+    app: ModuleType,
+    s3: Any,
+    given: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "PATIENCE", timedelta(0))
+    with pytest.raises(EmptyFile):
+        check(drop(s3, given, b""))
+
+
+def test_an_empty_file_that_was_deleted_is_gone(
+    check: Handler, s3: Any, given: dict[str, Any]
+) -> None:
+    drop(s3, given, b"")
+    check(given)
+    s3.delete_object(Bucket=INBOX, Key=given["execution"]["Input"]["key"])
+    with pytest.raises(SourceNotFound, match="Schäden a"):
+        check(given)
