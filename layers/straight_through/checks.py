@@ -6,7 +6,7 @@ The same check runs before the turn (for a minute at most), within it, and on a 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from straight_through.bodies import Body, File
 from straight_through.formats import check_start
@@ -16,7 +16,7 @@ from straight_through.routes import Route
 from straight_through.unzipping import MARK, Limits, WithoutMark, unzipped
 
 # The fields of a route by which its files are judged; where they change, a file is judged anew.
-FIELDS = ("header",)
+FIELDS = ("header", "table")
 RULES = 1  # of this module: what was judged by other ones is judged anew
 
 
@@ -32,7 +32,7 @@ class Checked:
 def settings_of(route: Route) -> str:
     """Return a hash of the route's settings by which files are judged."""
     judged_by = [RULES, *(getattr(route, field) for field in FIELDS)]
-    return hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(judged_by, default=asdict).encode()).hexdigest()[:16]
 
 
 def known_check(record: Mapping[str, object], route: Route) -> Checked | None:
@@ -47,11 +47,16 @@ def known_check(record: Mapping[str, object], route: Route) -> Checked | None:
 def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried) -> Checked:
     """Judge a file by its name, its bytes and its route; read it for as long as `left` tells.
 
-    Raises WrongFormat, HeaderMismatch, FileTooLarge, and what reading the file raises.
+    Raises WrongFormat, HeaderMismatch, TableUnclear, FileTooLarge, and what reading it raises.
     """
     name, settings = file.name.lower(), settings_of(route)
     start = file.part(0, LONGEST_HEADER)
     check_start(name, start)
+    if route.table:
+        from straight_through.prepared import find  # noqa: PLC0415 - by such routes only
+
+        find(file, route.table, route.header, limits)
+        return Checked(settings, whole=True)  # the rest is seen when the table is made
     if name.endswith(".gz"):
         whole, mark = _check_gzip(route, file, limits, left)
         return Checked(settings, whole, mark)

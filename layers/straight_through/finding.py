@@ -114,6 +114,7 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
             at = body.stop - 1  # what stands in its table is data
         at += 1
     if not found:
+        _require_names(rows, sets, spec)
         raise TableUnclear(
             "It cannot be told which row is the header: none of the first "
             f"{min(len(rows), LOOK)} rows has names only, over columns of numbers, dates or codes. "
@@ -127,7 +128,8 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
         if len(sets[at]) >= width
         or (rows[at][0] + 1 == rows[first][0] and len(sets[at]) > 1 and 2 * len(sets[at]) > width)
     ]
-    rivals = [at for at in found[1:] if len(sets[at]) > width] + near[-1:]
+    near.sort(key=lambda at: not _may_be_header(rows[at][1]))
+    rivals = [at for at in found[1:] if len(sets[at]) > width] + near[:1]
     if rivals:
         both = [rows[at] for at in sorted((first, rivals[0]))]
         raise TableUnclear(f"Two rows could be the header: {shown(both)}. {MEND}")
@@ -145,6 +147,19 @@ def _in_one_piece(place: Place) -> Place:
                 "and value, and redrive the execution. Nothing was uploaded."
             )
     return place
+
+
+def _require_names(rows: Sequence[Row], sets: Sequence[set[int]], spec: TableSpec) -> None:
+    """Raise TableUnclear where a row were the header, if each column below it had a name."""
+    for at, row in enumerate(rows):
+        body = _body(rows, at, spec)
+        if _may_be_header(row[1]) and _differs(rows, sets[at], at, body):
+            place = _place(*row)
+            beside = next(rows[below] for below in body if not sets[below] <= sets[at])
+            raise TableUnclear(
+                f"Row {row[0]} looks like the header, and row {beside[0]} has values in columns "
+                f"without a name: {_unnamed(beside, place)}. {MEND}"
+            )
 
 
 def _body(rows: Sequence[Row], at: int, spec: TableSpec) -> range:
@@ -168,15 +183,15 @@ def _may_be_header(cells: Sequence[str]) -> bool:
 
 
 def _heads(rows: Sequence[Row], sets: Sequence[set[int]], at: int, body: range) -> bool:
-    """Whether all that stands below a row stands in its columns, and differs from it in kind.
+    """Whether all that stands below a row stands in its columns, and differs from it in kind."""
+    return all(sets[below] <= sets[at] for below in body) and _differs(rows, sets[at], at, body)
 
-    Over half of the columns of values, and one at least, there must be a name.
-    """
-    if not all(sets[below] <= sets[at] for below in body):
-        return False
-    columns = sorted(sets[at])
+
+def _differs(rows: Sequence[Row], filled: set[int], at: int, body: range) -> bool:
+    """Whether over half of the columns of values, and over one at least, a row has a name."""
+    columns = sorted(filled)
     data = [rows[below][1] for below in body if not _is_total(rows[below][1], columns)]
-    values = [column for column in sets[at] if _kinds(data, column) == {VALUE}]
+    values = [column for column in columns if _kinds(data, column) == {VALUE}]
     named = [column for column in values if kind(rows[at][1][column]) == NAME]
     return bool(named) and 2 * len(named) >= len(values)
 
@@ -198,9 +213,9 @@ def _require_one_header(rows: Sequence[Row], place: Place) -> None:
         kinds[at] == NAME and _kinds(rest, column) == {VALUE}
         for at, column in enumerate(place.columns)
     )
-    counts = len(first) > 2 and [cell.strip("().[]") for cell in first] == [
-        str(number) for number in range(1, len(first) + 1)
-    ]
+    marked = all(cell[0] in "([" or cell[-1] in ")]." for cell in first if cell) or len(first) > 4
+    numbers = [str(number) for number in range(1, len(first) + 1)]
+    counts = marked and [cell.strip("().[]") for cell in first] == numbers
     begins = place.columns[0]
     lacks = len(rest) > 1 and not first[0] and all(trimmed(at_cell(r, begins)) for r in rest)
     if differs or counts or lacks:
@@ -266,28 +281,17 @@ class Cut:
 
         Raises TableUnclear where a row may or may not be one of the table.
         """
-        columns, width = self._place.columns, len(self._place.columns)
-        first, end = columns[0], columns[-1] + 1
-        straight = end - first == width
-        for row in rows:
+        for row in self._below_header(rows):
             number, cells = row
-            if not (count := count_of(cells)) or number == self._place.header_row:
-                continue
-            if number < self._place.header_row:
-                self.rows_above += 1
-                continue
+            count = count_of(cells)
             if number > self._last + 1:
                 self._gap(number - self._last - 1)
             self._last = number
-            if straight:
-                own = cells[first:end]
-                own += [""] * (width - len(own))
-            else:
-                own = [at_cell(cells, at) for at in columns]
+            own = self._own(cells)
             if self._ended:
                 self._look_below(row, own, count)
                 continue
-            if self._is_none(own, count):
+            if self._is_none(own, count) or self._is_note(number, own, count):
                 self._aside.append(row)
                 continue
             self._require_row(row, own, count)
@@ -300,6 +304,23 @@ class Cut:
             yield self._taken(own)
         if whole:
             self._end()
+
+    def _below_header(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Leave out blank rows, the header, and those above it, which are counted."""
+        for number, cells in rows:
+            if count_of(cells):
+                if number > self._place.header_row:
+                    yield number, cells
+                self.rows_above += number < self._place.header_row
+
+    def _own(self, cells: list[str]) -> list[str]:
+        """Return the cells of the table's columns."""
+        columns, width = self._place.columns, len(self._place.columns)
+        first, end = columns[0], columns[-1] + 1
+        if end - first > width:  # columns without a name are among them
+            return [at_cell(cells, at) for at in columns]
+        own = cells[first:end]
+        return own + [""] * (width - len(own)) if len(own) < width else own
 
     def _taken(self, own: list[str]) -> list[str]:
         """Count a row of the table and learn from it."""
@@ -360,6 +381,11 @@ class Cut:
         if self._always[0] in self._values:
             return not is_value(key) or len(key.split()) > self._words or self._is_longer(key)
         return count == 1 and self._least > 2
+
+    def _is_note(self, number: int, own: list[str], count: int) -> bool:
+        """Whether a row is a note below a table without rows."""
+        apart = number > self._place.header_row + 1
+        return not self.rows and apart and count == 1 and len(own) > 2
 
     def _is_doubtful(self, own: list[str]) -> bool:
         """Whether a row, if it is the last one, may be a total or a note below the table."""

@@ -108,13 +108,16 @@ def executed_record(
 ) -> dict[str, Any]:
     """Return the record of a run that was executed, as it travels through the state machine."""
     apart = ("route", "measures", "after")
+    measures = dict(made["measures"])
+    prepared = measures.pop("prepared", None)  # by routes with a table
     return {
         "run": attempt.run,
         "execution_arn": attempt.execution_arn,
         "turn": turn,
         "order": attempt.order,
         "route": made["route"],
-        "source": source | made["measures"],
+        "source": source | measures,
+        **({"prepared": prepared} if prepared else {}),
         "quantemplate": {field: value for field, value in made.items() if field not in apart},
         "after": made["after"],
         "identical_to": twin,

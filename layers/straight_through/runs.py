@@ -19,7 +19,6 @@ from straight_through.errors import (
     PipelineBusy,
     StraightThroughError,
 )
-from straight_through.formats import MeasuredBody
 from straight_through.polling import moment_of
 from straight_through.progress import durations_of
 from straight_through.quantemplate import Execution, Quantemplate
@@ -111,7 +110,7 @@ class Runs:
             "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
             "user": self._known_user(queue),
             "granted_at": queue["holder"]["granted_at"],
-            "measures": body.measures if isinstance(body, MeasuredBody) else NOT_MEASURED,
+            "measures": getattr(body, "measures", NOT_MEASURED),
         }
         self._turns.post(turn, mark, attempt.run, post)
         return self._execute(turn, post)

@@ -23,6 +23,7 @@ from straight_through.unzipping import SMALL, Limits, unzipped
 from straight_through.xlsx import EPOCH, Row, XlsxBook, damage, moment_text, number_text
 
 GZIP, ZIP, OLE = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+LONGEST, MOST = 60, 8  # characters of a name, and names, that a message shows
 LOOK_BYTES = 1024 * 1024  # of a text in which its table is looked for, before it is read whole
 MOST_IN_MEMORY = 48 * 1024 * 1024  # bytes of a workbook, unpacked, that is read as a whole
 # What a packer of a person's machine adds.
@@ -81,7 +82,7 @@ def unpacked(file: File, limits: Limits, *, whole: bool) -> Iterator[Unpacked]:
             opens = lambda: _stream(unzipped(file, limits))  # noqa: E731 - one short line
             yield _member(stack, None, opens, limits, whole=whole)
         elif start.startswith((ZIP, OLE)):
-            yield _archive(stack, _seekable(file), len(file), limits, whole=whole)
+            yield _archive(stack, seekable(file), len(file), limits, whole=whole)
         else:
             yield _text(None, lambda: _stream(iter(file)), start, len(file), whole=whole)
 
@@ -101,11 +102,13 @@ def chosen(sheets: Sequence[Sheet], pattern: str) -> Sheet:
     filled = [sheet for sheet in fitting if _has_cells(sheet)] if len(fitting) > 1 else fitting
     if len(filled) == 1:
         return filled[0]
-    names = ", ".join(repr(sheet.name) for sheet in (filled or sheets)[:10])
+    listed = filled or sheets
+    names = ", ".join(repr(sheet.name[:LONGEST]) for sheet in listed[:MOST])
+    names += f" and {len(listed) - MOST:,} more" if len(listed) > MOST else ""
     told = (
-        f"Its pattern {pattern!r} fits several sheets that have cells: {names}"
+        f"Its pattern {pattern[:LONGEST]!r} fits several sheets that have cells: {names}"
         if filled
-        else f"No visible sheet with cells fits its pattern {pattern!r}. The sheets are {names}"
+        else f"No visible sheet fits its pattern {pattern[:LONGEST]!r}. The sheets are {names}"
     )
     raise TableUnclear(
         f"It cannot be told in which sheet the table stands. {told}. Name the sheet in the "
@@ -151,7 +154,8 @@ def _archive(
     if len(members) != 1:
         raise TableUnclear(
             f"The zip archive has {len(members):,} files, and one is expected: "
-            f"{', '.join(repr(member.filename) for member in members[:5])}. Drop each by itself. "
+            f"{', '.join(repr(member.filename[:LONGEST]) for member in members[:MOST])}. Drop each "
+            "by itself. "
             "Nothing was uploaded."
         )
     if members[0].flag_bits & 1:
@@ -266,26 +270,26 @@ def _read_whole(
             "of workbook. Save it as XLSX, or mend the cells, and drop that. Nothing was uploaded."
         )
     stream.seek(0)
-    with _reading():
+    with reading():
         book = calamine.CalamineWorkbook.from_filelike(stream)
     stack.callback(book.close)
     return [
         Sheet(
             about.name,
             about.visible != calamine.SheetVisibleEnum.Visible,
-            partial(_rows, book, about.name),
+            partial(rows_of_sheet, book, about.name),
         )
         for about in book.sheets_metadata
         if about.typ == calamine.SheetTypeEnum.WorkSheet
     ]
 
 
-def _rows(book: Any, name: str) -> Iterator[Row]:
+def rows_of_sheet(book: Any, name: str) -> Iterator[Row]:
     """Read a sheet and give its rows."""
-    with _reading():
+    with reading():
         sheet = book.get_sheet_by_name(name)
     before = [""] * sheet.start[1] if sheet.start else []
-    with _reading():
+    with reading():
         # It begins at the sheet's first row, and at the first column that has a cell.
         for number, cells in enumerate(sheet.iter_rows(), 1):
             if any(cell != "" for cell in cells):
@@ -293,7 +297,7 @@ def _rows(book: Any, name: str) -> Iterator[Row]:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Raise WrongFormat for what the library meets."""
     import python_calamine as calamine  # noqa: PLC0415 - seldom needed
 
@@ -420,7 +424,7 @@ class _Stream(io.RawIOBase):
         super().close()
 
 
-def _seekable(file: File) -> IO[bytes]:
+def seekable(file: File) -> IO[bytes]:
     """Return a file as a stream that can be sought in."""
     return io.BufferedReader(_Seekable(file), CHUNK)
 
