@@ -15,6 +15,7 @@ MEASUREMENTS = (
     "cost",
     "cold_start",
     "memory",
+    "tables",
     "throughput",
     "scale",
 )  # modules here, each with `rows(quick=…)`

@@ -25,9 +25,7 @@ def made_of(ugly: Ugly, path: Path) -> list[list[str]] | None:
     out = io.BytesIO()
     try:
         made = prepare(FileBody(path), ugly.spec, ugly.header, LIMITS, out)
-    except (TableUnclear, HeaderMismatch) as error:
-        assert "Nothing was uploaded" in str(error)
-        assert len(str(error)) < 2000
+    except (TableUnclear, HeaderMismatch):
         return None
     table = list(csv.reader(io.StringIO(out.getvalue().decode(), newline="")))
     # The check before the turn tells the same of its first rows.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import openpyxl
-import xlwt
+import xlwt  # type: ignore[import-untyped]
 
 from straight_through.routes import TableSpec
 
@@ -40,10 +40,6 @@ NOTES = [
         "Page 1 of 1, 2026-04-01 08:00",
         "3 policies estimated",
     ),
-]
-TRAPS = [
-    *("second block", "units", "second header", "unnamed", "once more", "section", "numbered"),
-    *("no header", "signed", "side by side", "subtotal"),
 ]
 CODEC = {"utf-8": "utf-8", "utf-8-sig": "utf-8-sig", "utf-16": "utf-16", "cp1252": "cp1252"}
 Cell = Any  # what a workbook's cell has; a text in a CSV
@@ -121,38 +117,45 @@ def _table(rng: random.Random) -> tuple[list[str], list[list[Cell]]]:
 
 def _trap(rng: random.Random, grid: list[list[Cell]], ugly: Ugly) -> bool:
     """Spoil a table so that nobody can tell what is in it; whether it can be told all the same."""
-    width = len(grid[0])
-    trap = rng.choice(TRAPS)
-    ugly.made_of.append(f"trap: {trap}")
-    if trap == "second block":
-        grid += [[None] * width, [f"{rng.randrange(10**6):06}" for _ in range(width)]]
-    elif trap == "units":
-        grid.insert(1, ["no.", *["unit"] * (width - 1)])
-    elif trap == "second header":
-        grid.insert(0, [f"Group {'ABCDEFGHIJKLMNO'[at]}" for at in range(width)])
+    name = rng.choice(list(TRAPS))
+    ugly.made_of.append(f"trap: {name}")
+    TRAPS[name](rng, grid, len(grid[0]))
+    if name == "second header":
         return bool(ugly.header)  # the route says which of the two is the one
-    elif trap == "unnamed":
-        grid[rng.randrange(1, len(grid))].append("beside it")
-    elif trap == "numbered":
-        grid.insert(1, [f"({number + 1})" for number in range(width)])
-    elif trap == "no header":
-        del grid[0]
-    elif trap == "signed":
-        grid.append(["Made by", "A", "seen by", *["B"] * (width - 3)])
-    elif trap == "side by side":
-        for at, row in enumerate(grid):
-            row += [None, f"Code {'ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVW'[at]}", at]
-        grid[0][-2:] = ["Code", "Rate"]
-    elif trap == "subtotal":
-        grid.insert(2, ["Subtotal", None, *[9.5] * (width - 2)])
-        return len(grid) == 3
-    elif trap == "once more":
-        grid.insert(rng.randrange(2, len(grid) + 1), list(grid[0]))
-    else:
-        grid.insert(2, ["Motor", *[None] * (width - 1)])
-        if len(grid) == 3:
-            return True  # it stands below the last row: a note
-    return False
+    # What was put behind the only row stands below the table.
+    return name in ("section", "subtotal") and len(grid) == 3
+
+
+Trap = Callable[[random.Random, list[list[Cell]], int], Any]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVW"
+
+
+def _second_block(rng: random.Random, grid: list[list[Cell]], width: int) -> None:
+    """Add a row like the others behind a blank one."""
+    grid += [[None] * width, [f"{rng.randrange(10**6):06}" for _ in range(width)]]
+
+
+def _side_by_side(_rng: random.Random, grid: list[list[Cell]], _width: int) -> None:
+    """Put another table beside this one."""
+    for at, row in enumerate(grid):
+        row.extend([None, f"Code {LETTERS[at]}", at] if at else [None, "Code", "Rate"])
+
+
+TRAPS: dict[str, Trap] = {
+    "second block": _second_block,
+    "side by side": _side_by_side,
+    "units": lambda _, grid, width: grid.insert(1, ["no.", *["unit"] * (width - 1)]),
+    "second header": lambda _, grid, width: grid.insert(
+        0, [f"Group {LETTERS[at]}" for at in range(width)]
+    ),
+    "unnamed": lambda rng, grid, _: grid[rng.randrange(1, len(grid))].append("beside it"),
+    "numbered": lambda _, grid, width: grid.insert(1, [f"({at + 1})" for at in range(width)]),
+    "no header": lambda _, grid, __: grid.pop(0),
+    "signed": lambda _, grid, width: grid.append(["Made by", "A", "seen by", *["B"] * (width - 3)]),
+    "once more": lambda rng, grid, _: grid.insert(rng.randrange(2, len(grid) + 1), list(grid[0])),
+    "section": lambda _, grid, width: grid.insert(2, ["Motor", *[None] * (width - 1)]),
+    "subtotal": lambda _, grid, width: grid.insert(2, ["Subtotal", None, *[9.5] * (width - 2)]),
+}
 
 
 # --- what stands around it ------------------------------------------------------------------------
@@ -210,7 +213,7 @@ def _csv(rng: random.Random, grid: list[list[Cell]], ugly: Ugly) -> None:
     text = io.StringIO(newline="")
     end = rng.choice(["\n", "\r\n", "\r"])
     # Of the ends of lines in a cell, Python quotes those only that end its rows.
-    quoting = csv.QUOTE_ALL if end == "\r" else rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    quoting: Any = csv.QUOTE_ALL if end == "\r" else rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
     width = max(map(len, grid))
     for row in grid:
