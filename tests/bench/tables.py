@@ -1,7 +1,7 @@
 """What it takes to make a table out of a workbook: `python -m tests.bench.tables [--quick]`.
 
-100,000 rows of 60 cells, as Excel writes them (a third are texts that no two cells share) and as CSV.
-Each runs in a fresh process; its peak is what the kernel has counted (VmHWM), its time the
+100,000 rows of 60 cells, as Excel writes them (a third are texts that no two cells share), and as
+CSV. Each runs in a fresh process; its peak is what the kernel has counted (VmHWM), its time the
 processor's.
 """
 

@@ -589,6 +589,22 @@ def test_a_sheet_with_one_cell_far_away_costs_nothing(sent: Any) -> None:
     assert "what looks like more of it: row 1048576" in refusal(sent(content))
 
 
+def test_cells_that_do_not_say_where_they_stand_come_one_after_the_other(sent: Any) -> None:
+    content = workbook(["Id", "No", "X"], [1, 2, 3])
+    content = changed(content, SHEET, ('<c r="B2"', "<c"), ('<row r="2"', "<row"))
+    assert prepared(sent(content))[1][1] == ["1", "2", "3"]
+
+
+def test_cells_in_another_order_and_rows_in_none(sent: Any) -> None:
+    content = workbook(["Id", "No", "X"], [1, 2, 3], [4, 5, 6])
+    swapped = changed(
+        content, SHEET, ('r="A2"', 'r="_"'), ('r="C2"', 'r="A2"'), ('r="_"', 'r="C2"')
+    )
+    assert prepared(sent(swapped))[1][1] == ["3", "2", "1"]
+    with pytest.raises(WrongFormat, match="row 2 stands below row 5"):
+        prepared(sent(changed(content, SHEET, ('<row r="1"', '<row r="5"'))))
+
+
 def test_a_document_type_is_not_read(sent: Any) -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><worksheet'
     content = changed(workbook(["Id", "No"], [1, 2]), SHEET, ("<worksheet", bomb))
