@@ -127,12 +127,9 @@ class SourceBody:
             return b""  # S3 answers 416 to it
         try:
             with closing(self._opened(Range=f"bytes={start}-{start + size - 1}")) as stream:
-                found = stream.read()
+                return stream.read()
         except (BotoCoreError, ClientError) as error:
             raise refusal_of(error, self._where) from None
-        # What keeps to S3's protocol may give all where a part was asked for.
-        whole = start > 0 and len(found) == self.source.size
-        return found[start : start + size] if whole else found[:size]
 
     def __iter__(self) -> Iterator[bytes]:
         """Read the object from its start.
