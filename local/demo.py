@@ -129,7 +129,8 @@ def show_outputs(out: Console, outbox: Path) -> None:
     out.print(f"\nIts outputs lie in {shown(manifest.parent)}/", markup=False)
     listing = Table.grid(padding=(0, 2))
     for output in outputs:
-        rows, size = f"{output['rows']:,} rows", f"{output['bytes']:,} bytes"
+        rows = "not counted" if output["rows"] is None else f"{output['rows']:,} rows"
+        size = f"{output['bytes']:,} bytes"
         listing.add_row(Text(f"  {Path(output['key']).name}"), rows, size)
     out.print(listing)
     out.print(f"and the manifest in {shown(manifest)}\n", markup=False)

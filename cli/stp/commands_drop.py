@@ -10,9 +10,11 @@ from stp.fetch import fetched
 from stp.follow import follow
 from stp.here import Here, here_of
 from stp.runs import GOOD, Run
-from stp.said import FAILED
+from stp.said import FAILED, counted
 from stp.upload import Drop, Dropped, planned, upload
+from straight_through.messages import first_of, held_because
 from straight_through.statuses import HELD, REPLACED, SKIPPED
+from straight_through.text import shown
 
 
 def register(app: typer.Typer) -> None:
@@ -32,12 +34,19 @@ def drop(
     to: Annotated[
         Path | None, typer.Option(help="Wait, and put the outputs into this folder.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only check them, as the stack would; nothing is sent."),
+    ] = False,
 ) -> None:
     """Drop files into the inbox; follow their runs and fetch the outputs if wanted."""
     here = here_of(context)
     stack = here.stack
     with here.said.doing("Reading the routes"):
         drops = planned(stack, files, route)
+    if check:
+        _check(here, drops)
+        return
     dropped = _upload_all(here, drops)
     told = [vars(each) | {"path": str(each.path)} for each in dropped]
     if not wait and to is None:
@@ -54,6 +63,20 @@ def drop(
         raise typer.Exit(FAILED)
 
 
+def _check(here: Here, drops: list[Drop]) -> None:
+    """Check the files here, and show the first rows of each as its dataset would see them."""
+    from stp.checked import judged, shown  # noqa: PLC0415 - only where it is asked for
+
+    results = []
+    for each in drops:
+        with here.said.doing(f"Checking {each.path}"):
+            results.append(judged(here.stack, each))
+    lines = [line for result in results for line in shown(result)]
+    here.said.result([result.told for result in results], *lines)
+    if any(result.error for result in results):
+        raise typer.Exit(FAILED)
+
+
 def _upload_all(here: Here, drops: list[Drop]) -> list[Dropped]:
     """Upload the files one after the other, with a bar in a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
@@ -63,7 +86,7 @@ def _upload_all(here: Here, drops: list[Drop]) -> list[Dropped]:
         *columns, TransferSpeedColumn(), console=here.said.err, transient=True, disable=quiet
     ) as bars:
         for each in drops:
-            bar = bars.add_task(each.path.name.replace("[", r"\["), total=each.size)
+            bar = bars.add_task(shown(each.path.name).replace("[", r"\["), total=each.size)
             if quiet:
                 with here.said.doing(f"Uploading {each.path} ({each.size:,} bytes)"):
                     done.append(upload(here.stack, each, lambda _: None))
@@ -86,20 +109,23 @@ def _fetch(here: Here, run: Run, to: Path | None, *, alone: bool) -> list[dict[s
 def _ending(run: Run, files: list[dict[str, Any]]) -> list[str]:
     """Return how a run ended, and what to do."""
     lines = [
-        f"{each['path']}" + (f"  {each['rows']:,} rows" if each["rows"] is not None else "")
+        f"{each['path']}  "
+        + ("not counted" if each["rows"] is None else counted(each["rows"], "row"))
         for each in files
     ]
+    key = shown(run.key)
     if run.status == HELD:
-        holding = [f"{each['name']} has {each['rows']:,} rows" for each in run.facts["held"]]
-        lines.append(f"{run.key} is held: {', '.join(holding)}.")
+        lines.append(f"{key} is held: {first_of(held_because(run.facts))}.")
     elif run.status not in GOOD:
-        lines.append(f"{run.key}: {run.facts['message'] or run.status}")
+        lines.append(f"{key}: {run.facts['message'] or run.status}")
     elif run.status == SKIPPED:
-        lines.append(f"{run.key} is skipped: {run.facts['identical_to']['key']} had its bytes.")
+        lines.append(f"{key} is skipped: {shown(run.facts['identical_to']['key'])} had its bytes.")
     elif run.status == REPLACED:
-        lines.append(f"{run.key} was empty, and a newer version has replaced it.")
+        lines.append(f"{key} was empty, and a newer version has replaced it.")
+    elif run.facts["no_outputs"]:
+        lines += [f"{key}: the run made no outputs.", run.facts["next"]]
     elif not files:
-        lines.append(f"{run.key}: the outputs are in {run.facts['outputs']}")
+        lines.append(f"{key}: the outputs are in {run.facts['outputs']}")
     if run.status not in GOOD:
         lines.append(run.facts["next"])
     return lines

@@ -16,6 +16,7 @@ from stp.said import UNKNOWN, Stop
 from stp.stack import Stack
 from straight_through.errors import StraightThroughError
 from straight_through.routes import Route
+from straight_through.text import shown
 
 app = typer.Typer(help="Queues: who holds a turn, who waits, since when, how long still.")
 Name = Annotated[str, typer.Argument(help="The queue: a pipeline's id, or the name in the route.")]
@@ -115,7 +116,7 @@ def _shown(queue: dict[str, Any]) -> RenderableType:
     table.title, table.title_justify, table.title_style = f"queue {queue['queue']}", "left", "bold"
     if paused := queue["paused"]:
         what = f"‖ paused since {local(paused['since'])}"
-        table.add_row(Text(what, "yellow"), Text(f"{paused['reason']}"))
+        table.add_row(Text(what, "yellow"), Text(shown(paused["reason"])))
         table.add_row("", Text(f"stp queue resume {queue['queue']}"))
     if holder := queue["holder"]:
         since = f"since {local(holder['since'])} ({duration(ago(holder['since']))})"

@@ -22,6 +22,7 @@ from stp.route_files import (
 )
 from stp.said import FAILED, UNKNOWN, Stop, counted
 from straight_through.errors import RouteInvalid
+from straight_through.text import lines_shown, shown
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 Folder = Annotated[
@@ -51,7 +52,7 @@ def list_routes(context: typer.Context) -> None:
         ids = (route.organisation_id, route.dataset_id, route.pipeline_id)
         queue = route.queue if route.queue != route.pipeline_id else ""
         then = ", ".join(link.route for link in route.then)
-        table.add_row(*map(Text, (name, *ids, queue, then)))
+        table.add_row(*(Text(shown(text)) for text in (name, *ids, queue, then)))
     none = (
         f"Stack {here.stack.name} has no routes. Write routes/<folder>.yaml, then: stp routes apply"
     )
@@ -163,7 +164,7 @@ def _carry_out(here: Here, planned: list[Change], *, dry_run: bool, yes: bool) -
     for each in planned if not here.said.json else ():
         here.said.out.print(Text(f"{each.kind} {each.route}", "bold"))
         for line in each.difference[2:]:
-            here.said.out.print(Text(line, COLOURS.get(line[:1], "")))
+            here.said.out.print(Text(lines_shown(line), COLOURS.get(line[:1], "")))
     if dry_run:
         here.said.result(data, f"{counted(len(planned), 'change')}, none made (--dry-run).")
         return
@@ -212,7 +213,10 @@ def _shown(problems: list[Problem]) -> list[RenderableType]:
     styles: dict[str, Any] = {ERROR: "red", HINT: "dim"}
     return [
         Text.assemble(
-            (f"{each.level} ", styles.get(each.level, "yellow")), each.route, ": ", each.text
+            (f"{each.level} ", styles.get(each.level, "yellow")),
+            each.route,
+            ": ",
+            lines_shown(each.text),
         )
         for each in problems
     ]

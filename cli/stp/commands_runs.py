@@ -20,6 +20,7 @@ from stp.said import FAILED, as_json, counted
 from stp.shown_runs import run_details, runs_table, status_text
 from stp.stack import Stack
 from stp.timeline import history, phases
+from straight_through.text import lines_shown, shown
 
 WATCHED = 20  # newest runs
 LOOK_EVERY = 2.0  # seconds
@@ -129,7 +130,7 @@ def _tell(out: Console, run: Run, *, json: bool) -> None:
         return
     when = local(run.facts["ended_at"] or run.started)
     status = status_text(run.status, run.facts["error"])
-    out.print(Text.assemble(f"{when}  ", status, f"  {run.key}  {run.name}"))
+    out.print(Text.assemble(f"{when}  ", status, f"  {shown(run.key)}  {run.name}"))
 
 
 def doctor(context: typer.Context) -> None:
@@ -142,9 +143,11 @@ def doctor(context: typer.Context) -> None:
         found += findings
         for each in findings if not here.said.json else ():
             mark, style = {GOOD: ("✓", "green"), BAD: ("✗", "red")}.get(each.state, ("!", "yellow"))
-            here.said.out.print(Text.assemble((f"{mark} {each.about}", style), f"  {each.what}"))
+            here.said.out.print(
+                Text.assemble((f"{mark} {each.about}", style), f"  {lines_shown(each.what)}")
+            )
             if each.todo:
-                here.said.out.print(Text(f"    {each.todo}"))
+                here.said.out.print(Text(f"    {lines_shown(each.todo)}"))
     bad = sum(each.state == BAD for each in found)
     warned = sum(each.state not in (GOOD, BAD) for each in found)
     summary = f"{counted(len(found), 'check')}: {bad} failed, {warned} to look at."

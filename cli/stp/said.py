@@ -1,6 +1,7 @@
 """What is said: results on stdout, as text or JSON; progress, questions and errors on stderr."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.prompt import Confirm
 from rich.text import Text
+
+from straight_through.text import lines_shown
 
 OK, FAILED, USAGE, NO_STACK, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 EXIT_CODES = {
@@ -58,17 +61,17 @@ class Said:
             self.out.file.flush()
             return
         for each in shown:
-            self.out.print(Text(each) if isinstance(each, str) else each)
+            self.out.print(Text(lines_shown(each)) if isinstance(each, str) else each)
 
     def note(self, text: str, style: str = "") -> None:
         """Say something beside the result."""
-        self.err.print(Text(text, style=style))
+        self.err.print(Text(lines_shown(text), style=style))
 
     @contextmanager
     def doing(self, text: str) -> Iterator[None]:
         """Show what takes time: a spinner in a terminal, else a line if it takes long."""
         if self.err.is_terminal:
-            with self.err.status(Text(f"{text} …")):
+            with self.err.status(Text(f"{lines_shown(text)} …")):
                 yield
             return
         timer = threading.Timer(PATIENCE, self.note, [f"{text} …"])
@@ -85,7 +88,7 @@ class Said:
             return
         if self.json or not sys.stdin.isatty():
             raise Stop(f"{question} There is no terminal to answer in: repeat with --yes.", USAGE)
-        if not Confirm.ask(question, console=self.err, default=False):
+        if not Confirm.ask(Text(lines_shown(question)), console=self.err, default=False):
             raise Stop("Nothing was changed.")
 
 
@@ -95,8 +98,14 @@ def counted(number: int, what: str) -> str:
 
 
 def as_json(data: Any) -> str:
-    """Return data as JSON; moments in ISO 8601."""
-    return json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
+    """Return data as JSON; moments in ISO 8601, and no character that commands a terminal."""
+    text = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
+    return re.sub(r"[^\n -~]", _as_json_has_it, text)
+
+
+def _as_json_has_it(found: re.Match[str]) -> str:
+    """Return a character as it is, or its escape where it would not be seen as itself."""
+    return found[0] if lines_shown(found[0]) == found[0] else json.dumps(found[0])[1:-1]
 
 
 def _plain(value: Any) -> Any:

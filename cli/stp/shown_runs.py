@@ -12,15 +12,18 @@ from rich.text import Text
 from stp.moments import duration, local
 from stp.runs import GOOD, RUNNING, Run
 from stp.timeline import Phase
+from straight_through.messages import held_because, rows_in, rows_out
 from straight_through.statuses import HELD
+from straight_through.text import lines_shown, shown
 
+LONGEST_KEY = 1100  # characters of an address in S3
 MARKS = dict.fromkeys(GOOD, ("✓", "green")) | {RUNNING: ("●", "cyan"), HELD: ("‖", "yellow")}
 
 
 def status_text(status: str, error: str | None = None) -> Text:
     """Return a status with its mark and colour."""
     mark, style = MARKS.get(status, ("✗", "red"))
-    return Text(f"{mark} {status}" + (f": {error}" if error else ""), style)
+    return Text(f"{mark} {status}" + (f": {shown(error)}" if error else ""), style)
 
 
 def runs_table(runs: Sequence[Run]) -> Table:
@@ -33,7 +36,7 @@ def runs_table(runs: Sequence[Run]) -> Table:
             local(run.started),
             status_text(run.status, run.facts["error"]),
             duration(seconds_of(run)),
-            Text(run.key or "(none)"),
+            Text(shown(run.key, LONGEST_KEY) or "(none)"),
             Text(run.name),
         )
     return table
@@ -51,24 +54,28 @@ def run_details(run: Run, phases: Sequence[Phase], links: dict[str, str]) -> Ren
     facts = run.facts
     file = facts["file"]
     twin = facts["identical_to"]
-    rows_out = [f"{name}: {count:,}" for name, count in facts["rows_out"].items()]
-    held = [f"{each['name']} has {each['rows']:,} rows" for each in facts["held"]]
     lines: dict[str, Any] = {
-        "file": f"s3://{file['bucket']}/{file['key']}" if file["key"] else "none",
+        "file": shown(f"s3://{file['bucket']}/{file['key']}", LONGEST_KEY)
+        if file["key"]
+        else "none",
         "version": file["version_id"],
         "route": facts["route"] or "none",
         "message": facts["message"],
-        "held because": "\n".join(held),
-        "same bytes as": f"{twin['key']} (run {twin['run']}, {twin['at']})" if twin else None,
-        "rows in": f"{facts['rows_in']:,}" if facts["rows_in"] is not None else None,
-        "rows out": "\n".join(rows_out),
-        "outputs": facts["outputs"],
+        "held because": "\n".join(held_because(facts)),
+        "same bytes as": shown(f"{twin['key']} (run {twin['run']}, {twin['at']})", LONGEST_KEY)
+        if twin
+        else None,
+        "rows in": rows_in(facts),
+        "rows out": "\n".join(rows_out(facts)),
+        "outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
         "next": facts["next"],
         **links,
     }
     # Whole lines and no table: an address that is cut is none.
     told = [
-        Text.assemble((f"  {name:14}", "dim"), str(value).replace("\n", "\n" + " " * 16))
+        Text.assemble(
+            (f"  {name:14}", "dim"), lines_shown(str(value)).replace("\n", "\n" + " " * 16)
+        )
         for name, value in lines.items()
         if value
     ]

@@ -1,6 +1,5 @@
 """Files into the inbox."""
 
-import fnmatch
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from boto3.exceptions import S3UploadFailedError
 from stp.runs import route_names, route_of
 from stp.said import USAGE, Stop
 from stp.stack import Stack
+from straight_through.ignored import why_ignored
 from straight_through.names import run_name
+from straight_through.text import shown
 
 MARK = "dropped-as"  # metadata that tells our version of a key from another's
 
@@ -65,14 +66,10 @@ def _drop(stack: Stack, path: Path, route: str, routes: list[str]) -> Drop:
     size = path.stat().st_size
     if not size:
         raise Stop(f"{path} is empty: Quantemplate takes no empty file.", USAGE)
-    patterns = stack.parameters.get("IgnorePatterns", "").split(",")
-    if any(fnmatch.fnmatchcase(path.name, pattern.strip()) for pattern in patterns):
-        raise Stop(
-            f"{path.name} would start nothing: its name matches the stack's IgnorePatterns "
-            f"({', '.join(patterns)}). Rename it.",
-            USAGE,
-        )
-    return Drop(path, f"{route or _guessed(path, routes)}/{path.name}", size)
+    key = f"{route or _guessed(path, routes)}/{path.name}"
+    if why := why_ignored(key, stack.parameters.get("IgnorePatterns", "")):
+        raise Stop(f"{shown(path.name)} would start nothing: {why}. Rename it.", USAGE)
+    return Drop(path, key, size)
 
 
 def _guessed(path: Path, routes: list[str]) -> str:

@@ -7,7 +7,7 @@ from straight_through.routes import DEEPEST
 
 ABOUT = """# Routes
 
-A route is the value of the parameter `/<stack name>/routes/<folder>`: a JSON object of at most 4 KB,
+A route is the value of the parameter `/<stack name>/routes/<folder>`: a JSON object of at most 8 KB,
 as [`routes.schema.json`](../../layers/straight_through/routes.schema.json) describes it, which lets
 editors complete it. Each field beside the three ids is one feature; an unknown field is refused as
 [`RouteInvalid`](errors.md#routeinvalid). What the features do: [Add a route](../add-a-route.md).

@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from straight_through.attempts import attempt_of
 from straight_through.aws import client
+from straight_through.boundary import only_named_errors
 from straight_through.intake import FileState, Intake
 from straight_through.pace import within
 from straight_through.records import Records
@@ -28,6 +29,7 @@ LOOK = 60  # seconds of reading; what is left of a large file is read within its
 
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
+@only_named_errors
 def handler(event: dict[str, Any], _context: object) -> FileState:
     """Return how the file stands, and how long to wait where a newer version may replace it."""
     attempt, now = attempt_of(event["execution"]), datetime.now(UTC)

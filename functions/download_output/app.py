@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 
 from straight_through import metrics
 from straight_through.aws import client
+from straight_through.boundary import only_named_errors
 from straight_through.connection import connection
 from straight_through.errors import concerning
 from straight_through.names import held_folder, lineage_of, run_folder
@@ -20,6 +21,7 @@ OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 
 
 @logger.inject_lambda_context(correlation_id_path="run")
+@only_named_errors
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the output's line of the manifest."""
     output, run, source = event["output"], event["quantemplate"], event["source"]

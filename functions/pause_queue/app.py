@@ -6,20 +6,23 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from straight_through.aws import client, later
+from straight_through.boundary import only_named_errors
 from straight_through.errors import InputInvalid
 from straight_through.queues import Queues
 from straight_through.table import Table
+from straight_through.text import shown
 
 logger = Logger()
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
 queues = Queues(table, later("stepfunctions"))
 
 
+@only_named_errors
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take {"pause": queue, "reason": text} or {"resume": queue}; say who holds the turn."""
     match event:
         case {"pause": str(queue), **rest} if queue:
-            state = queues.pause(queue, str(rest.get("reason", "by hand")))
+            state = queues.pause(queue, shown(str(rest.get("reason", "by hand"))))
         case {"resume": str(queue)} if queue:
             state = queues.resume(queue)
         case _:

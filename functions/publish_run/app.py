@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
+from straight_through.boundary import only_named_errors
 from straight_through.errors import concerning
 from straight_through.execution_input import released_run
 from straight_through.outbox import read_manifest
@@ -25,6 +26,7 @@ ROUTES_PATH = os.environ["ROUTES_PATH"]
 
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
+@only_named_errors
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return what became of the run, and where its manifest lies."""
     attempt = attempt_of(event["execution"])

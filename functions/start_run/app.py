@@ -1,6 +1,5 @@
 """StartRun: name the execution after the dropped object's version and start it, once."""
 
-import fnmatch
 import json
 import os
 from typing import Any
@@ -9,12 +8,13 @@ from aws_lambda_powertools import Logger
 
 from straight_through import metrics
 from straight_through.aws import client
+from straight_through.ignored import why_ignored
 from straight_through.names import run_name
 
 logger = Logger()
 states = client("stepfunctions")
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
-IGNORE_PATTERNS = os.environ["IGNORE_PATTERNS"].split(",")
+IGNORE_PATTERNS = os.environ["IGNORE_PATTERNS"]
 
 
 def handler(batch: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def start_run(event: dict[str, Any]) -> None:
     # Without versions, the sequencer tells one drop from the next.
     name = run_name(bucket, key, version_id or item["sequencer"])
     logger.set_correlation_id(name)
-    if is_ignored(key):
-        logger.info("Ignored", key=key)
+    if why := why_ignored(key, IGNORE_PATTERNS):
+        logger.info("Ignored", key=key, why=why)
         return
     # Only what the object fixes: the same event twice must give the same input.
     dropped = {"bucket": bucket, "key": key} | ({"version_id": version_id} if version_id else {})
@@ -53,9 +53,3 @@ def start_run(event: dict[str, Any]) -> None:
         return
     metrics.record({metrics.FILES_STARTED: 1})
     logger.info("Started", key=key)
-
-
-def is_ignored(key: str) -> bool:
-    """Whether the key is a folder marker or its file name matches a pattern that starts nothing."""
-    name = key.rpartition("/")[2]
-    return not name or any(fnmatch.fnmatchcase(name, p.strip()) for p in IGNORE_PATTERNS)

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 
 from straight_through.attempts import Attempt, attempt_of, stamp_of
 from straight_through.aws import client
+from straight_through.boundary import only_named_errors
 from straight_through.errors import EmptyFile
 from straight_through.inbox import Source
 from straight_through.intake import Intake, empty
@@ -35,6 +36,7 @@ LOOK = 60  # seconds of reading, as in CheckFile
 
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
+@only_named_errors
 def handler(event: dict[str, Any], _context: object) -> None:
     """Queue the execution; its task token is answered with the turn, now or later."""
     attempt = attempt_of(event["execution"])

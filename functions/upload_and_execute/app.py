@@ -1,6 +1,7 @@
 """UploadAndExecute: the dropped file into its route's dataset, and the pipeline set going."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +12,13 @@ from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
 from straight_through.bodies import Body
+from straight_through.boundary import only_named_errors
 from straight_through.checks import as_it_goes_up, check_file, known_check
 from straight_through.connection import connection
 from straight_through.errors import WaitedFor, concerning
 from straight_through.formats import MeasuredBody, is_text
 from straight_through.inbox import Source, SourceBody
+from straight_through.notices import Notices
 from straight_through.pace import seconds_left
 from straight_through.patience import wait_out
 from straight_through.progress import executed_record, skipped_record
@@ -34,15 +37,18 @@ ssm = client("ssm")
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
 turns = Turns(table, later("stepfunctions"))
 records = Records(table)
+notices = Notices(table)
 quantemplate = connection(metrics.counting(logger))
 ROUTES_PATH = os.environ["ROUTES_PATH"]
 LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
 OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 LIMITS = Limits.of(os.environ["LARGEST_UNZIPPED_GB"], os.environ["LARGEST_UNZIPPED_RATIO"])
+NO_DURATIONS: Sequence[float] = ()
 END = timedelta(seconds=10)  # that a function may take to end after its time-out
 
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
+@only_named_errors
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the run's record, which travels through the state machine."""
     attempt, record = attempt_of(event["execution"]), event["record"]
@@ -50,10 +56,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     source = Source(**known["source"])
     until = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
     file = SourceBody(s3, source, seconds_left(context))
-    with concerning(f"file s3://{source.bucket}/{source.key}"):
+    about = f"file s3://{source.bucket}/{source.key}"
+    with records.noting(attempt), concerning(about):
         route = find_route(ssm, ROUTES_PATH, source.key)
+        about += f", route {route.name}"
         try:
-            made, durations = known.get("execution"), list[float]()
+            made, durations = known.get("execution"), NO_DURATIONS
             with concerning(f"route {route.name}"):
                 # What was sent may have been executed: it is never skipped.
                 sent = known.keys() & {"execution", "posted"}
@@ -70,11 +78,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except WaitedFor as trouble:
             waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
             logger.warning("Waiting", trouble=waiting["waiting"])
+            waiting = notices.follow(attempt, record, waiting, about, datetime.now(UTC))
             return waiting | {"status": NOT_EXECUTED}
     sha256 = made["measures"]["sha256"]
     twin = twin_of(table, route, sha256, attempt.run, datetime.now(UTC)) if sha256 else None
     logger.info("Executed", size=source.size, identical_to=twin, **made)
-    return executed_record(attempt, record["turn"], asdict(source), made, twin, durations)
+    executed = executed_record(attempt, record["turn"], asdict(source), made, twin, durations)
+    return notices.follow(attempt, record, executed, about, datetime.now(UTC))
 
 
 def to_upload(attempt: Attempt, known: dict[str, Any], route: Route, file: SourceBody) -> Body:
@@ -95,11 +105,11 @@ def execution_of(
     file: SourceBody,
     body: Body,
     until: datetime,
-) -> tuple[dict[str, Any], list[float]]:
+) -> tuple[dict[str, Any], Sequence[float]]:
     """Return the file's run, made now or attached to, and the seconds that earlier runs took."""
     runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
     if granted is None:
-        return runs.attach(route, attempt.input["execution_id"]), []
+        return runs.attach(route, attempt.input["execution_id"]), ()
     measured: Body = MeasuredBody(body, is_text=is_text(file.name))
     if route.table:
         measured = stored_table(attempt, route, file)

@@ -1,5 +1,6 @@
 """What goes to Quantemplate and what comes from it: bytes that are never held as a whole."""
 
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -7,12 +8,41 @@ from typing import TYPE_CHECKING, Protocol
 
 from urllib3.exceptions import HTTPError
 
-from straight_through.errors import OutputIncomplete
+from straight_through.errors import ApiUnavailable, OutputIncomplete
+from straight_through.replies import (
+    encoding_of,
+    head_of,
+    is_json_object,
+    is_page,
+    media_type,
+    number_in,
+)
 
 if TYPE_CHECKING:
     import requests  # not by the functions that only read or write S3
 
 CHUNK = 1024 * 1024  # bytes
+SLOW = 20  # seconds after which less than was asked for is handed on
+JUDGED = 64 * 1024  # bytes at the start of an output that tell whether it is one
+# What an output may be called: the API documents text/csv; the others are what servers, proxies and
+# gateways name a CSV that they pass on. A type that is not told is none that speaks against it.
+OUTPUT_TYPES = (
+    "",
+    "text/csv",
+    "text/plain",
+    "text/x-csv",
+    "text/comma-separated-values",
+    "text/x-comma-separated-values",
+    "text/tab-separated-values",
+    "application/csv",
+    "application/x-csv",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "application/vnd.ms-excel",
+    "application/download",
+    "application/force-download",
+    "application/x-download",
+)
 
 
 class Body(Protocol):
@@ -70,33 +100,56 @@ class Download:
     """A reply's bytes as they come; reading past its end proves that all of it has come."""
 
     def __init__(self, response: "requests.Response", what: str) -> None:
-        """Refuse a reply whose end could not be told from a broken connection."""
+        """Refuse a reply that is no output, or whose end could not be told from a broken one.
+
+        Nothing can be read of what is no output: ApiUnavailable says what came in its place.
+        """
         self._raw = response.raw
         self.what = what
-        length = response.headers.get("Content-Length")
-        self.size = int(length) if length else None  # bytes, where the server tells
-        encoding = response.headers.get("Content-Encoding", "identity")
+        self.size = number_in(response.headers.get("Content-Length"))  # bytes, where it is told
         chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if response.status_code == HTTPStatus.NO_CONTENT:
-            raise OutputIncomplete(f"{what} brought no content (HTTP 204).")
-        if encoding != "identity":
+            raise ApiUnavailable(f"{what} brought no content (HTTP 204).")
+        if encoding := encoding_of(response):
             raise OutputIncomplete(
                 f"{what} came {encoding}-encoded although it was asked for as it is."
             )
-        if "text/html" in response.headers.get("Content-Type", ""):
-            raise OutputIncomplete(f"{what} brought a web page and no output.")
-        if length is None and not chunked:
+        kind = media_type(response)
+        if is_page(response, b""):
+            raise ApiUnavailable(f"{what} brought a web page and no output.")
+        if kind not in OUTPUT_TYPES:
+            raise ApiUnavailable(f"{what} brought {kind[:100]!r} and no output.")
+        if self.size is None and not chunked:
             raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
+        self._head = head_of(self._next, JUDGED)
+        if not self._head and self.size is None:
+            raise ApiUnavailable(f"{what} brought nothing at all, and no length that says so.")
+        if is_page(response, self._head):
+            raise ApiUnavailable(f"{what} brought a web page and no output.")
+        if len(self._head) < JUDGED and is_json_object(self._head):  # and all of it is there
+            raise ApiUnavailable(f"{what} brought a JSON document and no output.")
 
     def read(self, size: int = CHUNK) -> bytes:
         """Return up to `size` bytes, none at the end. Raises OutputIncomplete at a break."""
-        try:
-            data: bytes = self._raw.read(size)
-        except (OSError, HTTPError) as error:
-            raise OutputIncomplete(f"{self.what} broke off: {type(error).__name__}.") from None
-        return data
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        return self._next(size)
 
     def __iter__(self) -> Iterator[bytes]:
         """Read chunk by chunk to the end."""
         while chunk := self.read():
             yield chunk
+
+    def _next(self, size: int) -> bytes:
+        """Read on: what comes within a while, so that whoever reads sees how slow it is."""
+        pieces, wanted, until = list[bytes](), min(size, CHUNK), time.monotonic() + SLOW
+        try:
+            while wanted and (piece := self._raw.read1(wanted)):
+                pieces.append(piece)
+                wanted -= len(piece)
+                if time.monotonic() > until:
+                    break
+        except (OSError, HTTPError, ValueError) as error:
+            raise OutputIncomplete(f"{self.what} broke off: {type(error).__name__}.") from None
+        return b"".join(pieces)

@@ -29,15 +29,16 @@ def require_no_cycle(route: Route, path: Sequence[str], current: Callable[[str],
         if link.route in here:
             hops = " → ".join([*here, link.route])
             raise ChainCycle(
-                f"The chain would go round for ever: {hops}. Nothing was chained. Take one of "
-                'these links out of its route\'s "then", then redrive the execution.'
+                f"The chain would go round for ever: {hops}. Nothing was chained or exported. "
+                'Take one of these links out of its route\'s "then", then redrive the execution.'
             )
         try:
             following = current(link.route)
         except NoRoute:
             raise NoRoute(
                 f"Route {route.name!r} chains on to {link.route!r}, which has no route. Add it, or "
-                'take the link out of "then"; then redrive the execution. Nothing was chained.'
+                'take the link out of "then"; then redrive the execution. Nothing was chained or '
+                "exported."
             ) from None
         require_no_cycle(following, here, current)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from straight_through.bodies import Body, File
-from straight_through.formats import check_start
-from straight_through.headers import LONGEST_HEADER, check_header
+from straight_through.formats import XLS, XLSX, check_kind, check_unzipped, kind_of
+from straight_through.headers import LONGEST_HEADER, check_header, check_header_row
 from straight_through.pace import Left, unhurried
 from straight_through.routes import Route
 from straight_through.unzipping import MARK, Limits, WithoutMark, unzipped
@@ -31,8 +31,9 @@ class Checked:
 
 def settings_of(route: Route) -> str:
     """Return a hash of the route's settings by which files are judged."""
-    judged_by = [RULES, *(getattr(route, field) for field in FIELDS)]
-    return hashlib.sha256(json.dumps(judged_by, default=asdict).encode()).hexdigest()[:16]
+    settings = asdict(route)
+    judged_by = [RULES, *(settings[field] for field in FIELDS)]
+    return hashlib.sha256(json.dumps(judged_by).encode()).hexdigest()[:16]
 
 
 def known_check(record: Mapping[str, object], route: Route) -> Checked | None:
@@ -51,16 +52,17 @@ def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried)
     """
     name, settings = file.name.lower(), settings_of(route)
     start = file.part(0, LONGEST_HEADER)
-    check_start(name, start)
     if route.table:
-        from straight_through.prepared import find  # noqa: PLC0415 - by such routes only
-
-        find(file, route.table, route.header, limits)
-        return Checked(settings, whole=True)  # the rest is seen when the table is made
+        _check_table(route, file, limits)
+        return Checked(settings, whole=True)
+    kind = kind_of(file, start)
+    check_kind(name, kind)
     if name.endswith(".gz"):
         whole, mark = _check_gzip(route, file, limits, left)
         return Checked(settings, whole, mark)
-    if route.header:
+    if route.header and kind in (XLSX, XLS):
+        _check_sheet(route, file, start)
+    elif route.header:
         check_header(name, start, route.header)
     return Checked(settings, whole=True)
 
@@ -70,17 +72,39 @@ def as_it_goes_up(file: Body, checked: Checked) -> Body:
     return WithoutMark(file) if checked.mark else file
 
 
+def _check_table(route: Route, file: File, limits: Limits) -> None:
+    """Find the route's table in the first rows of a file, or refuse it."""
+    from straight_through.prepared import find  # noqa: PLC0415 - only where a route asks for it
+
+    assert route.table  # noqa: S101 - for the types
+    find(file, route.table, route.header, limits)
+
+
+def _check_sheet(route: Route, file: File, start: bytes) -> None:
+    """Check the header of a workbook's first sheet."""
+    from straight_through.first_rows import first_rows  # noqa: PLC0415 - seldom needed
+
+    with first_rows(file, start) as rows:
+        check_header_row(rows, route.header)
+
+
 def _check_gzip(route: Route, file: File, limits: Limits, left: Left) -> tuple[bool, bool]:
     """Unzip a file once; return whether all of it was, and whether its text begins with a mark."""
-    name, text, judged = file.name.lower(), b"", not route.header
+    text, judged = b"", False
     for piece in unzipped(file, limits):
-        if len(text) < LONGEST_HEADER:
-            text += piece[: LONGEST_HEADER - len(text)]
-        elif not judged:
-            check_header(name, text, route.header)
+        text += piece[: max(LONGEST_HEADER - len(text), 0)]
+        if not judged and len(text) >= LONGEST_HEADER:
+            _check_unzipped(route, file.name, text)
             judged = True
         if left() <= 0:
             return False, False
     if not judged:
-        check_header(name, text, route.header)
+        _check_unzipped(route, file.name, text)
     return True, text.startswith(MARK)
+
+
+def _check_unzipped(route: Route, name: str, text: bytes) -> None:
+    """Check what was gzipped, by its first bytes."""
+    check_unzipped(name, text)
+    if route.header:
+        check_header(name.lower(), text, route.header)

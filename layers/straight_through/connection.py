@@ -72,20 +72,22 @@ def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Creden
         what = UNREADABLE.get(error.response["Error"]["Code"])
         if what is None:
             raise
-        raise CredentialsMissing(_missing(secret_arn, what)) from None
+        raise _missing(secret_arn, what) from None
     try:
         fields = json.loads(value)
         credentials = Credentials(fields["client_id"], fields["client_secret"])
     except (ValueError, TypeError, KeyError):
-        raise CredentialsMissing(_missing(secret_arn, "is of another shape")) from None
+        raise _missing(secret_arn, "is of another shape") from None
     if not all(isinstance(part, str) and part for part in vars(credentials).values()):
-        raise CredentialsMissing(_missing(secret_arn, "has an empty field or one that is no text"))
+        raise _missing(secret_arn, "has an empty field or one that is no text")
     return credentials
 
 
-def _missing(secret_arn: str, what: str) -> str:
-    """Say what is wrong with the secret and what to put there."""
-    return (
+def _missing(secret_arn: str, what: str) -> CredentialsMissing:
+    """Say what is wrong with the secret and what to put there: the token cannot be asked for."""
+    error = CredentialsMissing(
         f"The secret {secret_arn} {what}. Put Quantemplate's client id and secret there as "
         '{"client_id": "…", "client_secret": "…"}, then redrive the execution.'
     )
+    error.call = "token"
+    return error

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.errors import OutboxUnavailable
+from straight_through.errors import OutboxUnavailable, OutputMissing
+from straight_through.text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -71,10 +72,17 @@ def _copy(
 ) -> int:
     """Copy part by part: the same way for every size, and conditional for each.
 
-    Return 0, or the status with which S3 refused to write on this condition.
+    Return 0, or the status with which S3 refused to write on this condition. Raises OutputMissing
+    where the source is gone.
     """
     bucket, key = target
-    head = s3.head_object(Bucket=source[0], Key=source[1])
+    head = _seen(s3, source)
+    if head is None:
+        raise OutputMissing(
+            f"The output {shown(f's3://{source[0]}/{source[1]}', 1100)} is gone: somebody, or a "
+            "rule of the bucket, has removed it since it was fetched. Start a new execution with "
+            "the file's bucket and key and the run's \"execution_id\", which fetches it anew."
+        )
     described: Any = {"ContentType": head["ContentType"], "Metadata": dict(metadata)}
     named: Any = {"Bucket": bucket, "Key": key}
     size = head["ContentLength"]
@@ -126,4 +134,7 @@ def _abort(s3: "S3Client", upload: Any) -> None:
 
 def _always_overtaken(target: tuple[str, str]) -> OutboxUnavailable:
     """Return the error of a key that others keep writing."""
-    return OutboxUnavailable(f"s3://{target[0]}/{target[1]} was written by others {TRIES} times.")
+    return OutboxUnavailable(
+        f"{shown(f's3://{target[0]}/{target[1]}', 1100)} was written by others {TRIES} times while "
+        "it was to be copied. See who writes there, then redrive the execution."
+    )

@@ -11,15 +11,20 @@ from straight_through.errors import (
     DestinationClash,
     DestinationFailed,
     OutboxUnavailable,
+    OutputMissing,
     RouteInvalid,
 )
 from straight_through.names import lineage_of, run_folder
 from straight_through.outbox import passes, status_of
 from straight_through.routes import Route
 from straight_through.selection import matches
+from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+MOST_TOLD = 5  # copies that failed, of those that a message names
+LONGEST_URI = 400  # characters of each
 
 
 def targets_of(record: dict[str, Any], route: Route) -> list[tuple[dict[str, Any], str]]:
@@ -42,9 +47,10 @@ def targets_of(record: dict[str, Any], route: Route) -> list[tuple[dict[str, Any
     ]
     (uri, times), *_ = Counter(uri for _, uri in found).most_common(1) or [("", 0)]
     if times > 1:
-        names = ", ".join(repr(output["name"]) for output, other in found if other == uri)
+        names = listed([output["name"] for output, other in found if other == uri])
         raise DestinationClash(
-            f"Outputs {names} would all go to {uri}, and only one would stay. Let the destination "
+            f"Outputs {names} would all go to {shown(uri, LONGEST_URI)}, and only one would stay. "
+            "Let the destination "
             "hold {output}, then redrive the execution. Nothing was exported."
         )
     return found
@@ -67,20 +73,25 @@ def export(
         }
         try:
             outcome = copy_if_newer(s3, (bucket, output["key"]), (target_bucket, key), metadata)
-        except (BotoCoreError, ClientError, OutboxUnavailable) as error:
-            failed.append(f"{uri} ({_reason(error)})")
-            passing = passing or passes(error)
+        except (BotoCoreError, ClientError, OutboxUnavailable, OutputMissing) as error:
+            failed.append(f"{shown(uri, LONGEST_URI)} ({_reason(error)})")
+            passing = passing or (not isinstance(error, OutputMissing) and passes(error))
             continue
         done.append({"output": output["name"], "uri": uri, "outcome": outcome})
     if not failed:
         return done
-    told = f"{len(failed)} of {len(failed) + len(done)} exports failed: {'; '.join(failed)}."
+    more = f" … and {len(failed) - MOST_TOLD:,} more" if len(failed) > MOST_TOLD else ""
+    told = (
+        f"{len(failed)} of {len(failed) + len(done)} exports failed: "
+        f"{'; '.join(failed[:MOST_TOLD])}{more}."
+    )
     if passing:
         raise OutboxUnavailable(f"{told} Redrive the execution: only these are repeated.")
+    there = " The others are there." if done else ""
     raise DestinationFailed(
-        f"{told} The others are there. Let the role of the PublishRun function write to them (the "
-        "parameter DestinationBuckets, and the bucket's own policy in another account), or mend "
-        "the route; then redrive the execution: only these are repeated."
+        f"{told}{there} Let the role of the PublishRun function write to them (the parameter "
+        "DestinationBuckets, and the bucket's own policy in another account), or mend the route; "
+        "then redrive the execution: only these are repeated."
     )
 
 
@@ -101,4 +112,6 @@ def _reason(error: Exception) -> str:
     """Return why a copy failed, in a word or two."""
     if isinstance(error, ClientError):
         return "S3 answered {}, {}".format(*status_of(error))
+    if isinstance(error, OutputMissing):
+        return "the output is gone from the outbox"
     return type(error).__name__

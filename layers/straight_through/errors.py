@@ -50,6 +50,10 @@ has happened where it ends a run; `remedies.py` says at which states, and what a
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from straight_through.text import shown
+
+LONGEST_SUBJECT = 1500  # characters: a key has up to 1,024, and stands beside its route
+
 
 class StraightThroughError(Exception):
     """Base of all errors that this application names."""
@@ -165,7 +169,7 @@ class UploadRefused(StraightThroughError):
 
 
 class OutputMissing(StraightThroughError):
-    """The run has not made, or not fetched, an output that the route names.
+    """The run has not made, or not fetched, an output that the route names, or it is gone since.
 
     The message lists what it has made.
     """
@@ -252,5 +256,5 @@ def concerning(subject: str) -> Iterator[None]:
     try:
         yield
     except StraightThroughError as error:
-        error.args = (f"{error} [{subject}]",)
+        error.args = (f"{error} [{shown(subject, LONGEST_SUBJECT)}]",)
         raise

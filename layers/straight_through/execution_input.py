@@ -4,10 +4,11 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from straight_through.errors import InputInvalid
+from straight_through.text import listed, shown
 
 # Step Functions' console links an execution to the one that started it by a field of this prefix.
 # Source: "Start workflow executions from a task state in Step Functions".
@@ -39,10 +40,11 @@ def named_file(given: Any) -> NamedFile:
             continue
         if not isinstance(value, str) or not value:
             raise InputInvalid(f"The input's {field!r} is missing or no text. {EXPECTED}")
+        _require_text(field, value)
     if fields.get("dropped_at"):
         try:
-            datetime.fromisoformat(fields["dropped_at"])
-        except ValueError:
+            datetime.fromisoformat(fields["dropped_at"]).astimezone(UTC)
+        except (ValueError, OverflowError):
             raise InputInvalid(f"The input's 'dropped_at' is no moment. {EXPECTED}") from None
     return NamedFile(*(fields.get(field) for field in FIELDS[:3]))  # type: ignore[arg-type]
 
@@ -57,7 +59,18 @@ def released_run(given: Any) -> str | None:
     run = _fields(given, ("release",), "releases a run and nothing else")["release"]
     if not isinstance(run, str) or not run:
         raise InputInvalid(f"The input's 'release' is no run's name. {EXPECTED}")
+    _require_text("release", run)
     return run
+
+
+def _require_text(field: str, value: str) -> None:
+    """Raise InputInvalid for half a character, which is no text and no name can have."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputInvalid(
+            f"The input's {field!r} has half a character: '{shown(value)}'. {EXPECTED}"
+        ) from None
 
 
 def _fields(given: Any, known: tuple[str, ...], what: str) -> dict[str, Any]:
@@ -67,6 +80,5 @@ def _fields(given: Any, known: tuple[str, ...], what: str) -> dict[str, Any]:
     more = [name for name in given if name not in known and not name.startswith(OF_STEP_FUNCTIONS)]
     if more:
         # A field that is ignored would be a version that is not pinned, or a run made twice.
-        names = ", ".join(map(repr, more))
-        raise InputInvalid(f"The execution's input has unknown fields: {names}. {EXPECTED}")
+        raise InputInvalid(f"The execution's input has unknown fields: {listed(more)}. {EXPECTED}")
     return given

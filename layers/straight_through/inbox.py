@@ -13,7 +13,7 @@ from straight_through.bodies import CHUNK
 from straight_through.errors import InputInvalid, SourceUnavailable
 from straight_through.execution_input import EXPECTED, named_file
 from straight_through.pace import Left, Pace
-from straight_through.refusals import refusal_of
+from straight_through.s3_refusals import refusal_of
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

@@ -9,12 +9,17 @@ from straight_through.attempts import iso
 from straight_through.remedies import what_to_do
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 from straight_through.table import Item
+from straight_through.text import shown, told
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
 
 SOURCE, DETAIL_TYPE = "straight-through", "Run Ended"
+LONGEST_KEY = 1024  # characters of a key, which S3 takes no longer: what was typed may be
+MOST_NAMED = 8  # outputs that a message names
+LONGEST_NAME = 60  # characters of each of them
+LONGEST_WORDS = 2048  # bytes of an error's own message in one that has more lines
 LONGEST_SUBJECT = 99  # characters: "less than 100 characters long", SNS's documentation
 ENDS = {"SUCCEEDED": SUCCEEDED, "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
 NEXT = {
@@ -26,6 +31,7 @@ NEXT = {
     REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",
     SUCCEEDED: "Nothing.",
 }
+NO_OUTPUTS = "Look in Quantemplate why the run made no outputs, if it should have made some."
 
 
 @dataclass(frozen=True)
@@ -82,25 +88,32 @@ def facts_of(ended: Ended, record: Item) -> Item:
     post = {} if ended.releases else record.get("posted", {})
     region = ended.execution_arn.split(":")[3]
     manifest = result.get("manifest", "")
+    no_outputs = bool(result.get("no_outputs"))
+    following = NO_OUTPUTS if no_outputs else NEXT.get(status) or what_to_do(ended.error)
     return {
         "run": ended.run,
         "attempt": ended.redrive_count + 1,
         "status": status,
         "error": ended.error or None,
-        "message": _message(ended.cause) or None,
+        "message": told(_message(ended.cause)) or None,
         "route": result.get("route") or record.get("route"),
         # What a person has typed may be anything.
-        "file": {name: text if isinstance(text, str) else None for name, text in named.items()},
+        "file": {
+            name: _key(text) if isinstance(text, str) else None for name, text in named.items()
+        },
         "started_at": _moment(ended.started),
         "ended_at": _moment(ended.stopped),
         "waited_seconds": _seconds(_moment(ended.started), post.get("granted_at")),
         "ran_seconds": result.get("ran_seconds"),
         "rows_in": result.get("rows_in"),
+        "rows_in_reason": result.get("rows_in_reason"),
         "rows_out": result.get("rows_out", {}),
         "held": result.get("held", []),
+        "no_outputs": no_outputs,
+        "left_out": result.get("left_out", 0),
         "identical_to": result.get("identical_to"),
         "outputs": f"s3://{result['bucket']}/{manifest.rpartition('/')[0]}/" if manifest else None,
-        "next": (NEXT.get(status) or what_to_do(ended.error)).replace("<run>", ended.run),
+        "next": following.replace("<run>", ended.run),
         "execution_arn": ended.execution_arn,
         "console": (
             f"https://{region}.console.aws.amazon.com/states/home?region={region}"
@@ -118,8 +131,8 @@ def concerns_people(facts: Item, notify: str) -> bool:
 
 def subject_of(facts: Item) -> str:
     """Return a message's subject: what happened to which file."""
-    error = f" ({facts['error']})" if facts["error"] else ""
-    key = "".join(c if c.isprintable() else " " for c in facts["file"]["key"] or facts["run"])
+    error = f" ({shown(facts['error'], 60)})" if facts["error"] else ""
+    key = shown(facts["file"]["key"] or facts["run"], 8 * LONGEST_KEY)
     what = f"{facts['status']}{error}: "
     room = max(LONGEST_SUBJECT - len(what), 0)
     # A long key is cut at its start: the file's name stands at its end.
@@ -127,27 +140,63 @@ def subject_of(facts: Item) -> str:
 
 
 def text_of(facts: Item) -> str:
-    """Return a message's text, to be read at a glance."""
-    file = facts["file"]
-    rows = [f"{count:,} in {name!r}" for name, count in facts["rows_out"].items()]
-    held = [f"{each['name']!r} has {each['rows']:,} rows" for each in facts["held"]]
-    twin = facts["identical_to"]
+    """Return a message's text, to be read at a glance; what others have named forges no line."""
+    file, twin = facts["file"], facts["identical_to"]
+    file_uri = f"s3://{file['bucket']}/{file['key']}"
     lines = {
-        "What": facts["status"] + (f" with {facts['error']}" if facts["error"] else ""),
-        "File": f"s3://{file['bucket']}/{file['key']}" if file["key"] else "none",
+        "What": facts["status"] + (f" with {shown(facts['error'])}" if facts["error"] else ""),
+        "File": shown(file_uri, LONGEST_KEY) if file["key"] else "none",
         "Route": facts["route"],
-        "Message": facts["message"],
-        "Held because": ", ".join(held),
-        "Same bytes as": f"{twin['key']} (run {twin['run']}, {twin['at']})" if twin else None,
+        "Message": told(facts["message"] or "", LONGEST_WORDS),
+        "Held because": first_of(held_because(facts)),
+        "Same bytes as": (
+            shown(f"{twin['key']} (run {twin['run']}, {twin['at']})", LONGEST_KEY) if twin else None
+        ),
         "Waited": _duration(facts["waited_seconds"]),
         "Ran": _duration(facts["ran_seconds"]),
-        "Rows in": f"{facts['rows_in']:,}" if facts["rows_in"] is not None else None,
-        "Rows out": ", ".join(rows),
-        "Outputs": facts["outputs"],
+        "Rows in": rows_in(facts),
+        "Rows out": first_of(rows_out(facts)),
+        "Left out": f"{facts['left_out']:,} more" if facts["left_out"] else None,
+        "Outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
         "Next": facts["next"],
         "Execution": facts["console"],
     }
-    return "\n".join(f"{name + ':':14} {text}" for name, text in lines.items() if text)
+    texts = {name: text.replace("\n", "\n" + " " * 15) for name, text in lines.items() if text}
+    return "\n".join(f"{name + ':':14} {text}" for name, text in texts.items())
+
+
+def held_because(facts: Item) -> list[str]:
+    """Return why each output holds a run."""
+    return [
+        f"'{shown(each['name'], LONGEST_NAME)}' "
+        + (
+            f"cannot be counted: {each.get('reason', 'nobody knows why')}"
+            if each["rows"] is None
+            else f"has {each['rows']:,} row" + "s" * (each["rows"] != 1)
+        )
+        for each in facts["held"]
+    ]
+
+
+def rows_out(facts: Item) -> list[str]:
+    """Return how many rows each output has."""
+    return [
+        ("not counted" if rows is None else f"{rows:,}") + f" in '{shown(name, LONGEST_NAME)}'"
+        for name, rows in facts["rows_out"].items()
+    ]
+
+
+def rows_in(facts: Item) -> str | None:
+    """Return how many rows the file has, None for one that has none to count."""
+    if facts["rows_in"] is not None:
+        return f"{facts['rows_in']:,}"
+    return f"not counted: {facts['rows_in_reason']}" if facts["rows_in_reason"] else None
+
+
+def first_of(texts: list[str], most: int = MOST_NAMED) -> str:
+    """Return the first of many texts, and how many more there are."""
+    more = f" … and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def put_event(events: "EventBridgeClient", facts: Item) -> None:
@@ -157,7 +206,7 @@ def put_event(events: "EventBridgeClient", facts: Item) -> None:
             {
                 "Source": SOURCE,
                 "DetailType": DETAIL_TYPE,
-                "Detail": json.dumps(facts, ensure_ascii=False),
+                "Detail": _encodable(json.dumps(facts, ensure_ascii=False)),
                 "Resources": [facts["execution_arn"]],
             }
         ]
@@ -168,12 +217,16 @@ def put_event(events: "EventBridgeClient", facts: Item) -> None:
 
 def tell(sns: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
     """Tell people, by whatever is subscribed to the topic."""
-    sns.publish(TopicArn=topic_arn, Subject=subject[:LONGEST_SUBJECT], Message=text)
+    subject = shown(subject, LONGEST_SUBJECT)
+    sns.publish(TopicArn=topic_arn, Subject=subject, Message=told(text))
 
 
 def _named(text: str) -> Item:
-    """Return what an execution's input names, if it is an object."""
-    given = json.loads(text)
+    """Return what an execution's input names, if it is an object; it may be nested too deeply."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
     return given if isinstance(given, dict) else {}
 
 
@@ -181,8 +234,18 @@ def _message(cause: str) -> str:
     """Return the message of a cause: Lambda's is a JSON document around it."""
     try:
         return str(json.loads(cause)["errorMessage"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return cause
+
+
+def _key(text: str) -> str:
+    """Return a key as it is; of one that no object can have, the ends."""
+    return text if len(text) <= LONGEST_KEY else shown(text, LONGEST_KEY)
+
+
+def _encodable(document: str) -> str:
+    """Return a document that has no surrogate alone, which no encoding takes."""
+    return document.encode("utf-8", "replace").decode()
 
 
 def _moment(milliseconds: int) -> str:

@@ -22,6 +22,7 @@ from straight_through.errors import (
     NotFound,
     OutputIncomplete,
     RequestRefused,
+    UploadRefused,
 )
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 
@@ -130,6 +131,7 @@ _OF_API = (
     NotFound,
     OutputIncomplete,
     RequestRefused,
+    UploadRefused,
 )
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +14,8 @@ from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefu
 from straight_through.multipart import write_object
 from straight_through.pace import Left, Pace
 from straight_through.rows import RowCount
+from straight_through.statuses import SUCCEEDED
+from straight_through.text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,11 +27,12 @@ _LATER = "When S3 answers again, redrive the execution."
 
 
 class StoredOutput(TypedDict):
-    """What was stored of one output; `bytes` long, with `rows` of data."""
+    """What was stored of one output; `bytes` long, with `rows` of data, None if not counted."""
 
     bytes: int
     sha256: str
-    rows: int
+    rows: int | None
+    rows_reason: NotRequired[str]  # why they are not counted
 
 
 class _Measured:
@@ -56,11 +59,14 @@ class _Measured:
     def measures(self) -> StoredOutput:
         """Return what went by."""
         self._last.result()
-        return {
+        stored: StoredOutput = {
             "bytes": self._bytes,
             "sha256": self._hash.hexdigest(),
             "rows": self._rows.rows,
         }
+        if reason := self._rows.reason:
+            stored["rows_reason"] = reason
+        return stored
 
     def _measure(self, chunk: bytes) -> None:
         """Hash and count on."""
@@ -91,7 +97,7 @@ def store_output(
 def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest of a run's record; `manifest.schema.json` describes it."""
     source = {field: value for field, value in record["source"].items() if field != "parent"}
-    described = ("name", "id", "key", "bytes", "sha256", "rows")
+    described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
     return {
         **{field: record[field] for field in ("run", "execution_arn", "route", "status")},
         "source": source,
@@ -99,7 +105,11 @@ def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
         **({"prepared": record["prepared"]} if "prepared" in record else {}),
         "quantemplate": record["quantemplate"],
         "identical_to": record["identical_to"],
-        "outputs": [{f: output[f] for f in described} for output in record["outputs"]],
+        "outputs": [
+            {field: output[field] for field in described if field in output}
+            for output in record["outputs"]
+        ],
+        "no_outputs": bool(record["status"] == SUCCEEDED and not record["outputs"]),
         **{field: record.get(field, []) for field in ("held", "destinations", "chained")},
     }
 
@@ -122,15 +132,20 @@ def read_manifest(s3: "S3Client", bucket: str, key: str) -> dict[str, Any]:
 
     Raises ReleaseRefused, OutboxUnavailable, OutboxDenied.
     """
-    with writing(bucket, key):
+    with writing(bucket, key, what="read"):
         try:
             manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.NoSuchKey:
             raise ReleaseRefused(
-                f"s3://{bucket}/{key} is gone, and what was held with it: drop the file again."
+                f"{_where(bucket, key)} is gone, and what was held with it: drop the file again."
             ) from None
     source = manifest["source"] | {"parent": manifest.pop("parent")}
     return {**manifest, "source": source}
+
+
+def _where(bucket: str, key: str) -> str:
+    """Return an object's address as it is told."""
+    return shown(f"s3://{bucket}/{key}", 1100)
 
 
 def status_of(error: ClientError) -> tuple[int, str]:
@@ -148,25 +163,26 @@ def passes(error: Exception) -> bool:
 
 
 @contextmanager
-def writing(bucket: str, key: str) -> Iterator[None]:
+def writing(bucket: str, key: str, what: Literal["read", "written"] = "written") -> Iterator[None]:
     """Give S3's errors our names: what passes by itself, and what a person must allow."""
-    where = f"s3://{bucket}/{key}"
+    where = _where(bucket, key)
+    did = "Writing" if what == "written" else "Reading"
     try:
         yield
     except BotoCoreError as error:
         raise OutboxUnavailable(
-            f"Writing {where} broke off ({type(error).__name__}). {_LATER}"
+            f"{did} {where} broke off ({type(error).__name__}). {_LATER}"
         ) from None
     except ClientError as error:
         status, code = status_of(error)
         if passes(error):
             raise OutboxUnavailable(
-                f"Writing {where} failed: S3 answered {status} ({code}). {_LATER}"
+                f"{did} {where} failed: S3 answered {status} ({code}). {_LATER}"
             ) from None
         if status != 403:
             raise
         raise OutboxDenied(
-            f"{where} may not be written: S3 answered 403 ({code}). Let the role of the function "
-            "put objects there, with their encryption key if there is one, and let no policy of "
-            "the bucket deny it; then redrive the execution."
+            f"{where} may not be {what}: S3 answered 403 ({code}) to {error.operation_name}. Let "
+            "the role of the function get and put objects there, with their encryption key if "
+            "there is one, and let no policy of the bucket deny it; then redrive the execution."
         ) from None

@@ -3,14 +3,16 @@
 import math
 import os
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from straight_through.attempts import Attempt, iso
-from straight_through.errors import PipelineBusy, WaitedFor
+from straight_through.errors import ApiUnavailable, NotFound, PipelineBusy, WaitedFor
 from straight_through.polling import LONGEST_WAIT, next_wait
+from straight_through.text import told
 
 SHORTEST_BACKOFF = 5  # seconds
+LONGEST_WORDS = 1024  # bytes of what a waiting record says: it travels with each look
 
 
 def wait_out(
@@ -19,7 +21,8 @@ def wait_out(
     """Return the record with the wait until the next try; raise the trouble past its deadline.
 
     The deadline is API_PATIENCE_HOURS or, for another's run, BUSY_DEADLINE_HOURS, and counts anew
-    from each redrive. Back-off doubles, with jitter; a wait that was asked for is kept.
+    from each redrive. Back-off doubles, with jitter, up to five minutes; a wait that was asked for
+    is kept up to the deadline.
     """
     busy = isinstance(trouble, PipelineBusy)
     hours = float(os.environ["BUSY_DEADLINE_HOURS" if busy else "API_PATIENCE_HOURS"])
@@ -27,23 +30,36 @@ def wait_out(
     before = record.get("waiting", {})
     same = (before.get("kind"), before.get("redrive_count")) == (kind, attempt.redrive_count)
     since = before["since"] if same else iso(now)
-    waited = (now - datetime.fromisoformat(since)).total_seconds()
-    if waited > hours * 3600:
+    began = datetime.fromisoformat(since)
+    waited = (now - began).total_seconds()
+    left = hours * 3600 - waited
+    if left < 0:
         trouble.args = (
             f"{trouble} It has been so since {since}, for {waited / 3600:.1f} hours; the deadline "
             f"is {hours:g} hours. When it is over, redrive the execution.",
         )
         raise trouble
-    if busy:
-        wait = trouble.retry_after or next_wait(waited)
+    if trouble.retry_after:
+        wait = min(max(trouble.retry_after, 1), left)
+    elif busy:
+        wait = next_wait(waited)
     else:
         backoff = min(max(waited, SHORTEST_BACKOFF), LONGEST_WAIT)
-        wait = trouble.retry_after or backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        wait = backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
     waiting = {
         "kind": kind,
         "since": since,
+        "until": iso(began + timedelta(hours=hours)),
         "redrive_count": attempt.redrive_count,
-        "for": f"{type(trouble).__name__}: {trouble}",
+        "for": told(f"{type(trouble).__name__}: {trouble}", LONGEST_WORDS),
     }
-    seconds = math.ceil(min(max(wait, 1), LONGEST_WAIT))
-    return record | {"waiting": waiting, "wait_seconds": seconds}
+    return record | {"waiting": waiting, "wait_seconds": math.ceil(max(wait, 1))}
+
+
+def vanished(error: NotFound) -> ApiUnavailable:
+    """Return what is waited for where a pipeline that was listed before is not found."""
+    waited_for = ApiUnavailable(
+        f"{error} This pipeline was listed before, so that it is waited for.", sent=False
+    )
+    waited_for.call = error.call or "list_executions"
+    return waited_for

@@ -1,22 +1,29 @@
 """What a pipeline's run has come to."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from straight_through.attempts import Attempt
-from straight_through.errors import NotFound, PipelineCancelled, PipelineFailed, PipelineOverdue
+from straight_through.attempts import Attempt, iso
+from straight_through.errors import (
+    NotFound,
+    PipelineCancelled,
+    PipelineEndUnknown,
+    PipelineFailed,
+    PipelineOverdue,
+)
 from straight_through.names import file_names
-from straight_through.polling import moment_of, next_wait, seconds_since
+from straight_through.polling import moment_of, next_wait, seconds_between, seconds_since
 from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
 
 if TYPE_CHECKING:
-    from straight_through.quantemplate import Execution, Output
+    from straight_through.executions import Execution, Output
+    from straight_through.listing import Listing
 
-RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
-
+UNKNOWN = "UnknownStatus"  # the kind of wait
+NO_OUTPUT = "The run succeeded in Quantemplate, and has made no output."
 AUTO_RUN = 300  # seconds around our Execute within which a run of another user may be an Auto Run
 
 
@@ -35,8 +42,8 @@ class Look:
 
 
 def look_at(
-    listed: "list[Execution]",
-    run: dict[str, Any],
+    listing: "Listing",
+    record: dict[str, Any],
     now: datetime,
     attempt: Attempt,
     deadline_hours: float,
@@ -44,16 +51,18 @@ def look_at(
 ) -> Look:
     """Find the run among the pipeline's executions and say what to do next.
 
-    `late_list` is how many seconds a new run may be missing from the list. The deadline counts anew
-    from a redrive.
+    `late_list` is how many seconds a new run may be missing from the list. Waits and deadlines go
+    by our own clock, from Execute on; the deadline counts anew from a redrive.
 
-    Raises PipelineFailed, PipelineCancelled, PipelineOverdue, and NotFound for a run that stays
-    missing. A status that nobody knows is neither success nor an end.
+    Raises PipelineFailed, PipelineCancelled, PipelineEndUnknown, PipelineOverdue, and NotFound for
+    a run that stays missing. A status that nobody knows is no success, and no end without a time
+    of one.
     """
-    execution = next((e for e in listed if e.id == run["execution_id"]), None)
-    begun = (execution and execution.started_at) or run["created_at"]
-    elapsed = max(seconds_since(begun, now) or 0, 0)
-    wait = next_wait(elapsed, durations_of(listed))
+    run = record["quantemplate"]
+    execution = listing.find(run["execution_id"])
+    begun = begin_of(record, attempt, now)
+    elapsed = (now - begun).total_seconds()
+    wait = next_wait(elapsed, listing.durations)
     waited = elapsed
     if attempt.redrive_count:
         waited = min(elapsed, max(seconds_since(attempt.began, now) or 0, 0))
@@ -66,36 +75,67 @@ def look_at(
                 "same input."
             )
         return Look("NotListed", wait, None)
+    when = f"at {execution.finished_at}" if execution.finished_at else "at an unknown time"
     if execution.status == FAILED:
         raise PipelineFailed(
-            f"{who} failed at {execution.finished_at}. Look at it in Quantemplate; when the "
-            "pipeline is mended, redrive the execution to run the file again. A mended file is "
-            "dropped anew."
+            f"{who} failed {when}. Look at it in Quantemplate; when the pipeline is mended, "
+            "redrive the execution to run the file again. A mended file is dropped anew."
         )
     if execution.status in CANCELLED:
         raise PipelineCancelled(
-            f"{who} was cancelled at {execution.finished_at}. To run the file again, redrive "
-            "the execution."
+            f"{who} was cancelled {when}. To run the file again, redrive the execution."
+        )
+    if execution.status != SUCCEEDED and execution.finished_at:
+        raise PipelineEndUnknown(
+            f"{who} has ended {when} with the status {execution.status!r}, which nobody here "
+            "knows. Nothing was fetched. Look at the run in Quantemplate. If it shows another "
+            "status by now, redrive the execution, which looks again and executes nothing; to run "
+            "the file anew, start a new execution with the same input."
         )
     if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
         raise PipelineOverdue(
-            f"{who} began at {begun} and has not ended {elapsed / 3600:.1f} hours later (status "
-            f"{execution.status!r}); the deadline is {deadline_hours:g} hours. Look at it in "
-            "Quantemplate; redrive the execution to wait for as long again."
+            f"{who} was executed at {iso(begun)} and has not ended {elapsed / 3600:.1f} hours "
+            f"later (status {execution.status!r}); the deadline is {deadline_hours:g} hours. Look "
+            "at it in Quantemplate; redrive the execution to wait for as long again."
         )
     return Look(execution.status, wait, execution)
 
 
-def durations_of(listed: "Iterable[Execution]") -> list[float]:
-    """Return the seconds that the last few successful runs took, the newest first."""
-    durations = []
-    for execution in sorted(listed, key=lambda e: e.run_number, reverse=True):
-        finished = moment_of(execution.finished_at)
-        if execution.status == SUCCEEDED and finished:
-            seconds = seconds_since(execution.started_at, finished)
-            if seconds and seconds > 0:
-                durations.append(seconds)
-    return durations[:RECENT_RUNS]
+def begin_of(record: dict[str, Any], attempt: Attempt, now: datetime) -> datetime:
+    """Return since when a run is waited for, by our own clock: since Execute was sent.
+
+    For a run that was attached to, since this attempt began. A record of release 1.0.0 has only
+    Quantemplate's time, which counts where our own times leave room for it.
+    """
+    began, started = moment_of(attempt.began) or now, moment_of(attempt.started) or now
+    executed_at = moment_of(record.get("executed_at"))
+    if executed_at is None and record["turn"]:
+        told = moment_of(record["quantemplate"].get("created_at"))
+        executed_at = told if told and started <= told <= now else None
+    return min(executed_at or began, now)
+
+
+def unknown_status(
+    record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+) -> dict[str, Any]:
+    """Return the record with what is waited for where nobody knows the run's status."""
+    run, before = record["quantemplate"], record.get("waiting", {})
+    same = (before.get("kind"), before.get("redrive_count")) == (UNKNOWN, attempt.redrive_count)
+    begun = moment_of(attempt.began) if attempt.redrive_count else begin_of(record, attempt, now)
+    waiting = {
+        "kind": UNKNOWN,
+        "since": before["since"] if same else iso(now),
+        "until": iso((begun or now) + timedelta(hours=deadline_hours)),
+        "redrive_count": attempt.redrive_count,
+        "for": f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']} "
+        f"goes on with the status {look.status!r}, which nobody here knows.",
+    }
+    return record | {"waiting": waiting}
+
+
+def without_waiting(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a run of which nothing is waited for but its end."""
+    return {field: value for field, value in record.items() if field != "waiting"}
 
 
 def executed_record(
@@ -107,7 +147,7 @@ def executed_record(
     durations: Sequence[float],
 ) -> dict[str, Any]:
     """Return the record of a run that was executed, as it travels through the state machine."""
-    apart = ("route", "measures", "after")
+    apart = ("route", "measures", "after", "executed_at")
     measures = dict(made["measures"])
     prepared = measures.pop("prepared", None)  # by routes with a table
     return {
@@ -120,6 +160,7 @@ def executed_record(
         **({"prepared": prepared} if prepared else {}),
         "quantemplate": {field: value for field, value in made.items() if field not in apart},
         "after": made["after"],
+        "executed_at": made.get("executed_at"),  # release 1.0.0 has noted none
         "identical_to": twin,
         "status": STARTED,
         "wait_seconds": next_wait(0, durations),
@@ -158,29 +199,23 @@ def outputs_of(outputs: "Sequence[Output]") -> list[dict[str, str]]:
     ]
 
 
-def not_ours(listed: "list[Execution]", run: dict[str, Any], after: int) -> "Execution | None":
+def not_ours(listing: "Listing", run: dict[str, Any], after: int) -> "Execution | None":
     """Return a run by somebody else that followed our upload: the pipeline's own Auto Run, perhaps.
 
     `after` is the highest run number before it.
     """
-    ours = next((e for e in listed if e.id == run["execution_id"]), None)
+    ours = listing.find(run["execution_id"])
     if ours is None or ours.created_by is None:
         return None
     near = [
         e
-        for e in listed
-        if e.run_number > after
-        and e.created_by not in (None, ours.created_by)
-        and abs(_seconds_between(e.created_at, ours.created_at)) <= AUTO_RUN
+        for e in listing.above(after)
+        if e.created_by not in (None, ours.created_by)
+        and abs(_or_never(seconds_between(e.created_at, ours.created_at))) <= AUTO_RUN
     ]
     return min(near, key=lambda e: e.run_number, default=None)
 
 
-def _seconds_between(first: str | None, second: str | None) -> float:
-    """Return the seconds between two moments, infinitely many where one is none."""
-    try:
-        then = datetime.fromisoformat(second or "")
-    except ValueError:
-        return math.inf
-    seconds = seconds_since(first, then)
+def _or_never(seconds: float | None) -> float:
+    """Return infinitely many seconds for those that nobody can tell."""
     return math.inf if seconds is None else seconds

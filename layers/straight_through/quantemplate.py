@@ -4,36 +4,60 @@ It keeps one connection and one access token, streams what it sends and fetches,
 never repeats a request but one: after a 401 it takes a new token and tries once more.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from straight_through import listing, replies
 from straight_through.bodies import Body, Download, FileBody
 from straight_through.errors import (
     AccessDenied,
     ApiThrottled,
     ApiUnavailable,
+    CredentialsMissing,
     CredentialsRejected,
     NotFound,
+    OutputIncomplete,
+    PipelineBusy,
     RequestRefused,
     StraightThroughError,
+    UploadRefused,
 )
-from straight_through.statuses import ENDED
+from straight_through.executions import Execution, NotWhole, Output, execution_of
+from straight_through.listing import Listing
+from straight_through.redaction import Secrets
+from straight_through.refusals import refusal, token_refusal
+from straight_through.replies import CALLS
+
+__all__ = ["CALLS", "Credentials", "Execution", "Listing", "Output", "Quantemplate"]
 
 API_URL = "https://fabric.prod.quantemplate.com/external/v1"
 TOKEN_URL = "https://accounts.prod.quantemplate.com/auth/realms/qt/protocol/openid-connect/token"  # noqa: S105
 CONNECT_TIMEOUT = 10  # seconds
 REPLY_TIMEOUT = 45  # seconds without a byte; less than the shortest time-out of a function
 UPLOAD_REPLY_TIMEOUT = 300  # likewise, after the last byte of an upload, which the server works on
+SHORT_LIFE = 60  # seconds that a token serves whose server does not say how long
+LONGEST_TOKEN = 32 * 1024  # characters: more fits into no server's headers
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+OF_THE_API = (
+    AccessDenied,
+    ApiThrottled,
+    ApiUnavailable,
+    CredentialsMissing,
+    CredentialsRejected,
+    NotFound,
+    OutputIncomplete,
+    PipelineBusy,
+    RequestRefused,
+    UploadRefused,
+)
 
 
 @dataclass(frozen=True)
@@ -48,38 +72,11 @@ class Credentials:
         return f"Credentials(client_id={self.client_id!r})"
 
 
-@dataclass(frozen=True)
-class Output:
-    """One output of an execution."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Execution:
-    """One run of a pipeline, as the API tells it; times are ISO 8601 strings."""
-
-    id: str
-    run_number: int
-    status: str
-    created_at: str | None = None
-    created_by: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-    outputs: tuple[Output, ...] = ()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the status is one of the known last ones."""
-        return self.status in ENDED
-
-
 class Quantemplate:
     """The API, as one API user.
 
     Every call takes a token when it needs one, and may raise CredentialsRejected, AccessDenied,
-    NotFound, RequestRefused, ApiThrottled and ApiUnavailable.
+    NotFound, RequestRefused, ApiThrottled and ApiUnavailable; its name is the error's `call`.
     """
 
     def __init__(
@@ -96,27 +93,34 @@ class Quantemplate:
         `failed` is told of each error that ends a call, before it is raised.
         """
         self.credentials = credentials
-        self._api_url = api_url.rstrip("/")
-        self._token_url = token_url
+        self._api_url = _safe(api_url.rstrip("/"))
+        self._token_url = _safe(token_url)
         self._renewed = renewed
         self._failed = failed
-        self._session = requests.Session()
+        self._session = _Session()
         # Or requests would put what a .netrc holds in the place of our own header.
         self._session.auth = lambda request: request
         self._session.headers["Accept-Encoding"] = "identity"
         self._token = ""
         self._token_expires = 0.0
+        self._secrets = Secrets(credentials.client_secret)
 
     def authenticate(self) -> None:
-        """Take a new access token. Raises CredentialsRejected, ApiThrottled, ApiUnavailable."""
-        try:
-            self._take_token()
-        except CredentialsRejected:
-            renewed = self._renewed() if self._renewed else self.credentials
-            if renewed == self.credentials:
-                raise
-            self.credentials = renewed
-            self._take_token()
+        """Take a new access token.
+
+        Raises CredentialsRejected, AccessDenied, NotFound, RequestRefused, ApiThrottled,
+        ApiUnavailable.
+        """
+        with self._named("token"):
+            try:
+                self._take_token()
+            except CredentialsRejected:
+                renewed = self._renewed() if self._renewed else self.credentials
+                if renewed == self.credentials:
+                    raise
+                self.credentials = renewed
+                self._secrets.add(renewed.client_secret)
+                self._take_token()
 
     def upload_dataset(
         self, organisation_id: str, dataset_id: str, data: bytes | Path | Body
@@ -124,8 +128,14 @@ class Quantemplate:
         """Overwrite the dataset with the bytes of `data`, which must not be empty."""
         body = FileBody(data) if isinstance(data, Path) else data
         path = f"/organisations/{_segment(organisation_id)}/datasets/{_segment(dataset_id)}"
-        with self._call("POST", path, f"Upload Dataset {dataset_id}", body):
-            pass
+        what = f"Upload Dataset {dataset_id}"
+        with self._call("upload_dataset", path, what, body) as response:
+            reply = replies.small_body(response, what)
+            if trouble := replies.not_taken(response, reply):
+                raise ApiUnavailable(
+                    f"{what}: HTTP {response.status_code} with {trouble}{self._quoted(reply)}. "
+                    "Whether Quantemplate took the file is not known; it is sent again."
+                )
 
     @contextmanager
     def download_dataset(
@@ -136,28 +146,52 @@ class Quantemplate:
         if version is not None:
             path += f"?version={version}"
         what = f"Download Dataset {dataset_id}"
-        with self._call("GET", path, what) as response:
+        with self._call("download_dataset", path, what) as response:
             yield Download(response, what)
 
     def execute_pipeline(self, organisation_id: str, pipeline_id: str) -> Execution:
         """Start a run. After ApiUnavailable with `sent` it may have started all the same."""
         what = f"Execute Pipeline {pipeline_id}"
-        with self._call("POST", _executions(organisation_id, pipeline_id), what) as response:
+        path = _executions(organisation_id, pipeline_id)
+        with self._call("execute_pipeline", path, what) as response:
+            document = self._document(response, what)
             try:
-                return _execution(_json(response, what), what)
-            except RequestRefused as error:  # it did answer 2xx: the run may well have been made
-                raise ApiUnavailable(str(error)) from None
+                return execution_of(document)
+            except NotWhole as error:  # it did answer 2xx: the run may well have been made
+                raise ApiUnavailable(f"{what}: {error}, which the API documents.") from None
 
     def list_executions(self, organisation_id: str, pipeline_id: str) -> list[Execution]:
-        """Return all runs of the pipeline, in no documented order."""
+        """Return all runs of the pipeline, in no documented order; `list_runs` keeps few."""
         what = f"List Executions of {pipeline_id}"
-        with self._call("GET", _executions(organisation_id, pipeline_id), what) as response:
+        path = _executions(organisation_id, pipeline_id)
+        with self._call("list_executions", path, what) as response, _listed(what):
             if response.status_code == requests.codes.no_content:
                 return []
-            listed = _json(response, what)
-        if not isinstance(listed, list):
-            raise RequestRefused(f"{what} brought no list. Check the API's address.")
-        return [_execution(item, what) for item in listed]
+            return [execution_of(item) for item in self._items(response, what)]
+
+    def list_runs(
+        self,
+        organisation_id: str,
+        pipeline_id: str,
+        *,
+        after: int = 0,
+        ours: Collection[str] = (),
+    ) -> Listing:
+        """Return what is worth knowing of the pipeline's runs, however many there are.
+
+        That is the runs with the ids of `ours`, those with a number above `after` and those that
+        go on. Only these must be whole.
+        """
+        what = f"List Executions of {pipeline_id}"
+        path = _executions(organisation_id, pipeline_id)
+        with self._call("list_executions", path, what) as response, _listed(what):
+            date = replies.date_of(response)
+            if response.status_code == requests.codes.no_content:
+                if after or ours:
+                    raise ApiUnavailable(f"{what}: HTTP 204, although the pipeline has had runs.")
+                return Listing(date=date)
+            items = self._items(response, what)
+            return listing.reduced(items, after=after, ours=ours, date=date)
 
     @contextmanager
     def download_output(
@@ -167,7 +201,7 @@ class Quantemplate:
         path = _executions(organisation_id, pipeline_id)
         path += f"/{_segment(execution_id)}/outputs/{_segment(output_id)}"
         what = f"Download Output {output_id} of {execution_id}"
-        with self._call("GET", path, what) as response:
+        with self._call("download_output", path, what) as response:
             yield Download(response, what)
 
     def _take_token(self) -> None:
@@ -178,52 +212,58 @@ class Quantemplate:
             "client_id": self.credentials.client_id,
             "client_secret": self.credentials.client_secret,
         }
+        data = {name: value.encode(errors="replace") for name, value in form.items()}
         asked = time.monotonic()
         try:
-            with self._request("POST", self._token_url, what, data=form) as response:
-                if response.status_code in (400, 401, 403):
-                    raise CredentialsRejected(
-                        f"Quantemplate rejects the client id {self.credentials.client_id!r} or its "
-                        f"secret (HTTP {response.status_code} at {self._token_url}). Put the right "
-                        "ones into the secret, then redrive the execution."
-                    )
-                _check(response, what)
-                reply = _json(response, what)
+            with self._request("POST", self._token_url, what, data=data) as response:
+                self._check("token", response, what)
+                reply = self._document(response, what, secret=True)
         except ApiUnavailable as error:
             error.sent = False  # the call that the token was for
             raise
-        try:
-            self._token = str(reply["access_token"])
-            lifetime = float(reply["expires_in"])
-        except (TypeError, KeyError, ValueError):
-            raise RequestRefused(f"{what} brought no token. Check the token address.") from None
+        token = reply.get("access_token") if isinstance(reply, dict) else None
+        if not isinstance(token, str) or not _is_token(token):
+            raise ApiUnavailable(f"{what} brought no token.", sent=False)
+        self._token = token
+        self._secrets.add(token)
         # A tenth earlier, so that a token does not expire on its way.
-        self._token_expires = asked + lifetime * 0.9
+        self._token_expires = asked + _lifetime(reply.get("expires_in")) * 0.9
 
     @contextmanager
     def _call(
-        self, method: str, path: str, what: str, body: Body | bytes | None = None
+        self, call: str, path: str, what: str, body: Body | bytes | None = None
     ) -> Iterator[requests.Response]:
-        """Call the API and yield a 2xx reply; a rejected token is renewed once."""
+        """Call the API and yield a reply that may be one; a rejected token is renewed once."""
         try:
-            if time.monotonic() >= self._token_expires:
-                self.authenticate()
-            response = self._request_api(method, path, what, body)
-            if response.status_code == requests.codes.unauthorized:
-                response.close()
-                self.authenticate()
-                response = self._request_api(method, path, what, body)
-            with response:
-                _check(response, what)
-                yield response
+            with self._named(call):
+                if time.monotonic() >= self._token_expires:
+                    self.authenticate()
+                response = self._request_api(call, path, what, body)
+                if response.status_code == requests.codes.unauthorized:
+                    response.close()
+                    self.authenticate()
+                    response = self._request_api(call, path, what, body)
+                with response:
+                    self._check(call, response, what)
+                    yield response
         except StraightThroughError as error:
             self._failed(error)
             raise
 
+    @contextmanager
+    def _named(self, call: str) -> Iterator[None]:
+        """Name the call that met an error of the API."""
+        try:
+            yield
+        except OF_THE_API as error:
+            error.call = error.call or call
+            raise
+
     def _request_api(
-        self, method: str, path: str, what: str, body: Body | bytes | None
+        self, call: str, path: str, what: str, body: Body | bytes | None
     ) -> requests.Response:
         """Send one request with the token."""
+        method = "POST" if call in ("upload_dataset", "execute_pipeline") else "GET"
         headers = {"Authorization": f"Bearer {self._token}"}
         return self._request(method, self._api_url + path, what, data=body, headers=headers)
 
@@ -239,7 +279,7 @@ class Quantemplate:
                 allow_redirects=False,
                 **options,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, UnicodeError) as error:
             # A server that dislikes a token may hang up on a long upload instead of answering 401.
             self._token_expires = 0.0
             raise ApiUnavailable(
@@ -247,86 +287,96 @@ class Quantemplate:
                 sent=not _refused_connection(error),
             ) from None
 
+    def _check(self, call: str, response: requests.Response, what: str) -> None:
+        """Raise the error that the reply's status stands for, if it is one."""
+        status = response.status_code
+        if status in replies.DONE[call]:
+            return
+        body, cut = replies.beginning(response, replies.MOST_TOLD + self._secrets.longest)
+        page = replies.is_page(response, body)
+        said = self._secrets.shown(body, cut=cut)
+        if call == "token":
+            document = replies.document_of(body)
+            reason = str(document.get("error", "")) if isinstance(document, dict) else ""
+            told = f"{what}: HTTP {status}{f' ({said})' if said else ''}."
+            client_id, url = self.credentials.client_id, self._token_url
+            if error := token_refusal(told, client_id, url, status, reason, said, page=page):
+                raise error
+        later = replies.retry_after(response)
+        if error := refusal(call, what, status, said, page=page, retry_after=later):
+            raise error
 
-def _check(response: requests.Response, what: str) -> None:
-    """Raise the error that the reply's status stands for, if it is one."""
-    status = response.status_code
-    if 200 <= status < 300:
-        return
-    said = f"{what}: HTTP {status}{_shown(response)}."
-    if status == requests.codes.unauthorized:
-        raise CredentialsRejected(f"{said} Quantemplate gives a token but does not accept it.")
-    if status == requests.codes.forbidden:
-        raise AccessDenied(
-            f"{said} Usually the organisation is a wrong one, or the dataset or pipeline is not "
-            'shared with the API user in "Can edit" mode. Share it or mend the id, which is in the '
-            "route; then redrive the execution."
+    def _document(self, response: requests.Response, what: str, *, secret: bool = False) -> Any:
+        """Return the reply's JSON. Raises ApiUnavailable where it has none, or one of an error.
+
+        Of a `secret` reply no more is told than its error: the rest may be a token.
+        """
+        body = replies.small_body(response, what)
+        document = replies.document_of(body)
+        if document is not None and not replies.speaks_of_error(document):
+            return document
+        kind = "no JSON, which the API sends" if document is None else "an error"
+        if secret:
+            told = [document.get(k) for k in ("error", "error_description")] if document else []
+            body = ": ".join(each for each in told if isinstance(each, str)).encode(
+                errors="replace"
+            )
+        raise ApiUnavailable(
+            f"{what}: HTTP {response.status_code} with {kind}{self._quoted(body)}."
         )
-    if status == requests.codes.not_found:
-        raise NotFound(
-            f"{said} Quantemplate does not know one of the ids. Mend it in the route, then redrive "
-            "the execution."
-        )
-    if status == requests.codes.too_many_requests:
-        raise ApiThrottled(said, retry_after=_retry_after(response))
-    if status >= 500 or status == requests.codes.request_timeout:
-        raise ApiUnavailable(said, retry_after=_retry_after(response))
-    raise RequestRefused(f"{said} Check the file and the API's address.")
+
+    def _items(self, response: requests.Response, what: str) -> Iterator[Any]:
+        """Read the items of a list as they come. Raises ApiUnavailable where it is none."""
+        if replies.is_page(response, b""):
+            raise ApiUnavailable(f"{what} brought a web page and no list.")
+        return listing.items_of(replies.pieces(response, what, replies.LIST_SECONDS))
+
+    def _quoted(self, body: bytes) -> str:
+        """Return what a server says in brackets, nothing where it says nothing."""
+        said = self._secrets.shown(body)
+        return f" ({said})" if said else ""
 
 
-def _shown(response: requests.Response) -> str:
-    """Return the start of an error's body on one line: it is text, JSON or nothing at all."""
+class _Session(requests.Session):
+    """Follows no redirect, and does not read its body either, which may have no end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """Find none."""
+        return None
+
+
+@contextmanager
+def _listed(what: str) -> Iterator[None]:
+    """Say which list is none."""
     try:
-        body = response.raw.read(300, decode_content=True).decode(errors="replace")
-    except (requests.RequestException, OSError, HTTPError):
-        return ""
-    line = " ".join(body.split())
-    return f" ({line})" if line else ""
+        yield
+    except (NotWhole, listing.NoList) as error:
+        raise ApiUnavailable(f"{what} brought {error}.") from None
 
 
-def _retry_after(response: requests.Response) -> float:
-    """Return the Retry-After header in seconds from now; it holds seconds or a date (RFC 9110)."""
-    value = response.headers.get("Retry-After", "")
+def _is_token(token: str) -> bool:
+    """Whether a header can carry it."""
+    return 0 < len(token) <= LONGEST_TOKEN and all("!" <= each <= "~" for each in token)
+
+
+def _lifetime(told: Any) -> float:
+    """Return how many seconds a token serves; what is no number of them counts as not told."""
     try:
-        return (
-            max(float(value), 0)
-            if value.isdigit()
-            else max(parsedate_to_datetime(value).timestamp() - time.time(), 0)
-        )
-    except ValueError:
-        return 0
+        seconds = float(told)
+    except (TypeError, ValueError, OverflowError):
+        return SHORT_LIFE
+    return seconds if 0 <= seconds < 366 * 86400 else SHORT_LIFE
 
 
-def _json(response: requests.Response, what: str) -> Any:
-    """Return the reply's JSON."""
-    try:
-        return json.loads(response.content)
-    except requests.RequestException as error:
-        raise ApiUnavailable(f"{what}: the reply broke off ({type(error).__name__}).") from None
-    except ValueError:
-        raise RequestRefused(
-            f"{what}: HTTP {response.status_code} without the JSON that the API sends. Check the "
-            "addresses of API and token."
-        ) from None
-
-
-def _execution(item: Any, what: str) -> Execution:
-    """Return the execution that the API describes; a missing status is an unknown one."""
-    try:
-        return Execution(
-            id=str(item["id"]),
-            run_number=int(item["runNumber"]),
-            status=str(item.get("status")),
-            created_at=item.get("createdAt"),
-            created_by=item.get("createdBy"),
-            started_at=item.get("startedAt"),
-            finished_at=item.get("finishedAt"),
-            outputs=tuple(Output(o["id"], o["name"]) for o in item.get("outputs") or ()),
-        )
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RequestRefused(
-            f"{what}: an execution without {error}, which the API documents."
-        ) from None
+def _safe(url: str) -> str:
+    """Return the address of a server that gets our token or secret. Raises RequestRefused."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        return url
+    raise RequestRefused(
+        f"The address {url} is not one to send a secret to: without https:// anybody on the way "
+        "could read it. Only this machine's own addresses may begin with http://."
+    )
 
 
 def _executions(organisation_id: str, pipeline_id: str) -> str:
@@ -338,7 +388,7 @@ def _executions(organisation_id: str, pipeline_id: str) -> str:
 
 def _segment(part: str) -> str:
     """Return an id as one segment of a path."""
-    return quote(part, safe="")
+    return quote(part, safe="", errors="replace")
 
 
 def _refused_connection(error: BaseException) -> bool:

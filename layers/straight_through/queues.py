@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,40 @@ from straight_through.errors import TurnOverdue
 from straight_through.records import Records
 from straight_through.standing import Standing, standing_of
 from straight_through.table import Item, Refused, Table
+from straight_through.text import shown
 from straight_through.turns import QUEUES, Turns, queue_key, tickets
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-# Every file of the queue would meet them until a person has mended the cause.
-PAUSING = ("CredentialsMissing", "CredentialsRejected", "AccessDenied")
+# Every file of every queue would meet them until a person has mended the cause.
 OF_ALL_QUEUES = ("CredentialsMissing", "CredentialsRejected")
+# What is met at these calls does not depend on the file, as at an upload or a download it may.
+OF_ALL_FILES = ("token", "list_executions", "execute_pipeline")
+AT_ONCE = ("AccessDenied",)  # of those; any other pauses the queue when a second run ends with it
+HELD = "#holder.#execution_arn = :arn AND #holder.#redrive_count <= :count"
 UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
+NAMED = 20  # queues of a message; 20 of 150 characters each leave room below 4 KB
+LONGEST = 150  # characters of an error in a message
+
+
+class SweepIncomplete(Exception):
+    """Queues that could not be swept; all others were. `standing` is of those that can be read."""
+
+    def __init__(self, standing: list[Standing], failed: dict[str, Exception]) -> None:
+        """Name the queues, each with its error."""
+        self.standing = standing
+        named = [
+            f"{queue!r}: {type(error).__name__}: {error}"[:LONGEST]
+            for queue, error in list(failed.items())[:NAMED]
+        ]
+        if others := len(failed) - len(named):
+            named.append(f"… and {others} more")
+        super().__init__(
+            f"The sweep failed for {len(failed)} queue(s) and did all others. {'; '.join(named)}. "
+            "The log says where. If the item of a queue or a ticket in the table is damaged, mend "
+            "or delete it; the next sweep tries again."
+        )
 
 
 class Queues:
@@ -45,8 +71,7 @@ class Queues:
         if "queue" not in record:
             return
         queue = record["queue"]
-        if error in PAUSING:
-            self._pause_for(queue, run, execution_arn, redrive_count, error)
+        self._weigh(queue, record, run, execution_arn, redrive_count, error)
         self._turns.leave(queue, record["ticket"], execution_arn, redrive_count)
 
     # --- pauses ---------------------------------------------------------------------------------
@@ -61,39 +86,81 @@ class Queues:
         self._turns.grant(queue)
         return self._turns.state(queue)
 
-    def _pause_for(
-        self, queue: str, run: str, execution_arn: str, redrive_count: int, error: str
+    def _weigh(
+        self, queue: str, record: Item, run: str, arn: str, redrive_count: int, error: str
     ) -> None:
-        """Pause the queue before the turn passes on, and tell it once."""
+        """Pause the queue where every next file would meet what this run has ended with.
+
+        What a second run in a row meets, every next one would; a redrive of one run is no second.
+        """
+        trouble = record.get("trouble", {})
+        told = (trouble.get("error"), trouble.get("redrive_count")) == (error, redrive_count)
+        call = trouble["call"] if told else ""
+        end = {"run": run, "error": error, "call": call}
+        if error in OF_ALL_QUEUES:
+            self._pause_for(queue, end, arn, redrive_count)
+        if error in OF_ALL_QUEUES or call not in OF_ALL_FILES:
+            return
+        state = self._turns.state(queue)
+        before = state.get("last_trouble", {})
+        again = state.get("paused", {}).get("attempt") == _attempt(run, redrive_count)
+        in_a_row = before.get("error") == error and before.get("run") != run
+        if error in AT_ONCE or again or in_a_row:
+            self._pause_for(queue, end, arn, redrive_count, before if in_a_row else None)
+            return
+        with suppress(Refused):  # it holds the turn no more: this end was weighed
+            self._table.update(
+                queue_key(queue),
+                "SET #last_trouble = :end",
+                HELD,
+                end=end,
+                **_held(arn, redrive_count),
+            )
+
+    def _pause_for(
+        self, queue: str, end: Item, arn: str, redrive_count: int, before: Item | None = None
+    ) -> None:
+        """Pause the queue before the turn passes on, and tell it once.
+
+        `end` is how the run has ended, `before` how another one did that says the same.
+        """
+        run, error = end["run"], end["error"]
+        runs = f"run {run}" if before is None else f"runs {before['run']} and {run}"
+        where = f" at the call {end['call']}" if end["call"] else ""
         paused = {
             "since": iso(self._now()),
-            "reason": f"run {run} ended with {error}",
+            "reason": f"{runs} ended with {error}{where}",
             "error": error,
-            "attempt": f"{run} {redrive_count}",
+            "attempt": _attempt(run, redrive_count),
             "told": False,
         }
         try:
             self._table.update(
                 queue_key(queue),
-                "SET #paused = :paused",
-                "attribute_not_exists(#paused) AND #holder.#execution_arn = :arn"
-                " AND #holder.#redrive_count <= :count",
+                "SET #paused = :paused, #last_trouble = :end",
+                f"attribute_not_exists(#paused) AND {HELD}",
                 paused=paused,
-                arn=execution_arn,
-                count=redrive_count,
+                end=end,
+                **_held(arn, redrive_count),
             )
         except Refused as refused:
             (seen,) = refused.items
-            before = (seen or {}).get("paused", {})
-            if before.get("attempt") != paused["attempt"] or before["told"]:
+            already = (seen or {}).get("paused", {})
+            if already.get("attempt") != paused["attempt"] or already["told"]:
                 return
+            paused = already
         self._tell(
             f"Queue {queue} is paused: {error}",
-            f"Run {run} ended with {error}, and every other file of queue {queue} would. They "
-            "wait, and nothing is lost.\n\nMend the cause (the run's error says what it is), then "
-            f"redrive {execution_arn}: a redrive resumes the queue. Or resume it by hand.",
+            f"{paused['reason'][0].upper()}{paused['reason'][1:]}, and every other file of queue "
+            f"{queue} would. They wait, and nothing is lost.\n\n"
+            "Mend the cause (the run's error says what it is), then "
+            f"redrive {arn}: a redrive resumes the queue. Or resume it by hand.",
         )
         self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
+
+    def ended(self, execution_arn: str) -> Item | None:
+        """Return how an execution has ended, None if it runs."""
+        return self._turns.ended(execution_arn)
 
     def tell_of_auto_run(self, queue: str, route: str, execution_id: str) -> None:
         """Tell once that somebody else's run follows our uploads."""
@@ -109,9 +176,9 @@ class Queues:
         try:
             self._tell(
                 f"Route {route}: its pipeline also runs by itself",
-                f"Run {execution_id}, which is not ours, followed our upload for route {route}. If "
-                "Auto Run is switched on for this pipeline in Quantemplate, each file is processed "
-                "twice there: switch it off. This is told once.",
+                f"Run {shown(execution_id)}, which is not ours, followed our upload for route "
+                f"{route}. If Auto Run is switched on for this pipeline in Quantemplate, each file "
+                "is processed twice there: switch it off. This is told once.",
             )
         except Exception:
             self._table.update(queue_key(queue), "REMOVE #auto_run_told")
@@ -121,28 +188,44 @@ class Queues:
     def sweep(self, turn_deadline: timedelta) -> list[Standing]:
         """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets.
 
-        Return how the queues stand.
+        Return how the queues stand. Raises SweepIncomplete, when all are done, where one failed.
         """
-        standing = []
+        standing, failed = [], {}
         states = {item["sk"]: item for item in self._table.items(QUEUES)}
         for queue, state in states.items():
-            self._resume_after_success(queue, state, states)
-            if "holder" in state:
-                self._sweep_holder(queue, state["holder"])
-            else:
-                self._turns.grant(queue)
-            waiting = list(self._table.items(tickets(queue)))
-            self._end_overdue(queue, waiting, turn_deadline)
-            standing.append(standing_of(state, waiting, self._now()))
+            try:
+                waiting = self._sweep_queue(queue, states, turn_deadline)
+                standing.append(standing_of(state, waiting, self._now()))
+            except Exception as error:  # noqa: BLE001 - whatever it is: the others are swept first
+                failed[queue] = error
+                with suppress(Exception):  # it has failed already: where it can be, it is measured
+                    waiting = list(self._table.items(tickets(queue)))
+                    standing.append(standing_of(state, waiting, self._now()))
+        if failed:
+            raise SweepIncomplete(standing, failed) from ExceptionGroup("", [*failed.values()])
         return standing
+
+    def _sweep_queue(
+        self, queue: str, states: dict[str, Item], turn_deadline: timedelta
+    ) -> list[Item]:
+        """Sweep one queue; return the tickets that waited in it."""
+        state = states[queue]
+        self._resume_after_success(queue, state, states)
+        if "holder" in state:
+            self._sweep_holder(queue, state["holder"])
+        else:
+            self._turns.grant(queue)
+        waiting = list(self._table.items(tickets(queue)))
+        self._end_overdue(queue, waiting, turn_deadline)
+        return waiting
 
     def _sweep_holder(self, queue: str, holder: Item) -> None:
         """Pass on the turn of a run that has ended; wake a holder that may never have been."""
         ended = self._turns.ended(holder["execution_arn"])
         if ended:
             arn, count = holder["execution_arn"], ended["redrive_count"]
-            if ended["error"] in PAUSING:
-                self._pause_for(queue, holder["run"], arn, count, ended["error"])
+            record = self._records.get(holder["run"])
+            self._weigh(queue, record, holder["run"], arn, count, ended["error"])
             self._turns.pass_on(queue, arn, count)
         elif "ended" in holder:  # and its function, which would have passed it on, was killed
             self._turns.pass_on(queue, holder["execution_arn"], holder["ended"])
@@ -154,7 +237,8 @@ class Queues:
         paused = state.get("paused", {})
         if paused.get("error") not in OF_ALL_QUEUES:
             return
-        if any(other.get("executed_at", "") > paused["since"] for other in states.values()):
+        executed = [other.get("executed_at") for other in states.values()]
+        if any(isinstance(at, str) and at > paused["since"] for at in executed):
             self.resume(queue)
 
     def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
@@ -188,3 +272,13 @@ class Queues:
 def _as_lambda(message: str) -> str:
     """Return a cause in the shape of those that functions give, for whoever reads both."""
     return json.dumps({"errorMessage": message, "errorType": TurnOverdue.__name__})
+
+
+def _attempt(run: str, redrive_count: int) -> str:
+    """Name an attempt of a run."""
+    return f"{run} {redrive_count}"
+
+
+def _held(arn: str, redrive_count: int) -> Item:
+    """Return the values of the condition that this execution, in no later attempt, has the turn."""
+    return {"arn": arn, "count": redrive_count}

@@ -1,14 +1,21 @@
 """What is known of each run beyond its turn; it outlives the turn and every redrive."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from straight_through.errors import ReleaseRefused
+from straight_through.attempts import Attempt
+from straight_through.errors import ReleaseRefused, StraightThroughError
+from straight_through.pipelines import claim
 from straight_through.table import Item, Key, Refused, Table, Write, update
 
 # Redrive ends 14 days after an execution's end, and names are kept 90 days.
 LIFETIME = timedelta(days=180)
+# Nobody has noted yet what became of this Execute.
+UNSETTLED = (
+    "#posted.#id = :post AND attribute_not_exists(#execution) AND attribute_not_exists(#uncertain)"
+)
 
 
 def record_key(run: str) -> Key:
@@ -24,7 +31,7 @@ def record_update(run: str, seen_stamp: str | None, values: dict[str, Any], now:
         "SET #execution_arn = :arn, #queue = :queue, #ticket = :ticket, #stamp = :stamp,"
         " #source = :source, #route = :route, #expires_at = :expires_at",
         unchanged,
-        expires_at=int((now + LIFETIME).timestamp()),
+        expires_at=_expiry(now),
         **values,
         **({"seen": seen_stamp} if seen_stamp else {}),
     )
@@ -49,20 +56,44 @@ class Records:
             record_key(run),
             f"SET #expires_at = :expires_at{settings}",
             **values,
-            expires_at=int((now + LIFETIME).timestamp()),
+            expires_at=_expiry(now),
         )
 
     def checked(self, run: str, checked: Item) -> None:
         """Note by which settings a run's file was judged, and whether it was read whole."""
         self._table.update(record_key(run), "SET #checked = :checked", checked=checked)
 
-    def lost(self, post: Item, at: str) -> None:
-        """Note when the reply to an Execute was given up: nothing was sent later."""
-        self._settle(post, "SET #posted.#lost_at = :at", at=at)
+    def lost(self, post: Item, at: str, answered: Item | None = None) -> None:
+        """Note when the reply to an Execute was given up: nothing was sent later.
+
+        `answered` is the `id` and `number` of an execution that it told and that cannot be its own.
+        """
+        change, values = "SET #posted.#lost_at = :at", dict[str, Any](at=at)
+        if answered:
+            change += ", #posted.#answered = :answered"
+            values["answered"] = answered
+        self._settle(post, change, **values)
 
     def executed(self, post: Item, execution: Item) -> bool:
-        """Note which run an Execute has made; False where what became of it is noted already."""
-        return self._settle(post, "SET #execution = :execution", execution=execution)
+        """Note which run an Execute has made, and that it is nobody else's.
+
+        False where another Execute has made it; what is noted already stays as it is.
+        """
+        try:
+            self._table.together(
+                update(
+                    record_key(post["run"]),
+                    "SET #execution = :execution",
+                    UNSETTLED,
+                    post=post["id"],
+                    execution=execution,
+                ),
+                claim(post, execution["execution_id"], _expiry(datetime.now(UTC))),
+            )
+        except Refused as refused:
+            settled, claimed = refused.items
+            return settled is not None or claimed is None
+        return True
 
     def not_executed(self, post: Item) -> bool:
         """Note that an Execute has made no run; False where what became of it is noted already."""
@@ -95,6 +126,24 @@ class Records:
             raised={"execution_id": execution_id, "redrive_count": redrive_count},
         )
         return False
+
+    @contextmanager
+    def noting(self, attempt: Attempt) -> Iterator[None]:
+        """Note at which call of Quantemplate's API an attempt ends: its event knows a name only."""
+        try:
+            yield
+        except StraightThroughError as error:
+            if error.call:
+                self._table.update(
+                    record_key(attempt.run),
+                    "SET #trouble = :trouble",
+                    trouble={
+                        "error": type(error).__name__,
+                        "call": error.call,
+                        "redrive_count": attempt.redrive_count,
+                    },
+                )
+            raise
 
     def hold(self, run: str, manifest: str, order: str) -> None:
         """Note that a run is held, where its manifest lies, and the run's place among others.
@@ -141,7 +190,7 @@ class Records:
                 f"SET #{what} = :yes, #expires_at = if_not_exists(#expires_at, :expires_at)",
                 f"attribute_not_exists(#{what})",
                 yes=True,
-                expires_at=int((now + LIFETIME).timestamp()),
+                expires_at=_expiry(now),
             )
         except Refused:
             return
@@ -157,11 +206,15 @@ class Records:
             self._table.update(
                 record_key(post["run"]),
                 change,
-                "#posted.#id = :post AND attribute_not_exists(#execution)"
-                " AND attribute_not_exists(#uncertain)",
+                UNSETTLED,
                 post=post["id"],
                 **values,
             )
         except Refused:
             return False
         return True
+
+
+def _expiry(now: datetime) -> int:
+    """Return when the table may forget what was noted now, in seconds since 1970."""
+    return int((now + LIFETIME).timestamp())

@@ -1,89 +1,122 @@
-"""S3's refusals of a dropped object: gone, not to be read, or not now; each with what to do.
-
-Codes: Amazon S3's "Error responses"; those of KMS come with the prefix `KMS.`.
-"""
-
-from http import HTTPStatus
-
-from botocore.exceptions import BotoCoreError, ClientError
+"""The error that stands for a reply by which a call was not done, with what a person does."""
 
 from straight_through.errors import (
-    SourceDenied,
-    SourceNotFound,
-    SourceUnavailable,
+    AccessDenied,
+    ApiThrottled,
+    ApiUnavailable,
+    CredentialsRejected,
+    NotFound,
+    PipelineBusy,
+    RequestRefused,
     StraightThroughError,
+    UploadRefused,
+)
+from straight_through.replies import DONE
+
+# What OAuth (RFC 6749, 5.2) and Keycloak call a client id or secret that is not accepted.
+OF_THE_CREDENTIALS = ("invalid_client", "unauthorized_client", "invalid_credentials")
+PASSING = ("temporarily_unavailable", "server_error", "temporarily disabled")
+FIREWALL = (
+    "A web page answered, and not Quantemplate: a firewall or proxy on the way refuses it. Ask who "
+    "runs that, with the words of its page"
 )
 
-# Parts of codes that say "not now", whatever the status; KMS throttles with a 400.
-PASSES = (
-    *("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout"),
-    *("KMSInternal", "DependencyTimeout", "KeyUnavailable", "ExpiredToken", "TooSkewed"),
-)
-LONGEST_SAID = 300  # characters of S3's own words that a message has
-NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.PRECONDITION_FAILED)
-ROLES = "the roles of CheckFile, TakeTurn and UploadAndExecute"
-AGAIN = "Drop the file again, or start a new execution with another key or version."
 
-# What each code means for the object, and what to do about it.
-DENIED = {
-    "AccessDenied": (
-        "S3 does not let the application read it. Most often it is encrypted with a KMS key of the "
-        f"sender's own: let the key's policy allow {ROLES} kms:Decrypt. Else a policy of the "
-        "bucket denies it, or it belongs to another account: let it be read. Then redrive the "
-        "execution, or have the file sent again without a key of its own."
-    ),
-    "InvalidObjectState": (
-        "It lies in an archive class, from which S3 reads nothing before it is restored. Restore "
-        "it (aws s3api restore-object) and redrive the execution when that is done, or drop the "
-        "file again in the class STANDARD."
-    ),
-    "KMS.DisabledException": (
-        "The KMS key that it is encrypted with is disabled. Enable the key and redrive the "
-        "execution, or drop the file again without it."
-    ),
-    "KMS.KMSInvalidStateException": (
-        "The KMS key that it is encrypted with is about to be deleted, or is otherwise in no state "
-        "to be used. Cancel its deletion, enable it and redrive the execution; or drop the file "
-        "again without it."
-    ),
-    "KMS.NotFoundException": (
-        "The KMS key that it is encrypted with does not exist (any more), and nobody can read it. "
-        "Drop the file again."
-    ),
-    "InvalidRequest": (
-        "It is encrypted with a key that the sender keeps (SSE-C), so that nobody else can read "
-        "it. Have the file sent again without such a key."
-    ),
-}
+def refusal(
+    call: str, what: str, status: int, said: str, *, page: bool, retry_after: float
+) -> StraightThroughError | None:
+    """Return the error that a status stands for, None where the call may have been done.
 
-
-def refusal_of(error: BotoCoreError | ClientError, where: str) -> StraightThroughError:
-    """Return our error for S3's; `where` names the object, `s3://bucket/key`."""
-    if isinstance(error, BotoCoreError):
-        return SourceUnavailable(f"Reading {where} broke off ({type(error).__name__}).")
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or any(part in code for part in PASSES):
-        return SourceUnavailable(f"Reading {where} failed: S3 answered {status}, {code}.")
-    if code == "NoSuchBucket":
-        return SourceNotFound(
-            f"{where} does not exist: there is no such bucket. Start a new execution with the name "
-            "of the inbox as its bucket."
+    `said` is what the server said, `page` whether that was a web page.
+    """
+    told = f"{what}: HTTP {status}{f' ({said})' if said else ''}."
+    if status in DONE[call]:
+        return None
+    if passing := _passing(told, status, retry_after):
+        return passing
+    if status == 401:
+        return CredentialsRejected(f"{told} Quantemplate gives a token but does not accept it.")
+    if status == 404 and page:
+        return NotFound(
+            f"{told} A web page answered, and not Quantemplate: check the API's address, the "
+            "stack's parameter QuantemplateApiUrl; then redrive the execution."
         )
-    never_was = code == "InvalidArgument" and "version id" in said.lower()
-    if status in NOT_THERE or never_was:
-        return SourceNotFound(f"{where} {_gone(status, never_was=never_was)} {AGAIN}")
-    todo = DENIED.get(code, f"Let {ROLES} read it and redrive the execution, or drop it again.")
-    said = "".join(c if c.isprintable() else " " for c in said[:LONGEST_SAID])
-    return SourceDenied(f"{where} cannot be read: S3 answered {status}, {code} ({said}). {todo}")
+    if status == 404:
+        return NotFound(
+            f"{told} Quantemplate does not know one of the ids. Mend it in the route, then redrive "
+            "the execution."
+        )
+    if status == 409 and call in ("upload_dataset", "execute_pipeline"):
+        return PipelineBusy(
+            f"{told} The dataset or the pipeline is in use.", retry_after=retry_after
+        )
+    if status == 403:
+        return _forbidden(call, told, page=page)
+    if call == "upload_dataset":
+        return UploadRefused(f"{told} Quantemplate does not take this file. Mend it and drop it.")
+    return RequestRefused(f"{told} Check the file and the API's address.")
 
 
-def _gone(status: int, *, never_was: bool) -> str:
-    """Say in which way an object is not there."""
-    if never_was:
-        return "never was: S3 has given no such version id."
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return "was deleted: this version is a delete marker."
-    if status == HTTPStatus.PRECONDITION_FAILED:
-        return "was replaced by another file."
-    return "does not exist (any more)."
+def _passing(told: str, status: int, retry_after: float) -> StraightThroughError | None:
+    """Return the error of what passes by itself, None where a status is final."""
+    if status == 429:
+        return ApiThrottled(told, retry_after=retry_after)
+    if 200 <= status < 400:
+        told += " That is no answer of Quantemplate to this call."
+    elif status < 500 and status != 408:
+        return None
+    return ApiUnavailable(told, retry_after=retry_after)
+
+
+def _forbidden(call: str, told: str, *, page: bool) -> StraightThroughError:
+    """Return the error of a 403: a firewall has pages, Quantemplate says it in plain text."""
+    if page and call == "upload_dataset":
+        return UploadRefused(
+            f"{told} {FIREWALL}: something in this file's bytes displeases it, and the next file "
+            "may pass. When it lets the file through, redrive the execution."
+        )
+    if page:
+        return AccessDenied(f"{told} {FIREWALL}; then redrive the execution.")
+    denied = UploadRefused if call == "upload_dataset" else AccessDenied
+    return denied(
+        f"{told} Usually the organisation is a wrong one, or the dataset or pipeline is not shared "
+        'with the API user in "Can edit" mode. Share it or mend the id, which is in the route; '
+        "then redrive the execution."
+    )
+
+
+def token_refusal(
+    told: str, client_id: str, url: str, status: int, error: str, words: str, *, page: bool
+) -> StraightThroughError | None:
+    """Return the error of a token server that says no, None where its status says all.
+
+    `error` is what it calls the reason, `words` is all that it says, `told` both with the status.
+    """
+    if status not in (400, 401, 403, 404, 405):
+        return None
+    said = f"{error} {words}".lower()
+    if any(reason in said for reason in PASSING):
+        return ApiUnavailable(f"{told} The token server says that it passes by itself.")
+    if page:
+        if status == 404:
+            return NotFound(f"{told} A web page answered. Check the token address, {url}.")
+        return AccessDenied(
+            f"{told} {FIREWALL}. The client id and secret were not looked at. When it lets them "
+            "pass, redrive the execution."
+        )
+    if status == 404 or "realm" in said:
+        return NotFound(
+            f"{told} The token address, {url}, names a realm or a path that is not there: mend the "
+            "stack's parameter QuantemplateTokenUrl, then redrive the execution."
+        )
+    if error in OF_THE_CREDENTIALS or (status == 401 and not error) or "credentials" in said:
+        return CredentialsRejected(
+            f"Quantemplate rejects the client id {client_id!r} or its secret. {told} Put the right "
+            "ones into the secret, then redrive the execution."
+        )
+    if status in (401, 403):
+        return AccessDenied(
+            f"{told} The token server at {url} gives this client no token. Ask who runs it, with "
+            "its words; then redrive the execution."
+        )
+    return RequestRefused(f"{told} Check the token address, {url}.")

@@ -51,7 +51,10 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.HeaderMismatch: Remedy(
         READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
     ),
-    errors.OutputMissing: Remedy(("CheckStatus", "PublishRun"), "Mend the route, then {redrive}."),
+    errors.OutputMissing: Remedy(
+        ("CheckStatus", "PublishRun"),
+        "Mend the route and {redrive}, or mend the pipeline and {rerun}.",
+    ),
     errors.DestinationClash: Remedy(
         ("PublishRun",), "Let the route's destination hold {{output}}, then {redrive}."
     ),

@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from straight_through.aws import answering
 from straight_through.errors import NoRoute, RouteInvalid
 from straight_through.names import HELD, PREPARED
+from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -79,6 +81,8 @@ class Route:
 def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
     """Return the route of the deepest folder of `key` that has one, with one request.
 
+    A second one, where there is none, looks for keys that may have been meant.
+
     Raises NoRoute and RouteInvalid.
     """
     folders = routable_folders(key)
@@ -86,7 +90,7 @@ def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
     names = [name for name in names if len(name) <= LONGEST_NAME]
     found = _read(ssm, names) if names else []
     if not found:
-        raise NoRoute(_no_route(key, folders, routes_path))
+        raise NoRoute(_no_route(ssm, key, folders, routes_path))
     deepest = max(found, key=lambda parameter: len(parameter["Name"]))
     name = deepest["Name"].removeprefix(f"{routes_path}/")
     return _parsed(name, deepest["Name"], deepest["Value"])
@@ -137,6 +141,7 @@ def parse_route(name: str, document: str) -> Route:
     """
     try:
         fields = json.loads(document)
+        json.dumps(fields, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError) as error:
         raise RouteInvalid(f"Route {name!r} is not JSON: {error}. {_EXPECTED}") from None
     for folder, has in RESERVED.items():
@@ -154,13 +159,14 @@ def parse_route(name: str, document: str) -> Route:
         if field not in RULES:
             known = ", ".join(RULES)
             raise RouteInvalid(
-                f"Route {name!r}: unknown field {field!r} (it is {value!r}); known are {known}. "
-                f"{_EXPECTED}"
+                f"Route {name!r}: unknown field '{shown(field)}' (it is {_short(value)}); "
+                f"known are {known}. {_EXPECTED}"
             )
         fits, expected = RULES[field]
         if not fits(value):
             raise RouteInvalid(
-                f"Route {name!r}: field {field!r} is {value!r}; expected is {expected}. {_EXPECTED}"
+                f"Route {name!r}: field {field!r} is {_short(value)}; expected is "
+                f"{expected}. {_EXPECTED}"
             )
     links = tuple(Link(**link) for link in fields.pop("then", ()))
     table = TableSpec(**fields.pop("table")) if "table" in fields else None
@@ -278,15 +284,68 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _no_route(key: str, folders: list[str], routes_path: str) -> str:
-    """Say why `key` has no route and how to give it one."""
+def _no_route(ssm: "SSMClient", key: str, folders: list[str], routes_path: str) -> str:
+    """Say why `key` has no route, what it is like that has one, and how to give it one."""
+    told = f"No route for {_quoted(key)}: "
+    told += (
+        f"none of its folders ({listed(folders)}) has one."
+        if folders
+        else "it lies in no folder that can have one."
+    )
+    told += "".join(f" {cause}" for looks_so, cause in _LIKELY_CAUSES if looks_so.search(key))
+    meant = _meant(ssm, key, routes_path)
+    if meant:
+        told += (
+            f" Did you mean {_quoted(meant)}? That folder has a route: drop the file again under "
+            "such a key."
+        )
     if folders:
         return (
-            f"No route for {key!r}: none of its folders ({', '.join(folders)}) has one. Add the "
-            f"parameter {routes_path}/{folders[-1]}, then redrive the execution. Or drop the file "
-            "into a folder that has a route."
+            f"{told} {'Or add' if meant else 'Add'} the parameter {routes_path}/{folders[-1]}, "
+            "then redrive the execution. Or drop the file into a folder that has a route."
         )
+    if meant:
+        return told
     return (
-        f"No route for {key!r}: it lies in no folder that can have one. Put the file into a folder "
-        "whose name has only letters, digits, '.', '_' and '-'."
+        f"{told} Put the file into a folder whose name has only letters, digits, '.', '_' and '-'."
     )
+
+
+def _meant(ssm: "SSMClient", key: str, routes_path: str) -> str:
+    """Return a key much like this one whose folder has a route, "" if there is none.
+
+    It is only told: no file goes where nobody has put it.
+    """
+    plain = unquote_plus(key).replace("\\", "/")
+    parts = [part.strip() for part in plain.split("/")]
+    plain = "/".join(part for part in parts if part)
+    likely = [plain, plain.lower(), "/".join(part.capitalize() for part in plain.split("/"))]
+    asked: dict[str, str] = {}
+    for candidate in likely:
+        for folder in routable_folders(candidate)[:NEAREST]:
+            name = f"{routes_path}/{folder}"
+            if len(name) <= LONGEST_NAME:
+                asked.setdefault(name, folder + plain[len(folder) :])
+    found = [parameter["Name"] for parameter in _read(ssm, list(asked))] if asked else []
+    return asked[max(found, key=len)] if found else ""
+
+
+def _short(value: Any) -> str:
+    """Return a field's value as a message shows it."""
+    return shown(repr(value))
+
+
+def _quoted(key: str) -> str:
+    """Return a key in quotes, so that spaces at its ends are seen."""
+    return f"'{shown(key, LONGEST_KEY)}'"
+
+
+NEAREST = 3  # folders of each key that may have been meant: nine names in all
+LONGEST_KEY = 1100  # characters; S3's are shorter
+_LIKELY_CAUSES = (
+    (re.compile("^/|//"), "A slash at its start, or two in a row, make a folder without a name."),
+    (re.compile(r"(^|/)\s|\s/"), "A folder's name begins or ends with a space."),
+    (re.compile(r"%[0-9A-Fa-f]{2}|\+[^/]*/"), "It looks URL-encoded: S3 takes a key as it is."),
+    (re.compile(r"\\"), "A backslash ends no folder: S3 wants a slash."),
+    (re.compile(r"^[^/]*[A-Z][^/]*/"), "Capitals count: 'Claims' is not 'claims'."),
+)

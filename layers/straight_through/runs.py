@@ -1,12 +1,15 @@
 """One attempt to get a file through its pipeline: exactly one execution made, or found again.
 
 The API has no idempotency key. So before Execute is sent its POST is noted with the highest run
-number that was listed, and until it is known what became of the last POST nothing is uploaded.
+number that was ever seen, and until it is known what became of the last POST nothing is uploaded.
+Numbers, and who has made an execution, tell which is ours; the other side's times may only make us
+wait.
 """
 
+import itertools
 import uuid
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 
 from straight_through.attempts import Attempt, iso
 from straight_through.bindings import enter_bound
@@ -19,15 +22,19 @@ from straight_through.errors import (
     PipelineBusy,
     StraightThroughError,
 )
+from straight_through.executions import Execution
+from straight_through.listing import Listing
+from straight_through.patience import vanished
+from straight_through.pipelines import ABOVE_ALL, NONE_SEEN, Pipelines
 from straight_through.polling import moment_of
-from straight_through.progress import durations_of
-from straight_through.quantemplate import Execution, Quantemplate
+from straight_through.quantemplate import Quantemplate
 from straight_through.records import Records
 from straight_through.routes import FIELDS, Route
 from straight_through.table import Item
 from straight_through.turns import Turn, Turns
 
-CLOCKS_DIFFER = timedelta(seconds=5)  # at most, ours and Quantemplate's
+MOST_NAMED = 10  # executions that a message names
+LOOK_AGAIN = 10  # seconds
 NOT_MEASURED = {"sha256": None, "rows": None}
 MOST_KILLS = 5  # functions in a row that died while they held a turn
 
@@ -49,7 +56,8 @@ class Runs:
         self._records = records
         self._late_list = late_list
         self._now = now
-        self.durations: list[float] = []  # of the pipeline's earlier runs, once they were listed
+        self._pipelines = Pipelines(turns.table)
+        self.durations: Sequence[float] = ()  # of the pipeline's earlier runs, once listed
 
     def make(
         self,
@@ -97,15 +105,16 @@ class Runs:
             return dict(record["execution"])
         if "uncertain" in record:
             raise ExecuteUncertain(record["uncertain"])
-        listed = self._client.list_executions(route.organisation_id, route.pipeline_id)
-        _require_free(listed, route.pipeline_id)
-        self.durations = durations_of(listed)
+        ids, seen = _ids(route), self._pipelines.highest(_ids(route))
+        listing = self._list(ids, seen)
+        _require_free(listing.going_on, route.pipeline_id)
+        self.durations = listing.durations
         self._client.upload_dataset(route.organisation_id, route.dataset_id, body)
         post = {
             "id": uuid.uuid4().hex,
             "run": attempt.run,
-            **_ids(route),
-            "after": max((execution.run_number for execution in listed), default=0),
+            **ids,
+            "after": max(seen or NONE_SEEN, listing.highest),
             "at": iso(self._now()),
             "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
             "user": self._known_user(queue),
@@ -113,49 +122,89 @@ class Runs:
             "measures": getattr(body, "measures", NOT_MEASURED),
         }
         self._turns.post(turn, mark, attempt.run, post)
-        return self._execute(turn, post)
+        return self._execute(post)
 
     def attach(self, route: Route, execution_id: str) -> Item:
         """Return a run that exists already. Raises NotFound."""
-        listed = self._client.list_executions(route.organisation_id, route.pipeline_id)
-        found = next((e for e in listed if e.id == execution_id), None)
-        if found is None:
+        ids = _ids(route)
+        found = self._list(ids, self._pipelines.highest(ids), ours=[execution_id])
+        execution = found.find(execution_id)
+        if execution is None:
             raise NotFound(
                 f"Pipeline {route.pipeline_id} has no run {execution_id!r}. Start a new execution "
                 'with an "execution_id" that Quantemplate shows for this pipeline.'
             )
-        return made_by(_ids(route), found)
+        return made_by(ids, execution)
+
+    def _list(
+        self, ids: Item, seen: int | None, *, above: int = ABOVE_ALL, ours: Collection[str] = ()
+    ) -> Listing:
+        """Return what the pipeline's list shows, and keep its highest number where it is new.
+
+        `seen` is the highest number that is known to be kept, None where there is none. Raises
+        NotFound, but ApiUnavailable for a pipeline that was listed before.
+        """
+        try:
+            listing = self._client.list_runs(
+                ids["organisation_id"], ids["pipeline_id"], after=above, ours=ours
+            )
+        except NotFound as error:
+            if seen is None:
+                raise
+            raise vanished(error) from None
+        if seen is None or listing.highest > seen:
+            self._pipelines.seen(ids, listing.highest)
+        return listing
 
     def _known_user(self, queue: Item) -> str | None:
         """Return the user id by which Quantemplate names us, where an earlier reply told it."""
-        known = queue.get("api_user", {})
-        same = known.get("client_id") == self._client.credentials.client_id
-        return known["user"] if same else None
+        client_id = self._client.credentials.client_id
+        before = queue.get("api_user", {})  # where release 1.0.0 has kept it
+        return self._pipelines.user(client_id) or (
+            before["user"] if before.get("client_id") == client_id else None
+        )
 
-    def _execute(self, turn: Turn, post: Item) -> Item:
+    def _execute(self, post: Item) -> Item:
         """Send Execute once, and note what came of it."""
-        ids = post["organisation_id"], post["pipeline_id"]
         try:
-            execution = self._client.execute_pipeline(*ids)
+            execution = self._client.execute_pipeline(post["organisation_id"], post["pipeline_id"])
         except ApiUnavailable as lost:
             if not lost.sent:
                 self._records.not_executed(post)
                 raise
-            # It may have been executed: never again before the list has told.
-            self._records.lost(post, iso(self._now()))
-            found = runs_of(post, self._client.list_executions(*ids))
-            if len(found) != 1:
-                raise
-            made = made_by(post, found[0])
+            return self._lost(post, lost)
         except StraightThroughError:
             self._records.not_executed(post)  # it was refused
             raise
-        else:
-            made = made_by(post, execution)
-            if execution.created_by and execution.created_by != post["user"]:
-                client_id = self._client.credentials.client_id
-                self._turns.know_user(turn.queue, client_id, execution.created_by)
-        self._records.executed(post, made)
+        made = made_by(post, execution)
+        if execution.run_number <= post["after"] or not self._records.executed(post, made):
+            odd = ApiUnavailable(
+                f"Execute of pipeline {post['pipeline_id']} was answered with run "
+                f"{execution.run_number} ({execution.id}), which is no new one: number "
+                f"{post['after']} was seen before. The list is to tell what it has made."
+            )
+            odd.call = "execute_pipeline"
+            return self._lost(post, odd, answered=execution)
+        self._pipelines.seen(post, execution.run_number)
+        if execution.created_by and execution.created_by != post["user"]:
+            self._pipelines.know_user(self._client.credentials.client_id, execution.created_by)
+        return made
+
+    def _lost(self, post: Item, lost: ApiUnavailable, answered: Execution | None = None) -> Item:
+        """Return the execution that the list shows beyond doubt; raise `lost` where it does not.
+
+        Execute may have made one: it is never sent again before the list has told.
+        """
+        told = {"id": answered.id, "number": answered.run_number} if answered else None
+        self._records.lost(post, iso(self._now()), told)
+        asked_at = self._now()
+        listing = self._list(post, post["after"], above=post["after"])
+        found = self._candidates(post, listing)
+        if len(found) != 1 or not surely_made(post, found[0], listing, asked_at):
+            raise lost
+        made = made_by(post, found[0])
+        if not self._records.executed(post, made):
+            raise lost
         return made
 
     def settle(self, post: Item, attempt: Attempt) -> None:
@@ -167,47 +216,95 @@ class Runs:
         noted = self._records.get(post["run"])
         if noted.get("posted", {}).get("id") != post["id"] or "uncertain" in noted:
             return  # it made no run, or nobody can tell
-        listed = self._client.list_executions(post["organisation_id"], post["pipeline_id"])
-        if "execution" in noted:
-            found = [e for e in listed if e.id == noted["execution"]["execution_id"]]
+        known = noted["execution"]["execution_id"] if "execution" in noted else None
+        asked_at = self._now()
+        listing = self._list(
+            post, post["after"], above=post["after"], ours=[known] if known else ()
+        )
+        if known:
+            found = [each for each in [listing.find(known)] if each]
         else:
-            found = runs_of(post, listed)
+            found = self._candidates(post, listing)
         # Since the last moment at which it may have been sent.
         sent = noted["posted"].get("lost_at", post["until"])
-        age = (self._now() - datetime.fromisoformat(sent)).total_seconds()
+        left = self._late_list - (self._now() - datetime.fromisoformat(sent)).total_seconds()
         whose = f"Execute of pipeline {post['pipeline_id']} at {post['at']} (run {post['run']})"
-        if not found and age < self._late_list:
+        if not found and left > 0:
             raise PipelineBusy(
                 f"The {whose} has shown no run in the list yet; it may still do so for "
-                f"{self._late_list - age:.0f} seconds.",
-                retry_after=self._late_list - age,
+                f"{left:.0f} seconds.",
+                retry_after=left,
             )
-        if not found:
-            self._records.not_executed(post)
+        if known:
+            pass
+        elif not found:
+            self._made_nothing(post, whose, noted["posted"].get("answered"), listing)
         elif len(found) > 1:
-            self._records.uncertain(
-                post,
-                f"The reply to the {whose} was lost, and after run {post['after']} there are "
-                f"{len(found)} newer runs: {', '.join(e.id for e in found)}. Look at them in "
-                "Quantemplate. If one of them is this file's, start a new execution with the same "
-                'input and "execution_id"; if none is, start one with the same input.',
+            self._records.uncertain(post, _several(post, whose, found))
+        elif left > 0 and not surely_made(post, found[0], listing, asked_at):
+            raise PipelineBusy(
+                f"Run {found[0].run_number} ({found[0].id}) may be what the {whose} has made: its "
+                f"reply was lost, and the run's own time ({found[0].created_at or 'none'}) does "
+                f"not tell. If no other shows for {left:.0f} seconds, it is taken for it.",
+                retry_after=left,
             )
-        else:
-            self._records.executed(post, made_by(post, found[0]))
+        elif not self._records.executed(post, made_by(post, found[0])):
+            raise PipelineBusy(
+                f"Run {found[0].run_number} ({found[0].id}) was taken by another file meanwhile. "
+                "The list is looked at once more.",
+                retry_after=LOOK_AGAIN,
+            )
         if not mine:
-            _require_free(found, post["pipeline_id"])
+            _require_free([each for each in found if each.goes_on], post["pipeline_id"])
+
+    def _made_nothing(
+        self, post: Item, whose: str, answered: Item | None, listing: Listing
+    ) -> None:
+        """Note that no new run has shown, which says that none was made, unless a reply told one.
+
+        Then a person has to look, and numbers count from there: else each next file met the same.
+        """
+        if answered is None:
+            self._records.not_executed(post)
+            return
+        self._records.uncertain(
+            post,
+            f"The {whose} was answered with run {answered['number']} ({answered['id']}), which is "
+            f"no new one: number {post['after']} was seen before, and the list shows no newer. "
+            "Look at it in Quantemplate. If it is this file's, start a new execution with the same "
+            'input and "execution_id"; if it is not, start one with the same input.',
+        )
+        self._pipelines.count_anew(post, max(answered["number"], listing.highest))
+
+    def _candidates(self, post: Item, listing: Listing) -> list[Execution]:
+        """Return the first of the executions that an Execute may have made."""
+        mine = (
+            execution
+            for execution in possible(post, listing)
+            if self._pipelines.claimed_by(post, execution.id) in (None, post["id"])
+        )
+        return list(itertools.islice(mine, MOST_NAMED))
 
 
-def runs_of(post: Item, listed: Sequence[Execution]) -> list[Execution]:
-    """Return the runs that an Execute may have made: newer ones, made since, and by our user."""
-    earliest = datetime.fromisoformat(post["at"]) - CLOCKS_DIFFER
-    return [
+def possible(post: Item, listing: Listing) -> list[Execution]:
+    """Return the executions above the highest number seen before the POST, by our user."""
+    found = (
         execution
-        for execution in listed
-        if execution.run_number > post["after"]
-        and (moment_of(execution.created_at) or earliest) >= earliest
-        and (post["user"] is None or execution.created_by in (None, post["user"]))
-    ]
+        for execution in listing.above(post["after"])
+        if post["user"] is None or execution.created_by in (None, post["user"])
+    )
+    return sorted(found, key=lambda execution: execution.run_number)
+
+
+def surely_made(post: Item, execution: Execution, listing: Listing, asked_at: datetime) -> bool:
+    """Whether an execution was made after the POST by our own clock, as far as theirs can tell.
+
+    `asked_at` is when the listing was asked for, which has the server's time at its answer.
+    """
+    made = moment_of(execution.created_at)
+    if made is None or listing.date is None:
+        return False
+    return made + (asked_at - listing.date) >= datetime.fromisoformat(post["at"])
 
 
 def made_by(ids: Item, execution: Execution) -> Item:
@@ -217,6 +314,7 @@ def made_by(ids: Item, execution: Execution) -> Item:
         "execution_id": execution.id,
         "run_number": execution.run_number,
         "created_at": execution.created_at,
+        "executed_at": ids.get("at"),  # by our own clock, where it was our Execute
         "measures": ids.get("measures", NOT_MEASURED),
         "after": ids.get("after", 0),
     }
@@ -236,12 +334,22 @@ def _open_posts(last: Item | None, record: Item) -> list[Item]:
     return posts
 
 
-def _require_free(listed: Sequence[Execution], pipeline_id: str) -> None:
-    """Raise PipelineBusy if any of the runs is going on: an upload could change its data."""
-    for execution in listed:
-        if not execution.ended and not execution.finished_at:
-            raise PipelineBusy(
-                f"Run {execution.run_number} ({execution.id}) of pipeline {pipeline_id}, made by "
-                f"{execution.created_by or 'an unknown user'} at {execution.created_at}, is going "
-                f"on (status {execution.status!r}). The file waits for its end."
-            )
+def _several(post: Item, whose: str, found: Sequence[Execution]) -> str:
+    """Say that several executions may be an Execute's, and what to do."""
+    return (
+        f"The reply to the {whose} was lost, and after run {post['after']} there are "
+        f"{len(found)} newer runs: {', '.join(e.id for e in found)}. Look at them in "
+        "Quantemplate. If one of them is this file's, start a new execution with the same "
+        'input and "execution_id"; if none is, start one with the same input.'
+    )
+
+
+def _require_free(going_on: Sequence[Execution], pipeline_id: str) -> None:
+    """Raise PipelineBusy if there is a run that goes on: an upload could change its data."""
+    for execution in going_on:
+        raise PipelineBusy(
+            f"Run {execution.run_number} ({execution.id}) of pipeline {pipeline_id}, made by "
+            f"{execution.created_by or 'an unknown user'} at "
+            f"{execution.created_at or 'an unknown time'}, is going on (status "
+            f"{execution.status!r}). The file waits for its end."
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from straight_through.errors import OutputMissing
 from straight_through.routes import Route
+from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
     from straight_through.quantemplate import Output
@@ -29,10 +30,12 @@ def selected(made: "Sequence[Output]", route: Route) -> "list[Output]":
     for field, patterns in wanted.items():
         for pattern in patterns:
             if pattern != "*" and not any(matches(output.name, (pattern,)) for output in made):
-                names = ", ".join(repr(output.name) for output in made) or "none"
+                names = listed([output.name for output in made]) or "none"
                 raise OutputMissing(
-                    f"The run has made no output {pattern!r}, which the route's field {field!r} "
-                    f"names. It has made: {names}. Mend the route, then redrive the execution."
+                    f"The run has made no output '{shown(pattern)}', which the route's field "
+                    f"{field!r} names. It has made: {names}. If the route is wrong, mend it, then "
+                    "redrive the execution. If the pipeline is wrong, mend it in Quantemplate, "
+                    "then start a new execution with the same input."
                 )
     every = [pattern for patterns in wanted.values() for pattern in patterns]
     return [output for output in made if matches(output.name, every)]

@@ -15,5 +15,5 @@ REPLACED = "Replaced"  # an empty version, which a newer one has replaced; also 
 # What the one after CheckStatus reads beside Succeeded.
 NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again
 SKIPPED = "Skipped"  # the same bytes were processed before, and the route skips them
-HELD = "Held"  # a gate's output has rows
+HELD = "Held"  # a gate's output has rows, or cannot be counted
 RUN_AGAIN = "RunAgain"  # the run ended badly and its execution was redriven: from TakeTurn on

@@ -316,7 +316,7 @@ class Turns:
             queue = self.table.update(
                 queue_key(turn.queue),
                 f"SET #holder.#kills = :none{', #executed_at = :at' if executed else ''}"
-                " REMOVE #holder.#mark",
+                f" REMOVE #holder.#mark{', #last_trouble' if executed else ''}",
                 "#holder.#mark.#id = :mark",
                 **values,
             )
@@ -327,14 +327,6 @@ class Turns:
         holder = queue.get("holder", {})
         if holder.get("execution_arn") == execution_arn and "ended" in holder:
             self.pass_on(turn.queue, execution_arn, holder["ended"])
-
-    def know_user(self, queue: str, client_id: str, user: str) -> None:
-        """Note by which user id Quantemplate names the runs that this client id makes."""
-        self.table.update(
-            queue_key(queue),
-            "SET #api_user = :known",
-            known={"client_id": client_id, "user": user},
-        )
 
     # --- giving it back -------------------------------------------------------------------------
     def pass_on(

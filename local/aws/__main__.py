@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import os
-import shutil
 import socket
 import sys
 import tempfile
 from pathlib import Path
 
 from local.aws.seams import PinError, require_pinned_versions
+from local.scratch import Scratch
 
 REGION = "eu-west-1"
 ACCOUNT = "000000000000"
@@ -47,14 +47,14 @@ def main() -> int:
     except PinError as error:
         print(f"local AWS: {error}", file=sys.stderr)
         return 1
-    root = Path(tempfile.mkdtemp(prefix="local-aws-"))
+    scratch = Scratch("local-aws-")
     try:
-        set_environment(root, listener.getsockname()[1])
+        set_environment(scratch.path, listener.getsockname()[1])
         from local.aws.server import serve  # noqa: PLC0415 - ministack reads the environment
 
-        asyncio.run(serve(listener, root, options.time_scale, options.workers))
+        asyncio.run(serve(listener, scratch, options.time_scale, options.workers))
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        scratch.remove()
     return 0
 
 
@@ -67,6 +67,8 @@ def set_environment(root: Path, port: int) -> None:
         PATH=path,
         TMPDIR=str(root),
         HOME=str(root),
+        STATE_DIR=f"{root}/state",
+        S3_DATA_DIR=f"{root}/s3",
         GATEWAY_PORT=str(port),
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         DOCKER_HOST=f"unix://{root}/no-docker",

@@ -3,6 +3,7 @@
 GET /_local/console/               the page; local/console/ has its modules and styles
 GET /_local/console/<file>         one of its files
 GET /_local/console/remedies.js    what to do about each error, from the package of the functions
+GET /_local/console/ignored.json   ?key=…&patterns=… why such a key starts nothing: {"why": "…"}
 
 No bucket may be named `_local`. The page speaks to AWS itself, by the endpoint that serves it.
 """
@@ -13,7 +14,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from local.process import ROOT
 
@@ -55,7 +58,10 @@ def install(app: App) -> App:
         if scope["type"] != "http" or not f"{scope['path']}/".startswith(PATH):
             await app(scope, receive, send)
             return
-        status, headers, body = reply(files, remedies, scope["method"], scope["path"])
+        if (scope["method"], scope["path"]) == ("GET", f"{PATH}ignored.json"):
+            status, headers, body = ignored(dict(parse_qsl(scope["query_string"].decode("ascii"))))
+        else:
+            status, headers, body = reply(files, remedies, scope["method"], scope["path"])
         pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send(
@@ -82,12 +88,25 @@ def reply(
     return HTTPStatus.OK, {"content-type": TYPES[file.suffix]}, file.read_bytes()
 
 
+def ignored(asked: dict[str, str]) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    """Status, headers and body of the answer to why a key starts nothing."""
+    rule = of_the_functions("ignored")
+    why = rule.why_ignored(asked.get("key", ""), asked.get("patterns", ""))
+    return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps({"why": why}).encode()
+
+
 def remedies_module() -> bytes:
     """A module of the page: what to do about each error, by name; "" is for every other."""
-    # The package is on the path of this process alone: each function has the layer it is given.
-    sys.path.append(str(ROOT / "layers"))
-    remedies = importlib.import_module("straight_through.remedies")
+    remedies = of_the_functions("remedies")
     names = ["", *(error.__name__ for error in remedies.REMEDIES)]
     told = {name: remedies.what_to_do(name, STEPS) for name in names}
     source = "/** What to do about each error, as layers/straight_through/remedies.py says. */"
     return f"{source}\nexport const REMEDIES = {json.dumps(told, indent=2)};\n".encode()
+
+
+def of_the_functions(module: str) -> ModuleType:
+    """A module of the functions' package."""
+    # It is on the path of this process alone: each function has the layer it is given.
+    if (layers := str(ROOT / "layers")) not in sys.path:
+        sys.path.append(layers)
+    return importlib.import_module(f"straight_through.{module}")

@@ -4,7 +4,6 @@ A process sees what a function sees on AWS: its own folder, its layers, the runt
 and Lambda's environment variables, and nothing of this machine's.
 """
 
-import fcntl
 import hashlib
 import io
 import os
@@ -23,6 +22,7 @@ from ministack.services import lambda_svc
 
 from local.aws import function_process
 from local.aws.seams import seam
+from local.scratch import ALIVE
 
 RUNTIME_LIBRARIES = ("awslambdaric", "simplejson", "snapshot-restore-py")
 Config = dict[str, Any]  # a function's configuration as ministack keeps it
@@ -41,16 +41,13 @@ class FunctionHost:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Make the folders that all function processes share, and lock the file they watch."""
+        """Make the folders that all function processes share."""
         self.runtime = self.root / "runtime"
         self.scratch = self.root / "scratch"
         self.scratch.mkdir()
         _link_runtime_libraries(self.runtime)
-        alive = self.root / "alive"
-        self._alive = alive.open("w")
-        fcntl.flock(self._alive, fcntl.LOCK_EX)
         self.bootstrap = self.root / "bootstrap"
-        command = [sys.executable, "-SP", str(function_process.__file__), str(alive)]
+        command = [sys.executable, "-SP", str(function_process.__file__), str(self.root / ALIVE)]
         self.bootstrap.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
         self.bootstrap.chmod(0o755)
 

@@ -5,12 +5,14 @@ A process serves one invocation at a time and is used again while it is warm.
 
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+from local import browsers
 from local.aws.function_host import Config, FunctionHost
 from local.aws.metrics import record_embedded_metrics
 from local.aws.seams import replace, seam
@@ -58,10 +60,21 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
         super()._teardown()
 
     def _build_handler_class(self, *arguments: object) -> Any:
-        """The Runtime API, answering at once: its two writes would wait 40 ms for each other."""
-        handler = super()._build_handler_class(*arguments)
-        handler.disable_nagle_algorithm = True
-        return handler
+        """The Runtime API, for the function's process and no page in a browser."""
+
+        class Handler(super()._build_handler_class(*arguments)):  # type: ignore[misc] # untyped
+            disable_nagle_algorithm = True  # its two writes would wait 40 ms for each other
+
+            def parse_request(self) -> bool:
+                """Read a request's head; False where it has been refused."""
+                if not super().parse_request():
+                    return False
+                why = browsers.refusal(self.path, self.headers.items(), browsers.own)
+                if why:
+                    self.send_error(HTTPStatus.FORBIDDEN, explain=why)
+                return not why
+
+        return Handler
 
 
 def install(host: FunctionHost) -> None:

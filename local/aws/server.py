@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import socket
-from pathlib import Path
 
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
@@ -16,6 +14,7 @@ from ministack.core import lambda_runtime
 from local.aws import (
     access,
     async_invocations,
+    browsers,
     console,
     dynamodb_expressions,
     event_targets,
@@ -26,28 +25,31 @@ from local.aws import (
     secrets_manager,
     status_trouble,
     step_functions,
+    storage,
     tables,
     topics,
 )
 from local.aws.function_host import FunctionHost
+from local.scratch import Scratch
 
 
-async def serve(listener: socket.socket, root: Path, time_scale: float, workers: int) -> None:
-    """Serve AWS on `listener` until a signal, with all that touches the disk under `root`."""
+async def serve(listener: socket.socket, scratch: Scratch, time_scale: float, workers: int) -> None:
+    """Serve AWS on `listener` until a signal, with all that touches the disk in `scratch`."""
     port = listener.getsockname()[1]
     access.install()
     events.install()
     secrets_manager.install()
-    functions.install(FunctionHost(root, os.environ["AWS_ENDPOINT_URL"], workers))
+    functions.install(FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers))
     step_functions.install(port, time_scale)
     tables.install()
     dynamodb_expressions.install()
+    storage.install()
     topics.install()
     async_invocations.install(time_scale)
     event_targets.install()
     saved_queries.install()
     schedules.install(time_scale)
-    served = console.install(status_trouble.install(app))
+    served = browsers.install(console.install(status_trouble.install(app)))
     logging.getLogger("local.aws").setLevel(logging.INFO)
 
     stop = asyncio.Event()
@@ -65,7 +67,7 @@ async def serve(listener: socket.socket, root: Path, time_scale: float, workers:
     print(f"local AWS ready on http://127.0.0.1:{port}", flush=True)
     await stop.wait()  # and not for `serving`, which waits for the functions that are running
     await asyncio.to_thread(lambda_runtime.reset)
-    shutil.rmtree(root, ignore_errors=True)
+    scratch.remove()
     # Executions and invocations that are still under way have threads that nothing else would end.
     os._exit(0)
 

@@ -13,9 +13,18 @@ export function h(kind, attributes = {}, ...children) {
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false).map((child) => (typeof child === "string" ? visible(child) : child)));
   return element;
 }
+
+/** A text whose characters can all be seen: what commands, turns around or is not there is shown as its escape. */
+export const visible = (text) => text.replace(/(?![\n\r\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u3164\uffa0]/gu, escaped);
+/** A name in one line: its line breaks are shown, too. */
+export const named = (text) => visible(text).replace(/[\n\r\t]/g, escaped);
+const escaped = (char) => ({ "\n": "\\n", "\r": "\\r", "\t": "\\t" })[char] ?? `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`;
+
+/** Rows, or that they are not counted. */
+export const rowsOf = (rows) => (rows === null || rows === undefined ? "rows not counted" : counted(rows, "row"));
 
 /** A tree of SVG as picture.js makes it. */
 export function svg([tag, attributes, ...children]) {

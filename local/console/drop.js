@@ -6,12 +6,10 @@ import { upload } from "./s3.js";
 const PATIENCE = 10_000; // milliseconds until a run should have begun
 const SHOWN = 4000; // milliseconds that a drop is shown after its run has begun
 
-/** Whether a file's name is one that starts nothing: the stack's parameter IgnorePatterns. */
-export function ignored(name, patterns) {
-  return patterns.split(",").map((each) => each.trim()).filter(Boolean).some((pattern) => {
-    const expression = pattern.replace(/[.+^${}()|\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".").replace(/\[!/g, "[^");
-    return new RegExp(`^${expression}$`, "s").test(name);
-  });
+/** Why a key starts nothing, as StartRun would say; "" where it starts a run. */
+async function whyIgnored(key, patterns) {
+  const answer = await fetch(`ignored.json?${new URLSearchParams({ key, patterns })}`, { cache: "no-store" });
+  return (await answer.json()).why;
 }
 
 /** Make the zone. */
@@ -82,7 +80,8 @@ export function dropZone(app) {
     }
     drop.at = Date.now();
     drop.alone = alone;
-    if (ignored(drop.file.name, app.stack.parameters.IgnorePatterns)) refuse(drop, "Uploaded, but names like this start no run (parameter IgnorePatterns).");
+    const why = await whyIgnored(drop.key, app.stack.parameters.IgnorePatterns);
+    if (why) refuse(drop, `Uploaded, but it starts no run: ${why}.`);
     app.poke();
   }
 

@@ -1,7 +1,7 @@
 /** What came back: the outputs of a run's manifest, one of them as a table, and links to save them. */
 
 import { decoded, numeric, records } from "./csv.js";
-import { counted, h, show, size } from "./dom.js";
+import { counted, h, named, rowsOf, show, size } from "./dom.js";
 import { beginning, document as read, link } from "./s3.js";
 
 const BYTES = 64 * 1024, ROWS = 50; // of a preview
@@ -66,14 +66,14 @@ export function outputsOf(app) {
     if (now.releasedBy) return `They lie with the run that released them, ${now.releasedBy}.`;
     if (run.running) return "They appear here when the run is published.";
     if (run.output.manifest && !now.manifest) return "Reading the manifest …";
-    if (run.output.manifest) return "The run has made none.";
+    if (run.output.manifest) return run.status === "Skipped" ? "There are none: the file was skipped." : "The run made no outputs.";
     return "There are none: the run ended before it was published.";
   }
 
   function files(run, outputs) {
     return h("ul", {}, ...outputs.map((output, at) => h("li", {},
-      h("button.file", { type: "button", "data-key": output.key, "aria-pressed": String(at === now.chosen), onclick: () => choose(run, at) }, output.name),
-      h("span.rows", {}, output.rows === null || output.rows === undefined ? "" : counted(output.rows, "row")),
+      h("button.file", { type: "button", "data-key": output.key, "aria-pressed": String(at === now.chosen), onclick: () => choose(run, at) }, named(output.name)),
+      h("span.rows", { title: output.rows_reason ?? null }, rowsOf(output.rows)),
       h("span.amount", {}, size(output.bytes)),
       now.links.has(output.key) ? h("a.save", { href: now.links.get(output.key), download: output.key.split("/").pop(), "aria-label": `Save ${output.name}` }, "Save") : null)));
   }

@@ -2,7 +2,7 @@
 
 import { STOPPING, SWITCHED, adviceFor } from "./advice.js";
 import { states } from "./aws.js";
-import { button, counted, duration, h, moment, running, show } from "./dom.js";
+import { button, counted, duration, h, moment, named, running, show } from "./dom.js";
 import { History, visits } from "./history.js";
 import { outputsOf } from "./outputs.js";
 import { MARKS, endedBadly, recordOf, redrive, release, runAgain, stop, toneOf } from "./runs.js";
@@ -89,12 +89,13 @@ export function runDetail(app) {
       [run.running ? "running for" : "took", run.running ? running(run.started) : duration(run.stopped - run.started)],
       run.redrives ? ["redriven", counted(run.redrives, "time")] : null,
       run.output.rows_in !== undefined && run.output.rows_in !== null ? ["rows in", run.output.rows_in.toLocaleString("en")] : null,
+      run.output.rows_in_reason ? ["rows in", `not counted: ${run.output.rows_in_reason}`] : null,
     ].filter(Boolean);
     return [
       h("a.back", { href: "#/runs" }, "← All runs"),
       h("div.title", {},
         h(`span.pill.${toneOf(run.status)}`, {}, h("span.mark", { "aria-hidden": "true" }, MARKS[run.status] ?? "✗"), ` ${run.status}`),
-        h("h2", {}, run.key || (run.releases ? `Release of ${run.releases}` : run.name)),
+        h("h2", {}, named(run.key) || (run.releases ? `Release of ${run.releases}` : run.name)),
         h("div.buttons", {}, ...buttons)),
       h("dl.facts", {}, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ];
@@ -112,7 +113,7 @@ function news(run, record, waiting, state, failedAt, standIn) {
         standIn && SWITCHED.includes(run.error) ? h("span", {}, " If a switch of the stand-in does it, put it right under ", h("a", { href: "#/switches" }, "Switches"), ".") : null));
   }
   if (run.status === "Held") {
-    const why = (run.output.held ?? []).map((each) => `${each.name} has ${counted(each.rows, "row")}`).join("; ");
+    const why = (run.output.held ?? []).map((each) => `${named(each.name)} ${each.rows === null ? `cannot be counted: ${each.reason}` : `has ${counted(each.rows, "row")}`}`).join("; ");
     const by = record.released_by?.split(":").pop();
     return h("div.notice.held", {}, h("h3", {}, by ? "Held, and released" : "Held by its gate"), why ? h("p", {}, `${why}.`) : null,
       by ? h("p.next", {}, "It was released by ", h("a", { href: `#/runs/${encodeURIComponent(by)}` }, by), ".")

@@ -1,7 +1,7 @@
 /** The view of runs: where files are dropped, the list, and one run. */
 
 import { dropZone } from "./drop.js";
-import { h, duration, moment, running, show } from "./dom.js";
+import { h, duration, moment, named, running, show } from "./dom.js";
 import { MARKS, endedBadly, toneOf } from "./runs.js";
 import { runDetail } from "./run_detail.js";
 
@@ -62,7 +62,7 @@ export function runsView(app) {
 /** One run in the list. */
 function row(run, current, tabbed) {
   const tone = toneOf(run.status);
-  const file = run.key || (run.releases ? `release of ${run.releases}` : "(no file)");
+  const file = named(run.key) || (run.releases ? `release of ${run.releases}` : "(no file)");
   return h("li", {}, h(`a.run.${tone}`, {
     href: `#/runs/${encodeURIComponent(run.name)}`, "data-key": run.name, tabindex: tabbed ? 0 : -1,
     "aria-current": current ? "true" : null, title: run.name,

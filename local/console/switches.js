@@ -12,22 +12,28 @@ const replies = (times, more) => REQUESTS.map((operation) => ({ operation, kind:
 const SWITCHES = [
   { group: "The next run", text: "fails", orders: () => run({ end_status: "Failed" }) },
   { group: "The next run", text: "is cancelled by somebody", orders: () => run({ end_status: "Cancelled" }) },
+  { group: "The next run", text: "ends with a status that nobody knows", orders: () => run({ end_status: "Aborted" }) },
   { group: "The next run", text: "takes {n} seconds", n: 30, orders: (n) => run({ seconds: n }) },
   { group: "The next run", text: "never ends", orders: () => run({ never_ends: true }) },
   { group: "The next outputs", text: "{n} downloads break off half-way", n: 1, note: "up to 3 are fetched again, the 4th fails the run", orders: (n) => [{ operation: "download_output", kind: "short", missing: 100, times: n }] },
   { group: "The API", text: "answers 503 to the next {n} requests of each kind", n: 2, orders: (n) => replies(n, { status: 503 }) },
   { group: "The API", text: "answers 429 to the next {n} requests of each kind", n: 2, orders: (n) => replies(n, { status: 429, retry_after: 2 }) },
+  { group: "The API", text: "shows a maintenance page to the next {n} requests of each kind", n: 2, note: "with HTTP 200, as some servers do", orders: (n) => replies(n, { answer: "maintenance" }) },
+  { group: "The API", text: "loses its reply to the next execution", orders: () => [{ operation: "execute_pipeline", kind: "drop", when: "after" }] },
+  { group: "The API", text: "stands behind a firewall that refuses the next upload", orders: () => [{ operation: "upload_dataset", kind: "reply", answer: "firewall" }] },
   { group: "The API", text: "takes {n} seconds to answer the next upload", n: 10, orders: (n) => [{ operation: "upload_dataset", kind: "delay", seconds: n }] },
 ];
+
+const ENDS = { Failed: "fails", Cancelled: "is cancelled" };
 
 /** What an order that waits will do, in words. */
 export function described(order) {
   const times = order.times === null ? "until it is cleared" : order.times === 1 ? "once" : `${order.times} times`;
   if (order.kind === "run") {
     const { end_status: status, seconds, never_ends: never } = order.run ?? {};
-    return `The next run ${never ? "never ends" : seconds ? `takes ${seconds} s` : status === "Failed" ? "fails" : "is cancelled"}`;
+    return `The next run ${never ? "never ends" : seconds ? `takes ${seconds} s` : ENDS[status] ?? `ends as ${status}`}`;
   }
-  const what = { reply: `are answered ${order.status}`, short: "break off", delay: `take ${order.seconds} s longer` }[order.kind] ?? `meet ${order.kind}`;
+  const what = { reply: `are answered ${order.answer ?? order.status}`, drop: "lose their reply", short: "break off", delay: `take ${order.seconds} s longer` }[order.kind] ?? `meet ${order.kind}`;
   return `${CALLS[order.operation]} ${what}, ${times}`;
 }
 

@@ -8,8 +8,10 @@ The API is at <url>/external/v1, the token endpoint at
 to pages in a browser too if they are of a loopback address:
 
 POST   /control/reset                 seeds again; everything else is forgotten
-GET    /control/settings              time_scale, token_seconds, client_id, client_secret
-PUT    /control/settings              {time_scale, token_seconds}
+GET    /control/settings              time_scale, token_seconds, clock_ahead, times, client_id,
+                                      client_secret
+PUT    /control/settings              {time_scale, token_seconds, clock_ahead: seconds, times:
+                                      utc|no_zone|milliseconds|zone_name|unreadable}
 PUT    /control/credentials           {client_id, client_secret}: rotate; tokens stay good
 POST   /control/tokens/expire         every token so far expires now
 GET    /control/datasets              by id: shared, versions [{version, sha256, bytes}]
@@ -17,6 +19,7 @@ PUT    /control/datasets/<id>         {shared}
 GET    /control/pipelines             by id: the definition, and runs (execution objects)
 PUT    /control/pipelines/<id>        {kind: claims|premiums|copy, datasets: [id], outputs: [name],
                                       seconds, jitter, shared}; a copy takes any outputs
+PUT    /control/pipelines/<id>/history {items: [anything]} or {count}: what its list begins with
 POST   /control/runs                  {pipeline, plan…}: a run by somebody else
 POST   /control/runs/<id>/cancel      {end_status: Cancelled|Canceled, keep_outputs}
 POST   /control/runs/<id>/finish      {end_status, keep_outputs}: end it now
@@ -30,7 +33,8 @@ download_output, kind, id: a dataset or pipeline, times: 1 (null: until cleared)
 when: before|after the side effect}. It is used up by calls that get past the token and id checks.
 
 kind        fields, and what it does
-reply       status, body, content_type, headers, retry_after, retry_after_date (seconds from now)
+reply       status, body, content_type, headers, retry_after, retry_after_date (seconds from now);
+            or answer, the name of a known one (answers.py)
 drop        after_bytes of the request's body: close the connection without a reply
 delay       seconds before the side effect, or between it and the reply
 html        200 with a sign-in page
@@ -39,13 +43,21 @@ trickle     bytes_per_second of the reply
 short       missing: Content-Length promises so many bytes more than are sent
 gzip        the reply is gzip-encoded whatever was asked for
 slow_read   bytes_per_second of an upload
-token_life  seconds: the life of the next token
+token_life  seconds: the life of the next token; null: it is not told
+relabel     status, content_type, headers: the true reply's body under others
+unsized     the reply has no length: it ends with the connection
+endless     body: comes again and again after the reply's own
+bomb        size: so many blanks, gzip-encoded
+stall       after_bytes of the reply nothing more comes, for seconds (0: for ever)
+reset       after_bytes of the reply the connection is reset
+echo        status, with a page that shows the request, its secrets included
+older       missing: the list lacks so many of the newest runs
 run         run: the plan of the run that Execute makes
 
 A plan: seconds, never_ends, end_status and running_status (null: the field is absent),
 keep_outputs, outputs_before (absent|empty), hidden_seconds, hidden_calls (missing from the list),
-duplicate. Only a run's seconds and hidden_seconds are scaled: clients measure all else by their
-own clock.
+duplicate, started_ahead (seconds that startedAt is too late; null: it is absent). Only a run's
+seconds and hidden_seconds are scaled: clients measure all else by their own clock.
 
 The journal's events: token_issued tokens_expired credentials_rotated upload_started
 upload_finished upload_aborted dataset_downloaded execute_requested duplicated run_started

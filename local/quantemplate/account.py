@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from local.quantemplate.datasets import Dataset, Datasets
@@ -11,6 +9,7 @@ from local.quantemplate.journal import Journal
 from local.quantemplate.pipelines import Pipelines, pipeline_from
 from local.quantemplate.tokens import Tokens
 from local.quantemplate.trouble import Troubles
+from local.scratch import Scratch
 
 ORGANISATION = "c-broker"
 SEEDS = {"p-claims": "claims", "p-claims-eu": "claims", "p-premiums": "premiums"}
@@ -23,10 +22,8 @@ class Account:
     """
 
     def __init__(self, time_scale: float = 1.0) -> None:
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="quantemplate-", ignore_cleanup_errors=True
-        )
-        folder = Path(self._folder.name)
+        self._scratch = Scratch("quantemplate-")
+        folder = self._scratch.path
         self.journal = Journal()
         self.tokens = Tokens(self.journal)
         self.troubles = Troubles(self.journal)
@@ -54,4 +51,4 @@ class Account:
     def close(self) -> None:
         """Abandon the runs and remove the files."""
         self.pipelines.close()
-        self._folder.cleanup()
+        self._scratch.remove()

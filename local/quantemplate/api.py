@@ -7,7 +7,7 @@ from collections.abc import Callable
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from local.quantemplate import trouble
+from local.quantemplate import delivery, trouble
 from local.quantemplate.account import ORGANISATION, Account
 from local.quantemplate.messages import Call, Refused, Reply, json_reply
 from local.quantemplate.pipelines import API_USER, plan_from
@@ -91,12 +91,14 @@ def _performed(account: Account, call: Call, operation: str, ids: Ids) -> Reply:
     if reply is None:
         reply = OPERATIONS[operation](account, call, ids, troubles)
         reply = trouble.meet_after(troubles, call, reply, ids)
-    return trouble.badly_delivered(troubles, reply)
+    return delivery.badly_delivered(troubles, reply)
 
 
 def _token(account: Account, call: Call, _ids: Ids, troubles: dict[str, Trouble]) -> Reply:
     life = troubles.get("token_life")
-    return account.tokens.issue(call, life.seconds if life else None)
+    if life is None:
+        return account.tokens.issue(call)
+    return account.tokens.issue(call, life.seconds, told=life.seconds is not None)
 
 
 def _upload_dataset(account: Account, call: Call, ids: Ids, troubles: dict[str, Trouble]) -> Reply:
@@ -146,9 +148,11 @@ def _execute_pipeline(
 
 
 def _list_executions(
-    account: Account, _call: Call, ids: Ids, _troubles: dict[str, Trouble]
+    account: Account, _call: Call, ids: Ids, troubles: dict[str, Trouble]
 ) -> Reply:
-    return json_reply(account.pipelines.listed(ids["pipeline"]))
+    older = troubles.get("older")
+    listed = account.pipelines.listed(ids["pipeline"], older.missing if older else 0)
+    return Reply(200, listed, "application/json")
 
 
 def _download_output(

@@ -1,21 +1,23 @@
-"""Pages in a browser may use the control endpoint if they are of this machine; no other may."""
+"""Pages in a browser: those of this machine may use the stand-in, and control it across origins."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from local import browsers
 from local.quantemplate.messages import Call, Reply, json_reply
 
-LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
+
+def refusal(target: str, call: Call) -> Reply | None:
+    """The answer to a call that may not enter; None where it may. `target` is undecoded."""
+    why = browsers.refusal(target, call.headers.items(), browsers.of_this_machine)
+    return json_reply({"error": why}, 403) if why else None
 
 
 def for_pages_of_this_machine(call: Call, answer: Callable[[Call], Reply]) -> Reply:
-    """Answer a call, with CORS for a loopback page; 403 for any other page's."""
+    """Answer a call, with CORS for the page that makes it."""
     origin = call.headers.get("Origin")
     if origin is None:
         return answer(call)
-    if not LOOPBACK.fullmatch(origin):
-        return json_reply({"error": f"a page of {origin} may not control the stand-in"}, 403)
     cors = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     if call.method == "OPTIONS":
         allowed = {

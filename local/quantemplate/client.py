@@ -35,8 +35,8 @@ class Control:
         """Start anew: seeds, empty journal, no tokens, no trouble; only the time scale stays."""
         self._order("POST", "reset")
 
-    def settings(self, **changed: float) -> dict[str, Any]:
-        """The settings, after changing some: time_scale, token_seconds."""
+    def settings(self, **changed: float | str) -> dict[str, Any]:
+        """The settings, after changing some: time_scale, token_seconds, clock_ahead, times."""
         return self._order("PUT", "settings", changed)
 
     def rotate_credentials(self, client_secret: str, client_id: str | None = None) -> None:
@@ -63,6 +63,10 @@ class Control:
     def define_pipeline(self, pipeline_id: str, **definition: Any) -> None:
         """Add or replace a pipeline: kind, datasets, outputs, seconds, jitter, shared."""
         self._order("PUT", f"pipelines/{pipeline_id}", definition)
+
+    def define_history(self, pipeline_id: str, **history: Any) -> None:
+        """Say what a pipeline's list begins with: items, or a count of plain ones."""
+        self._order("PUT", f"pipelines/{pipeline_id}/history", history)
 
     def run(self, pipeline_id: str, **plan: Any) -> dict[str, Any]:
         """Make a run as somebody else; the execution object."""

@@ -10,8 +10,9 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
 from local.quantemplate.account import Account
+from local.quantemplate.clock import FORMS, Clock
 from local.quantemplate.messages import Call, Reply, json_reply
-from local.quantemplate.pipelines import SOMEBODY_ELSE, Plan, described, plan_from
+from local.quantemplate.pipelines import SOMEBODY_ELSE, Plan, described, history_from, plan_from
 
 CONTROL_PATH = "/control"
 
@@ -33,14 +34,22 @@ def _settings(account: Account, _content: dict[str, Any], _ids: dict[str, str]) 
     return {
         "time_scale": account.pipelines.time_scale,
         "token_seconds": account.tokens.seconds,
+        "clock_ahead": account.pipelines.clock.ahead,
+        "times": account.pipelines.clock.times,
         "client_id": account.tokens.client_id,
         "client_secret": account.tokens.client_secret,
     }
 
 
 def _set(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
-    if unknown := set(content) - {"time_scale", "token_seconds"}:
+    if unknown := set(content) - {"time_scale", "token_seconds", "clock_ahead", "times"}:
         raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
+    clock = account.pipelines.clock
+    times = content.get("times", clock.times)
+    if times not in FORMS:
+        raise ValueError(f"times is none of {', '.join(FORMS)}")
+    ahead = float(content.get("clock_ahead", clock.ahead))
+    account.pipelines.clock = Clock(ahead, times)
     account.pipelines.time_scale = float(content.get("time_scale", account.pipelines.time_scale))
     account.tokens.seconds = float(content.get("token_seconds", account.tokens.seconds))
     return _settings(account, content, ids)
@@ -81,13 +90,25 @@ def _pipelines(account: Account, _content: dict[str, Any], _ids: dict[str, str])
     with account.journal.lock:
         return {
             pipeline.id: described(pipeline)
-            | {"runs": [run.shown() for run in account.pipelines.runs[pipeline.id]]}
+            | {
+                "runs": [
+                    run.shown(account.pipelines.clock)
+                    for run in account.pipelines.runs[pipeline.id]
+                ]
+            }
             for pipeline in account.pipelines.by_id.values()
         }
 
 
 def _define_pipeline(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
     account.define_pipeline(ids["id"], content)
+    return {}
+
+
+def _history(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    history = history_from(content)
+    with account.journal.lock:
+        account.pipelines.histories[ids["id"]] = history
     return {}
 
 
@@ -140,6 +161,7 @@ ORDERS: dict[str, Callable[[Account, dict[str, Any], dict[str, str]], Any]] = {
     "PUT /datasets/<id>": _define_dataset,
     "GET /pipelines": _pipelines,
     "PUT /pipelines/<id>": _define_pipeline,
+    "PUT /pipelines/<id>/history": _history,
     "POST /runs": _run,
     "POST /runs/<id>/cancel": _cancel,
     "POST /runs/<id>/finish": _finish,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 PIECE = 1 << 20  # bytes moved at a time
+SEEN = 4096  # bytes of a request's body that an error page can show
 
 
 class BodyCutShort(OSError):
@@ -28,7 +29,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP reply; `missing` and `bytes_per_second` say how badly it is delivered."""
+    """One HTTP reply; the fields after `headers` say how badly it is delivered."""
 
     status: int = 200
     body: bytes | Path = b""
@@ -36,6 +37,11 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     missing: int = 0  # bytes that Content-Length promises and that are not sent
     bytes_per_second: float | None = None
+    sized: bool = True  # whether Content-Length tells where it ends
+    endless: bytes = b""  # what comes after the body, again and again
+    stops: str = ""  # "stall" or "reset" after so many bytes of the body
+    stops_after: int = 0
+    pause: float = 0.0  # seconds of a stall; 0: until the server stops
 
     def size(self) -> int:
         """Length of the body in bytes."""
@@ -68,6 +74,7 @@ class Call:
     source: Readable
     pause: Callable[[float], None]
     body_read: bool = False
+    seen: bytes = b""  # the first bytes of the body, once it is read
 
     def has_body(self) -> bool:
         """Whether the client announced a body."""
@@ -82,6 +89,8 @@ class Call:
         self.body_read = True
         size = PIECE if bytes_per_second is None else max(1, int(bytes_per_second / 20))
         for piece in self._chunks(size) if self._chunked() else self._counted(self._length(), size):
+            if len(self.seen) < SEEN:
+                self.seen = (self.seen + piece)[:SEEN]
             yield piece
             if bytes_per_second is not None:
                 self.pause(len(piece) / bytes_per_second)

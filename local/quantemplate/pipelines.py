@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import secrets
 import shutil
 import threading
 import time
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from local.quantemplate import transform
+from local.quantemplate.clock import Clock
 from local.quantemplate.datasets import Datasets, Version
 from local.quantemplate.journal import Journal, timestamp
 from local.quantemplate.messages import PIECE
 
 API_USER = "u-api"
 SOMEBODY_ELSE = "u-somebody-else"
+OLD_RUN = (
+    b'{"id": "e-old%(n)d", "runNumber": %(n)d, "createdAt": "2024-01-01T00:00:00Z", '
+    b'"createdBy": "u-somebody-else", "version": 1, "status": "Succeeded", '
+    b'"startedAt": "2024-01-01T00:00:01Z", "finishedAt": "2024-01-01T00:05:00Z", '
+    b'"outputs": [{"id": "o-old%(n)d", "name": "Clean: Sheet 1"}]}'
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class Plan:
     hidden_seconds: float = 0.0  # missing from the list so long
     hidden_calls: int = 0  # missing from the list so many times
     duplicate: bool = False  # Execute makes two runs
+    started_ahead: float | None = 0.0  # seconds that startedAt is too late; None: it is absent
 
 
 @dataclass
@@ -61,6 +71,14 @@ class Output:
     bytes: int
 
 
+@dataclass(frozen=True)
+class History:
+    """What a pipeline's list holds before its first run here."""
+
+    listed: bytes = b""  # JSON, without the list's brackets
+    last: int = 0  # the highest run number
+
+
 @dataclass
 class Run:
     """One execution of a pipeline, from Execute on."""
@@ -81,20 +99,21 @@ class Run:
     status: str | None = None
     outputs: list[Output] = field(default_factory=list)
 
-    def shown(self) -> dict[str, Any]:
-        """The execution object of the API."""
+    def shown(self, clock: Clock) -> dict[str, Any]:
+        """The execution object of the API, by the server's clock."""
         shown: dict[str, Any] = {
             "id": self.id,
             "runNumber": self.number,
-            "createdAt": self.created_at,
+            "createdAt": clock.shown(self.created_at),
             "createdBy": self.by,
             "version": self.pipeline.version,
         }
         status = self.status if self.finished_at else self.plan.running_status
         shown |= {"status": status} if status is not None else {}
-        shown |= {"startedAt": self.started_at} if self.started_at else {}
+        if self.started_at and self.plan.started_ahead is not None:
+            shown["startedAt"] = clock.shown(self.started_at, self.plan.started_ahead)
         if self.finished_at:
-            shown["finishedAt"] = self.finished_at
+            shown["finishedAt"] = clock.shown(self.finished_at)
             shown["outputs"] = [{"id": output.id, "name": output.name} for output in self.outputs]
         elif self.plan.outputs_before == "empty":
             shown["outputs"] = []
@@ -116,6 +135,8 @@ class Pipelines:
     def __init__(self, journal: Journal, datasets: Datasets, folder: Path) -> None:
         self.by_id: dict[str, Pipeline] = {}
         self.runs: dict[str, list[Run]] = {}
+        self.histories: dict[str, History] = {}
+        self.clock = Clock()
         self.time_scale = 1.0  # real seconds for each second of a run
         self._journal = journal
         self._datasets = datasets
@@ -130,6 +151,10 @@ class Pipelines:
                 pipeline.version = self.by_id[pipeline.id].version + 1
             self.by_id[pipeline.id] = pipeline
             self.runs.setdefault(pipeline.id, [])
+
+    def date(self) -> float:
+        """Now, by the server's clock, in seconds since 1970."""
+        return datetime.fromisoformat(timestamp()).timestamp() + self.clock.ahead
 
     def execute(self, pipeline_id: str, by: str, plan: Plan) -> dict[str, Any]:
         """Make a run, and start it unless another one of the pipeline is going."""
@@ -148,19 +173,25 @@ class Pipelines:
                 self.runs[pipeline_id].append(self._new_run(pipeline, by, Plan()))
                 self._journal.note("duplicated", **self.runs[pipeline_id][-1].facts())
             self._start_next(pipeline_id)
-            return run.shown()
+            return run.shown(self.clock)
 
-    def listed(self, pipeline_id: str) -> list[dict[str, Any]]:
-        """The execution objects of a pipeline, without those that hide."""
+    def listed(self, pipeline_id: str, without: int = 0) -> bytes:
+        """The execution objects of a pipeline as JSON, without those that hide.
+
+        An older copy is `without` the newest ones.
+        """
         with self._journal.lock:
             shown = []
             for run in self.runs[pipeline_id]:
                 if run.hidden_calls:
                     run.hidden_calls -= 1
                 elif run.visible_from <= time.monotonic():
-                    shown.append(run.shown())
+                    shown.append(run.shown(self.clock))
+            shown = shown[: max(0, len(shown) - without)]
             self._journal.note("executions_listed", pipeline=pipeline_id, shown=len(shown))
-            return shown
+            old = self.histories.get(pipeline_id, History())
+        parts = [*([old.listed] if old.listed else []), *map(_json, shown)]
+        return b"[" + b",".join(parts) + b"]"
 
     def unfinished(self, dataset_ids: list[str]) -> list[Run]:
         """The runs that wait or go on any of these datasets."""
@@ -214,7 +245,8 @@ class Pipelines:
             thread.join(timeout=5)
 
     def _new_run(self, pipeline: Pipeline, by: str, plan: Plan) -> Run:
-        number = len(self.runs[pipeline.id]) + 1
+        old = self.histories.get(pipeline.id, History())
+        number = old.last + len(self.runs[pipeline.id]) + 1
         run_id = f"e-{secrets.token_hex(8)}"
         visible = time.monotonic() + plan.hidden_seconds * self.time_scale
         return Run(run_id, number, pipeline, by, plan, timestamp(), visible, plan.hidden_calls)
@@ -294,6 +326,16 @@ class Pipelines:
         return [Output(i, name, path, *_measured(path)) for i, name, path in named], None
 
 
+def history_from(given: dict[str, Any]) -> History:
+    """A pipeline's history out of JSON: `items` as they stand, or `count` plain ones."""
+    if "items" in given:
+        numbers = [i.get("runNumber") for i in given["items"] if isinstance(i, dict)]
+        last = max((n for n in numbers if isinstance(n, int)), default=0)
+        return History(b",".join(map(_json, given["items"])), last)
+    count = int(given["count"])
+    return History(b",".join(OLD_RUN % {b"n": n} for n in range(1, count + 1)), count)
+
+
 def pipeline_from(pipeline_id: str, given: dict[str, Any]) -> Pipeline:
     """A definition out of JSON; raises ValueError."""
     kind = given.get("kind", "copy")
@@ -317,6 +359,10 @@ def plan_from(given: dict[str, Any]) -> Plan:
 def described(pipeline: Pipeline) -> dict[str, Any]:
     """A definition as JSON."""
     return asdict(pipeline)
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _known(given: dict[str, Any], kind: type[Plan] | type[Pipeline]) -> None:

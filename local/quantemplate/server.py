@@ -7,14 +7,12 @@ import logging
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.quantemplate import api, control
+from local.quantemplate import api, control, delivery
 from local.quantemplate.account import Account
-from local.quantemplate.browsers import for_pages_of_this_machine
+from local.quantemplate.browsers import for_pages_of_this_machine, refusal
 from local.quantemplate.messages import (
-    PIECE,
     BodyCutShort,
     Call,
     ConnectionDropped,
@@ -112,7 +110,7 @@ class Connection(BaseHTTPRequestHandler):
             pause=self.server.stopping.wait,
         )
         try:
-            reply = self.server.answer(call)
+            reply = refusal(self.path, call) or self.server.answer(call)
             call.drain()
         except (BodyCutShort, ConnectionDropped):
             self.close_connection = True
@@ -123,41 +121,13 @@ class Connection(BaseHTTPRequestHandler):
             log.exception("%s %s failed", call.method, call.path)
             self.close_connection = True
             reply = Reply(500, b"The stand-in has a fault: see its log")
-        self._send(reply)
+        delivery.send(self, reply, self.server.stopping)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_call  # noqa: N815
 
-    def _send(self, reply: Reply) -> None:
-        if reply.missing:
-            self.close_connection = True
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        if reply.status != 204:
-            self.send_header("Content-Type", reply.content_type)
-            self.send_header("Content-Length", str(reply.size()))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command == "HEAD" or reply.status == 204:
-            return
-        size = reply.size() - reply.missing
-        if reply.bytes_per_second is not None:
-            self._trickle(reply, size, reply.bytes_per_second)
-        elif isinstance(reply.body, Path):
-            with reply.body.open("rb") as file:
-                if size:
-                    self.connection.sendfile(file, count=size)
-        else:
-            self.wfile.write(reply.body[:size])
-
-    def _trickle(self, reply: Reply, size: int, bytes_per_second: float) -> None:
-        content = reply.body.read_bytes() if isinstance(reply.body, Path) else reply.body
-        step = min(PIECE, max(1, int(bytes_per_second / 20)))
-        for start in range(0, size, step):
-            if self.server.stopping.wait(step / bytes_per_second):
-                return
-            self.wfile.write(content[start : min(start + step, size)])
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, by the clock that the server is told to have."""
+        return super().date_time_string(timestamp or self.server.account.pipelines.date())
 
     def log_message(self, form: str, *values: object) -> None:
         """One line for each call, for those who ask for it."""

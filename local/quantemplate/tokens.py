@@ -23,8 +23,8 @@ class Tokens:
         self._journal = journal
         self._expiry: dict[str, float] = {}
 
-    def issue(self, call: Call, seconds: float | None = None) -> Reply:
-        """Answer a token request; `seconds` overrides the new token's life."""
+    def issue(self, call: Call, seconds: float | None = None, *, told: bool = True) -> Reply:
+        """Answer a token request; `seconds` is the new token's life, and whether it is `told`."""
         if call.headers.get("Content-Type", "").split(";")[0].strip() != FORM:
             raise _refused(415, "invalid_request", "HTTP 415 Unsupported Media Type")
         fields = {name: values[0] for name, values in parse_qs(call.body().decode()).items()}
@@ -45,7 +45,7 @@ class Tokens:
         return json_reply(
             {
                 "access_token": token,
-                "expires_in": int(life),
+                **({"expires_in": int(life)} if told else {}),
                 "refresh_expires_in": 1800,
                 "refresh_token": secrets.token_urlsafe(48),
                 "token_type": "Bearer",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import email.utils
-import gzip
 import json
 import time
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from local.quantemplate.answers import ANSWERS, SIGN_IN, echo
 from local.quantemplate.journal import Journal
-from local.quantemplate.messages import Call, ConnectionDropped, Reply
+from local.quantemplate.messages import SEEN, Call, ConnectionDropped, Reply
 
 OPERATIONS = (
     "token",
@@ -20,7 +20,6 @@ OPERATIONS = (
     "list_executions",
     "download_output",
 )
-SIGN_IN_PAGE = b"<!doctype html><html><title>Sign in</title><p>Please sign in.</p></html>"
 
 
 @dataclass
@@ -32,15 +31,17 @@ class Trouble:
     id: str | None = None  # only for this pipeline or dataset
     times: int | None = 1  # how many calls; None: until cleared
     skip: int = 0  # calls that go well first
-    when: str = "before"  # or "after" the side effect: delay, drop, reply, html, redirect
-    seconds: float = 0.0  # delay; token_life
+    when: str = "before"  # or "after" the side effect: delay, drop, reply, html, redirect, echo
+    seconds: float | None = 0.0  # delay; stall (0: for ever); token_life (None: it is not told)
     bytes_per_second: float = 1024.0  # trickle, slow_read
-    after_bytes: int = 0  # drop: read this much of the request's body first
-    missing: int = 1  # short: bytes not sent
-    status: int = 500  # reply
-    body: str | None = None  # reply
-    content_type: str | None = None  # reply
-    headers: dict[str, str] | None = None  # reply
+    after_bytes: int = 0  # drop: of the request's body, read first; stall, reset: of the reply's
+    missing: int = 1  # short: bytes not sent; older: runs not listed
+    size: int = 1 << 30  # bomb: bytes once unzipped
+    status: int = 500  # reply, relabel, echo
+    answer: str | None = None  # reply: one that is known by name
+    body: str | None = None  # reply; endless: what comes again and again
+    content_type: str | None = None  # reply, relabel
+    headers: dict[str, str] | None = None  # reply, relabel
     retry_after: float | None = None  # reply: Retry-After in seconds
     retry_after_date: float | None = None  # reply: Retry-After as the date so many seconds away
     run: dict[str, Any] | None = None  # run: how the run goes
@@ -53,7 +54,14 @@ class Trouble:
             raise ValueError(f"kind is none of {', '.join(KINDS)}")
         if self.when not in ("before", "after"):
             raise ValueError("when is before or after")
-        only = {"token_life": "token", "run": "execute_pipeline", "slow_read": "upload_dataset"}
+        if self.answer is not None and self.answer not in ANSWERS:
+            raise ValueError(f"answer is none of {', '.join(ANSWERS)}")
+        only = {
+            "token_life": "token",
+            "run": "execute_pipeline",
+            "slow_read": "upload_dataset",
+            "older": "list_executions",
+        }
         if self.operation != only.get(self.kind, self.operation):
             raise ValueError(f"{self.kind} goes with {only[self.kind]}")
 
@@ -70,6 +78,14 @@ KINDS = (
     "slow_read",
     "token_life",
     "run",
+    "relabel",
+    "unsized",
+    "endless",
+    "bomb",
+    "stall",
+    "reset",
+    "echo",
+    "older",
 )
 
 
@@ -138,19 +154,6 @@ def meet_after(
     return _meet(troubles, call, "after", ids) or reply
 
 
-def badly_delivered(troubles: dict[str, Trouble], reply: Reply) -> Reply:
-    """The reply, damaged on its way."""
-    if "gzip" in troubles:
-        plain = reply.body if isinstance(reply.body, bytes) else reply.body.read_bytes()
-        packed = dict(reply.headers) | {"Content-Encoding": "gzip"}
-        reply = replace(reply, body=gzip.compress(plain, mtime=0), headers=packed)
-    if "short" in troubles:
-        reply = replace(reply, missing=min(troubles["short"].missing, reply.size()))
-    if "trickle" in troubles:
-        reply = replace(reply, bytes_per_second=troubles["trickle"].bytes_per_second)
-    return reply
-
-
 def not_found(ids: dict[str, str]) -> Reply:
     """The vendor's 404: a JSON body that fits no call."""
     execution = {"value": ids.get("execution", "")}
@@ -162,14 +165,17 @@ def not_found(ids: dict[str, str]) -> Reply:
 def _meet(troubles: dict[str, Trouble], call: Call, when: str, ids: dict[str, str]) -> Reply | None:
     due = {kind: order for kind, order in troubles.items() if order.when == when}
     if "delay" in due:
-        call.pause(due["delay"].seconds)
+        call.pause(due["delay"].seconds or 0)
     if "drop" in due:
         _read_some(call, due["drop"].after_bytes)
         raise ConnectionDropped
     if "html" in due:
-        return Reply(200, SIGN_IN_PAGE, "text/html; charset=utf-8")
+        return SIGN_IN
     if "redirect" in due:
-        return Reply(302, headers={"Location": "/auth/realms/qt/login"})
+        return ANSWERS["moved"]
+    if "echo" in due:
+        _read_some(call, SEEN)
+        return echo(call, due["echo"].status)
     return _ordered_reply(due["reply"], ids) if "reply" in due else None
 
 
@@ -189,6 +195,9 @@ def _ordered_reply(order: Trouble, ids: dict[str, str]) -> Reply:
     if order.retry_after_date is not None:
         moment = time.time() + order.retry_after_date
         headers["Retry-After"] = email.utils.formatdate(moment, usegmt=True)
+    if order.answer is not None:
+        named = ANSWERS[order.answer]
+        return replace(named, headers={**named.headers, **headers})
     usual = (
         not_found(ids) if order.status == 404 else Reply(body=_WORDS.get(order.status, b"Error"))
     )

@@ -104,7 +104,7 @@ def stack() -> Iterator[Stack]:
             "TopicArn": session.client("sns").create_topic(Name="topic")["TopicArn"],
         }
         parameters = {
-            "IgnorePatterns": "*.filepart,~$*",
+            "IgnorePatterns": "notes.*",
             "QuantemplateApiUrl": "http://127.0.0.1:9/external/v1",
             "QuantemplateTokenUrl": "http://127.0.0.1:9/token",
         }

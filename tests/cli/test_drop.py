@@ -1,6 +1,8 @@
 """`stp drop`: which file goes where, before anything is uploaded; and the version that it made."""
 
+import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from stp.stack import Stack
 from stp.upload import planned, upload
 from straight_through.names import run_name
 from tests.cli.conftest import Stp
+from tests.unit.conftest import ROUTE
+from tests.unit.sent import CASES, old_workbook, workbook
 
 
 @pytest.fixture
@@ -58,7 +62,8 @@ def test_a_file_that_lies_in_a_folder_of_a_route_needs_no_name(
         ("may.csv", "a\n", "", "--route: claims, claims/eu"),
         ("may.csv", "a\n", "premiums", "No route serves"),
         ("may.csv", "", "claims", "is empty"),
-        ("may.csv.filepart", "a\n", "claims", "IgnorePatterns"),
+        ("may.csv.filepart", "a\n", "claims", "its name fits *.filepart"),
+        ("notes.txt", "a\n", "claims", "fits notes.* of the stack's parameter IgnorePatterns"),
     ],
 )
 def test_what_would_go_nowhere_is_not_uploaded(
@@ -72,6 +77,90 @@ def test_what_would_go_nowhere_is_not_uploaded(
     assert done.code == USAGE
     assert hint in done.err
     assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
+
+
+# --- checked here ---------------------------------------------------------------------------------
+@pytest.fixture
+def asking(routed: Stack) -> Stack:
+    """The stack, whose route claims asks for a header; the route tables finds a table."""
+    for name, fields in {
+        "claims": {"header": ["Policy", "Insured", "Premium"]},
+        "claims/eu": {},
+        "tables": {"table": {"sheet": "Premium*"}},
+    }.items():
+        routed.client("ssm").put_parameter(
+            Name=f"{routed.routes_path}/{name}",
+            Value=json.dumps(ROUTE | fields),
+            Type="String",
+            Overwrite=True,
+        )
+    return routed
+
+
+CHECKED = [
+    ("sent-page.csv", "claims", "WrongFormat", "a web page (HTML)"),
+    ("sent-cut.csv.gz", "claims", "WrongFormat", "its end is missing"),
+    ("sent-password.xlsx", "claims", "WrongFormat", "a workbook with a password"),
+    ("sent-utf16.csv", "claims", "HeaderMismatch", "in UTF-16"),
+    ("sent-one-member.zip", "claims", "WrongFormat", "a ZIP archive (march.csv)"),
+]
+
+
+@pytest.mark.parametrize(("name", "route", "error", "says"), CHECKED)
+def test_a_file_is_checked_here_as_the_stack_would(
+    stp: Stp, asking: Stack, name: str, route: str, error: str, says: str
+) -> None:
+    # When a file that would be refused is checked
+    done = stp("drop", "--check", str(CASES / name), "--route", route)
+    # Then it is told as the stack would tell it, and nothing is sent
+    assert done.code == FAILED
+    assert error in done.out
+    assert says in done.out
+    assert "Contents" not in asking.client("s3").list_objects_v2(Bucket="inbox")
+
+
+GOOD = {
+    "may.csv": b"\xef\xbb\xbfPolicy,Insured,Premium\n007001,M\xc3\xbcller,1250.50\n",
+    "may.csv.gz": gzip.compress(b"Policy,Insured,Premium\n007001,M\xc3\xbcller,1250.50\n"),
+    "may.tsv": b"Policy\tInsured\tPremium\n007001\tM\xc3\xbcller\t1250.50\n",
+    "may.xlsx": workbook([["Policy", "Insured", "Premium"], ["007001", "Müller", "1250.50"]]),
+    "may.xls": old_workbook([["Policy", "Insured", "Premium"], ["007001", "Müller", "1250.50"]]),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_file_is_shown_as_its_dataset_would_see_it(
+    stp: Stp, asking: Stack, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(GOOD[name])
+    done = stp("drop", "--check", str(path), "--route", "claims", "--json")
+    assert done.code == 0, done.err
+    (told,) = done.json
+    assert (told["route"], told["key"], told["error"]) == ("claims", f"claims/{name}", "")
+    assert told["rows"] == [["Policy", "Insured", "Premium"], ["007001", "Müller", "1250.50"]]
+    # And for people, as a table
+    shown = stp("drop", "--check", str(path), "--route", "claims").out
+    assert re.search(r"✓ .*may.* would be taken by route claims", shown)
+    assert "007001" in shown
+    assert "Contents" not in asking.client("s3").list_objects_v2(Bucket="inbox")
+
+
+def test_a_table_is_shown_where_it_stands(stp: Stp, asking: Stack) -> None:
+    assert asking
+    done = stp("drop", "--check", str(CASES / "sent-titles.xlsx"), "-r", "tables", "--json")
+    assert done.code == 0, done.err
+    assert done.json[0]["rows"][0] == ["Policy", "Insured", "Inception", "Premium"]
+    assert len(done.json[0]["rows"]) == 3
+
+
+def test_what_a_file_holds_is_shown_on_its_line(stp: Stp, asking: Stack, tmp_path: Path) -> None:
+    assert asking
+    path = file(tmp_path, "may.csv", 'id,"a\nb\x1b[31m",' + "x" * 99 + "\n1,2,3\n" + "1,2,3\n" * 99)
+    shown = stp("drop", "--check", str(path), "--route", "claims/eu").out
+    assert "\x1b" not in shown
+    assert "x" * 30 not in shown
+    assert len(shown.splitlines()) <= 9
 
 
 def test_a_missing_file_and_two_of_one_name_are_refused(routed: Stack, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from stp.route_checks import problems_of
 from stp.route_files import Document
 from stp.said import FAILED, UNKNOWN, USAGE
 from stp.stack import Stack
+from straight_through.routes import parse_route
 from tests.cli.conftest import Stp
 
 IDS = {"organisation_id": "c-1", "dataset_id": "d-1", "pipeline_id": "p-1"}
@@ -67,8 +68,8 @@ def test_a_folder_that_can_have_no_route_is_an_error() -> None:
 
 
 def test_a_document_larger_than_a_parameter_is_an_error() -> None:
-    (text,) = texts(documents(a=ids(1, header=["column"] * 500)))
-    assert "4,096" in text
+    (text,) = texts(documents(a=ids(1, header=["column"] * 1000)))
+    assert "8,192" in text
 
 
 def test_a_dataset_shared_by_two_queues_is_an_error_of_both() -> None:
@@ -165,6 +166,36 @@ def test_applied_files_are_the_routes(stp: Stp, deployed: Stack, folder: Path) -
     # And --prune removes the other
     stp("routes", "apply", str(folder), "--prune", "--yes")
     assert len(stp("routes", "list", "--json").json) == 2
+
+
+def test_a_header_of_120_long_columns_is_applied_and_compared(
+    stp: Stp, deployed: Stack, tmp_path: Path
+) -> None:
+    # Given a route that asks for 120 columns of 60 characters, more than a standard parameter holds
+    header = [
+        f"{number:03} {'Sum insured of the building in the currency of it':.56}"
+        for number in range(120)
+    ]
+    header = [f"{column:x<60}" for column in header]
+    (tmp_path / "wide.json").write_text(json.dumps(ids(1, header=header), indent=2))
+    # When it is applied
+    done = stp("routes", "apply", str(tmp_path), "--yes")
+    # Then it is there, as it is
+    assert done.code == 0, done.err
+    name = f"{deployed.routes_path}/wide"
+    (found,) = deployed.client("ssm").get_parameters(Names=[name])["Parameters"]
+    assert len(found["Value"]) > 4096
+    assert parse_route("wide", found["Value"]).header == tuple(header)
+    # And a file is judged by it
+    file = tmp_path / "may.csv"
+    file.write_text(",".join(header) + "\n")
+    done = stp("drop", "--check", str(file), "--route", "wide")
+    assert done.code == 0, done.err
+    file.write_text(",".join(header[:60]) + "\n")
+    done = stp("drop", "--check", str(file), "--route", "wide", "--json")
+    assert done.code == FAILED
+    assert "and 52 more missing" in done.json[0]["message"]
+    assert len(done.json[0]["message"]) < 1200
 
 
 def test_nothing_is_applied_without_an_answer(stp: Stp, deployed: Stack, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What is said where there is no terminal."""
 
 import io
+import json
 import threading
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import stp.said
-from stp.said import Said
+from stp.said import Said, as_json
 
 
 @pytest.fixture
@@ -43,3 +44,23 @@ def test_what_is_done_soon_is_not_told(said: Said) -> None:
     timer.join(stp.said.PATIENCE / 2)
     assert not timer.is_alive()
     assert heard(said) == ""
+
+
+EVIL = "may[red].csv\x1b[2J\u202e\ud800\nNext: nothing"
+
+
+def test_what_others_have_named_commands_no_terminal(said: Said) -> None:
+    said.note(EVIL)
+    said.result({}, EVIL)
+    for console in (said.err, said.out):
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert text == "may[red].csv\\x1b[2J\\u202e\\ud800\nNext: nothing\n"
+
+
+def test_nor_does_json_which_says_the_same() -> None:
+    document = {"key": EVIL, "ü": "😀\x85"}
+    text = as_json(document)
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert "ü" in text
+    assert "😀" in text
+    assert json.loads(text) == document

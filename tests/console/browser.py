@@ -22,10 +22,10 @@ def executable() -> str:
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
+def launched(*options: str) -> Iterator[Browser]:
     """A browser without a window."""
     # As root, Chromium has no sandbox; it opens nothing but pages of this machine.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = [*options, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=arguments)
         try:

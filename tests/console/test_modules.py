@@ -209,15 +209,42 @@ def test_a_server_that_is_not_the_stand_in_has_no_switches(modules: Modules) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "ignored"),
+    ("order", "words"),
     [
-        ("a.filepart", True),
-        ("~$a.csv", True),
-        (".DS_Store", True),
-        ("a.csv", False),
-        ("x_SUCCESS", False),
+        ({"kind": "reply", "status": 503, "times": 2}, "uploads are answered 503, 2 times"),
+        (
+            {"kind": "reply", "answer": "firewall", "status": 500, "times": 1},
+            "uploads are answered firewall, once",
+        ),
+        ({"kind": "drop", "times": None}, "uploads lose their reply, until it is cleared"),
+        ({"kind": "run", "run": {"end_status": "Failed"}}, "The next run fails"),
+        ({"kind": "run", "run": {"end_status": "Aborted"}}, "The next run ends as Aborted"),
     ],
 )
-def test_names_that_start_nothing_are_known(modules: Modules, name: str, ignored: bool) -> None:  # noqa: FBT001 - a case
-    patterns = "*.filepart,~$*,.DS_Store,_SUCCESS"
-    assert modules.call("drop", "m.ignored(given[0], given[1])", [name, patterns]) is ignored
+def test_an_order_is_told_in_words(modules: Modules, order: dict[str, Any], words: str) -> None:
+    told = modules.call("switches", "m.described(given)", {"operation": "upload_dataset", **order})
+    assert told == words
+
+
+# --- what others have named -----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "name", "shown"),
+    [
+        ("claims/Schäden 五月.csv", "claims/Schäden 五月.csv", "claims/Schäden 五月.csv"),
+        (
+            "may\x1b[2J\u202e\u200b.csv",
+            r"may\u001b[2J\u202e\u200b.csv",
+            r"may\u001b[2J\u202e\u200b.csv",
+        ),
+        ("may\nNext: none", r"may\nNext: none", "may\nNext: none"),
+        ("<b>[red]</b>", "<b>[red]</b>", "<b>[red]</b>"),
+    ],
+)
+def test_a_name_hides_nothing(modules: Modules, text: str, name: str, shown: str) -> None:
+    assert modules.call("dom", "m.named(given)", text) == name
+    assert modules.call("dom", "m.h('p', {}, given).textContent", text) == shown
+
+
+def test_rows_that_are_not_counted_are_no_number(modules: Modules) -> None:
+    told = modules.call("dom", "[null, undefined, 0, 1, 2000].map(m.rowsOf)")
+    assert told == ["rows not counted", "rows not counted", "0 rows", "1 row", "2,000 rows"]

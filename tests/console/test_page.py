@@ -13,6 +13,7 @@ from local.aws.console import FOLDER, PATH, STEPS
 from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
+from straight_through.ignored import why_ignored
 from straight_through.remedies import REMEDIES, what_to_do
 from tests.console.console import Console
 from tests.local_aws.server_process import running_aws
@@ -60,6 +61,17 @@ def test_its_advice_is_the_packages_in_the_words_of_its_buttons(
     assert told == {name: what_to_do(name, STEPS) for name in told}
     assert told.keys() == {"", *(error.__name__ for error in REMEDIES)}
     assert told["AwsUnavailable"] == "When the service is back, Redrive."
+
+
+def test_why_a_key_starts_nothing_is_said_as_the_function_says_it(
+    http: requests.Session, endpoint: str
+) -> None:
+    cases = (("claims/._may.csv", ""), ("claims/may.note", "*.note"), ("claims/may.csv", "*.note"))
+    for key, patterns in cases:
+        asked = {"key": key, "patterns": patterns}
+        reply = http.get(f"{endpoint}{PATH}ignored.json", params=asked, timeout=10)
+        assert reply.json() == {"why": why_ignored(key, patterns)}
+        assert bool(reply.json()["why"]) == (key != "claims/may.csv")
 
 
 def test_no_file_names_another_address() -> None:

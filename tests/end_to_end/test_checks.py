@@ -3,6 +3,7 @@
 import gzip
 import json
 import uuid
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,11 @@ from local.quantemplate import Control
 from tests.end_to_end.conftest import make_route
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route, Run
+from tests.unit.sent import case, old_workbook, workbook
 
 CLEAN = "Clean claims: Sheet 1"
 MARK = b"\xef\xbb\xbf"
-XLSX, XLS = b"PK\x03\x04" + b"x" * 60, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 60
+XLSX, XLS = workbook([["reference"], ["A"]]), old_workbook([["reference"], ["A"]])
 
 
 def content() -> bytes:
@@ -63,10 +65,16 @@ def test_a_gzipped_file_without_a_mark_goes_up_as_it_is(
     [
         ("may.csv", XLSX, "XLSX"),
         ("may.csv", gzip.compress(b"a,b\n", mtime=0), "gzip"),
-        ("may.csv.gz", b"a,b\n1,2\n", "gzip"),
+        ("may.csv.gz", b"a,b\n1,2\n", "ends with .gz, and it is plain text"),
         ("may.xlsx", XLS, "XLS"),
         ("may.xls", XLSX, "XLSX"),
-        ("may.XLSX", b"a,b\n", "something else"),
+        ("may.XLSX", b"a,b\n", "plain text"),
+        ("may.csv", case("sent-page.csv").part(0, 999), "a web page"),
+        ("may.csv", case("sent-lfs-pointer.csv").part(0, 999), "Git LFS"),
+        ("may.csv.gz", case("sent-gzipped-twice.csv.gz").part(0, 999), "zipped twice"),
+        ("may.csv.gz", case("sent-zip-in-gz.csv.gz").part(0, 999), "a ZIP archive"),
+        ("may.csv.gz", case("sent-cut.csv.gz").part(0, 999), "its end is missing"),
+        ("may.xlsx", case("sent-password.xlsx").part(0, 9999), "a workbook with a password"),
         ("may.csv.gz", gzip.compress(MARK + content() * 5, mtime=0)[:-9], "damaged"),
     ],
     ids=lambda given: given if isinstance(given, str) else "file",
@@ -84,6 +92,61 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(
     assert name in run.cause
     assert uploaded(stand_in, copy_route) == before
     # And the next file goes its way
+    assert road.processed(f"{copy_route.name}/next.csv", content()).status == "SUCCEEDED"
+
+
+def test_a_refused_files_message_names_its_version_and_route_before_its_turn(
+    road: Road, stand_in: Control, copy_route: Route, mailbox: Mailbox
+) -> None:
+    # Given a queue that is held by a run that goes on
+    plan = {"never_ends": True}
+    stand_in.trouble("execute_pipeline", "run", id=copy_route.pipeline_id, run=plan)
+    road.drop(f"{copy_route.name}/first.csv", content())
+    runs = lambda: stand_in.pipelines()[copy_route.pipeline_id]["runs"]  # noqa: E731
+    road.until(runs, "a run")
+    # When a wrong file is dropped
+    key = f"{copy_route.name}/may.csv"
+    run = road.processed(key, case("sent-page.csv").part(0, 999))
+    # Then it is told while the other still runs
+    assert (run.error, run.failed_at) == ("WrongFormat", "CheckFile")
+    assert "finishedAt" not in runs()[0]
+    told = mailbox.event(run)["detail"]
+    head = road.client("s3").head_object(Bucket=road.inbox, Key=key)
+    assert told["file"]["version_id"] == head["VersionId"]
+    assert told["route"] == copy_route.name
+    text = mailbox.message(run)["Message"]
+    assert "a web page (HTML)" in text
+    assert key in text
+    stand_in.finish(runs()[0]["id"], end_status="Succeeded")
+
+
+@pytest.mark.parametrize(
+    ("stored", "code", "todo"),
+    [
+        ({"StorageClass": "GLACIER"}, "InvalidObjectState", "restore"),
+        (
+            {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32},
+            "InvalidRequest",
+            "sent again without such a key",
+        ),
+    ],
+    ids=["archived", "the sender's own key"],
+)
+def test_an_object_that_may_not_be_read_is_its_own_error_and_stops_nobody(
+    road: Road, copy_route: Route, stored: dict[str, Any], code: str, todo: str
+) -> None:
+    # Given two files that S3 does not let be read
+    s3 = road.client("s3")
+    keys = [f"{copy_route.name}/{name}.csv" for name in ("may", "june")]
+    for key in keys:
+        s3.put_object(Bucket=road.inbox, Key=key, Body=content(), **stored)
+        road.until(lambda key=key: road.executions_of(key), "an execution")
+        run = road.ended(road.executions_of(key)[0])
+        # Then each is refused before its turn, with S3's code and what to do
+        assert (run.error, run.failed_at) == ("SourceDenied", "CheckFile")
+        assert code in run.cause
+        assert todo in run.cause
+    # And the next file of the queue goes its way
     assert road.processed(f"{copy_route.name}/next.csv", content()).status == "SUCCEEDED"
 
 

@@ -104,6 +104,64 @@ def test_a_run_whose_report_is_empty_passes(road: Road, gated: tuple[Route, Rout
     assert len(keys_of(road, road.inbox, f"{central.name}/")) == 1
 
 
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        ("inch-mark", "has 2 rows"),
+        ("inch-in-header", "has 1 row"),
+        ("cr-only", "has 1 row"),
+        ("open-quote", "cannot be counted: a quote in row 1 that never ends"),
+        ("backslash-quote", "cannot be counted: text after a closing quote in row 1"),
+        ("header-quoted", ""),
+    ],
+)
+def test_a_report_holds_a_run_unless_it_has_no_rows_for_certain(
+    road: Road, gated: tuple[Route, Route], mailbox: Mailbox, report: str, why: str
+) -> None:
+    # When a file is dropped whose report is one of those that people have sent
+    route, central = gated
+    sent = (ROOT / f"tests/unit/reports/report-{report}.csv").read_bytes()
+    run = road.processed(f"{route.name}/may.csv", sent)
+    # Then it is held, with the reason, unless the report is a header and nothing else
+    assert run.output["status"] == ("Held" if why else "Succeeded"), run.cause
+    assert len(keys_of(road, road.inbox, f"{central.name}/")) == (0 if why else 1)
+    if why:
+        assert f"Held because:  '{REPORT}' {why}\n" in mailbox.message(run)["Message"]
+        (held,) = road.manifest(run)["held"]
+        assert (held["rows"] is None) == ("reason" in held)
+
+
+def test_the_name_of_a_held_file_forges_no_line_of_its_message(
+    road: Road, gated: tuple[Route, Route], mailbox: Mailbox
+) -> None:
+    # Given a file whose name wants to be two lines of a message and to turn the reading around
+    route, _ = gated
+    run = road.processed(f"{route.name}/may\nNext: pay\x1b[2J\u202e.csv", content())
+    # When its run is held
+    message = mailbox.message(run)
+    # Then the name is one line's text, and all of it can be seen
+    assert rf"/{route.name}/may\nNext: pay\x1b[2J\u202e.csv" in message["Message"]
+    assert all(line.isprintable() for line in message["Message"].split("\n"))
+    assert sum(line.startswith("Next:") for line in message["Message"].split("\n")) == 1
+    assert message["Subject"].isprintable()
+
+
+def test_a_run_that_made_no_outputs_says_so(
+    road: Road, stand_in: Control, mailbox: Mailbox
+) -> None:
+    # Given a pipeline that makes no outputs
+    route = make_route(road, stand_in, notify="always")
+    stand_in.define_pipeline(
+        route.pipeline_id, kind="copy", datasets=[route.dataset_id], outputs=[]
+    )
+    # When a file has gone through it
+    run = road.processed(f"{route.name}/may.csv", content())
+    # Then its manifest and its message say so
+    assert run.output["status"] == "Succeeded", run.cause
+    assert road.manifest(run)["no_outputs"] is True
+    assert "Outputs:       none: the run made no outputs\n" in mailbox.message(run)["Message"]
+
+
 def test_releasing_exports_and_chains_once_without_quantemplate(
     road: Road, stand_in: Control, gated: tuple[Route, Route]
 ) -> None:

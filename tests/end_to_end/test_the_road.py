@@ -215,7 +215,9 @@ def test_an_old_version_can_be_run_again(road: Road, copy_route: Route) -> None:
     assert road.stored(road.manifest(run)["outputs"][0]["key"]) == b"a\nold\n"
 
 
-@pytest.mark.parametrize("name", ["", "may.csv.filepart", "~$may.xlsx", ".DS_Store", "_SUCCESS"])
+@pytest.mark.parametrize(
+    "name", ["", "may.csv.filepart", "~$may.xlsx", ".DS_Store", "_SUCCESS", "._sent.csv"]
+)
 def test_markers_and_ignored_files_start_nothing(road: Road, copy_route: Route, name: str) -> None:
     # Given a folder marker or a file that no person means to drop
     ignored = f"{copy_route.name}/{name}"

@@ -78,6 +78,57 @@ def test_it_listens_on_loopback_only_and_leaves_nothing_behind(
     assert list(temporary.iterdir()) == []
 
 
+def test_what_a_killed_one_leaves_is_removed_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one that runs, one that was killed, and folders of others whose names are alike
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with running_aws(tmp_path / "first") as (endpoint, _):
+        account = Account(endpoint)
+        function = account.function("def handler(event, context): return event")
+        assert account.invoked(function, "before") == "before"
+        (living,) = temporary.iterdir()
+        with running_aws(tmp_path / "killed") as (other, server):
+            Account(other).invoked(Account(other).function("def handler(event, context): pass"))
+            server.kill()
+            server.wait(10)
+        (left,) = set(temporary.iterdir()) - {living}
+        assert any(left.glob("ministack-*/**/app.py"))
+        others = tmp_path / "others"
+        others.mkdir()
+        (others / "alive").touch()
+        (temporary / "local-aws-notes").mkdir()
+        (temporary / "local-aws-link").symlink_to(others)
+
+        # When the next one starts
+        with running_aws(tmp_path / "next") as (_, _server):
+            # Then what was left is gone
+            assert not left.exists()
+        # and nothing else is: the one that runs goes on, with a new process too
+        assert account.invoked(function, "after") == "after"
+        changed = account.function("def handler(event, context): return [event]")
+        assert account.invoked(changed, "new") == ["new"]
+        names = {living.name, "local-aws-notes", "local-aws-link"}
+        assert {path.name for path in temporary.iterdir()} == names
+        assert (others / "alive").exists()
+
+
+def test_nothing_of_it_lies_outside_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running_aws(tmp_path / "log") as (endpoint, _):
+        # When a service is used that writes a key for itself
+        Account(endpoint).client("cognito-idp").create_user_pool(PoolName="pool")
+
+        # Then the key lies there
+        (folder,) = tmp_path.glob("local-aws-*")
+        assert list((folder / "state").iterdir())
+
+
 def test_a_taken_port_is_one_clear_line(account: Account) -> None:
     # Given
     port = account.endpoint.rsplit(":", 1)[1]

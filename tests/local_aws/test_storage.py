@@ -39,6 +39,24 @@ def test_versions_are_read_by_their_id(account: Account) -> None:
     assert code_of(gone) == "NoSuchKey"
 
 
+def test_a_part_of_a_version_is_read(account: Account) -> None:
+    """Amazon S3 API reference, "GetObject", Range."""
+    # Given two versions
+    s3, bucket = account.client("s3"), account.bucket()
+    first = s3.put_object(Bucket=bucket, Key="key", Body=b"0123456789")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="key", Body=b"other")
+    # When parts of the first are read
+    version = {"Bucket": bucket, "Key": "key", "VersionId": first}
+    got = s3.get_object(**version, Range="bytes=3-5")
+    end = s3.get_object(**version, Range="bytes=8-99")
+    # Then nothing else of it comes
+    assert (got["Body"].read(), end["Body"].read()) == (b"345", b"89")
+    assert (got["ContentLength"], got["ContentRange"]) == (3, "bytes 3-5/10")
+    with pytest.raises(ClientError) as beyond:
+        s3.get_object(**version, Range="bytes=10-11")
+    assert code_of(beyond) == "InvalidRange"
+
+
 def test_parts_become_one_object_only_when_completed(account: Account) -> None:
     """Amazon S3 user guide, "Uploading and copying objects using multipart upload"."""
     # Given

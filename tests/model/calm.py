@@ -1,5 +1,7 @@
 """What must come of all files once everything calms down, whatever has happened before."""
 
+from datetime import timedelta
+
 from tests.model.world import World
 
 ROUNDS = 120
@@ -11,8 +13,10 @@ RIGHT_ENDS = {
     "ExecuteUncertain",
     "FunctionKilled",
     "NoRoute",
+    "NotFound",
     "PipelineBusy",
     "PipelineCancelled",
+    "PipelineEndUnknown",
     "PipelineFailed",
     "PipelineOverdue",
     "RouteConflict",
@@ -34,7 +38,8 @@ def run_all(world: World) -> None:
 def calm_down(world: World, *, events: bool) -> None:
     """No more trouble: sweeps run, runs end, time passes; status events come, or never do."""
     quantemplate = world.quantemplate
-    quantemplate.down = quantemplate.rejects = False
+    quantemplate.down = quantemplate.rejects = quantemplate.gone = False
+    quantemplate.behind = timedelta(0)
     for _ in range(ROUNDS):
         run_all(world)
         if not events:

@@ -26,6 +26,7 @@ from tests.model.moves import (
     Moves,
     one_of,
 )
+from tests.model.quantemplate import STYLES
 from tests.model.world import World
 
 
@@ -37,7 +38,9 @@ class Model(Moves, RuleBasedStateMachine):
     calms_down = True
 
     @initialize(
-        skew=st.sampled_from([0, 0, -4, 4]),
+        skew=st.sampled_from([0, 0, -10, 10, -7200, 7200]),
+        style=st.sampled_from(["with a zone", "with a zone", *STYLES]),
+        dated=st.booleans(),
         newest_first=st.booleans(),
         events=st.booleans(),
         quick=st.booleans(),
@@ -46,14 +49,17 @@ class Model(Moves, RuleBasedStateMachine):
     def begin(
         self,
         skew: int,
+        style: str,
+        dated: bool,  # noqa: FBT001
         newest_first: bool,  # noqa: FBT001
         events: bool,  # noqa: FBT001
         quick: bool,  # noqa: FBT001
         folders: list[str],
     ) -> None:
-        """Begin with three routes; Quantemplate's clock may differ from ours."""
+        """Begin with three routes; Quantemplate's clock may differ from ours, or tell nothing."""
         self.world = World(self.functions, timedelta(seconds=skew))
         self.world.quantemplate.newest_first = newest_first
+        self.world.quantemplate.style, self.world.quantemplate.dated = style, dated
         self.events, self.quick = events, quick
         self.drops: list[dict[str, Any]] = []
         self._mend_routes()
@@ -136,6 +142,25 @@ class Model(Moves, RuleBasedStateMachine):
             self._drop(folder, "y", 1)
             self._to_next_wake()
             self.go_on_until("execute p-", "refused")
+
+    @precondition(lambda self: len(self.drops) < MOST_DROPS)
+    @rule(folder=FOLDERS, older=st.booleans())
+    def execute_is_lost_after_a_run_by_hand(self, folder: str, older: bool) -> None:  # noqa: FBT001
+        """Our user runs the pipeline by hand; Execute is lost, after an older copy of the list."""
+        pipeline, world = ROUTES[folder][0], self.world
+        if not world.may_be_executed_by_hand(pipeline):
+            return
+        world.quantemplate.executed_by_hand(pipeline)
+        world.quantemplate.end(world.quantemplate.runs[-1], "Succeeded")
+        self._drop(folder, "x", 1)
+        if older and self._stands_before("execute p-"):
+            run_all(world)
+            for run in self._going():
+                world.quantemplate.end(run, "Succeeded")
+            self._drop(folder, "y", 1)
+            world.quantemplate.behind = timedelta(seconds=100)
+            self._to_next_wake()
+        self.go_on_until("execute p-", "refused")
 
     @precondition(lambda self: len(self.drops) < MOST_DROPS)
     @rule()
@@ -224,24 +249,35 @@ class Model(Moves, RuleBasedStateMachine):
 
     # --- Quantemplate ---------------------------------------------------------------------------
     @precondition(lambda self: self._going())
-    @rule(which=WHICH, status=st.sampled_from(["Succeeded", "Succeeded", "Failed", "Cancelled"]))
+    @rule(which=WHICH, status=st.sampled_from([*["Succeeded"] * 3, "Failed", "Cancelled", "Odd"]))
     def run_ends(self, which: int, status: str) -> None:
-        """A run ends."""
+        """A run ends, perhaps with a status that nobody knows."""
         self.world.quantemplate.end(one_of(self._going(), which), status)
 
     @rule(
-        what=st.sampled_from(["somebody runs", "late", "late", "down", "up", "up", "rejects"]),
+        what=st.sampled_from(
+            [
+                *("somebody runs", "by hand", "by hand", "late", "late", "behind", "behind"),
+                *("down", "up", "up", "rejects", "gone"),
+            ]
+        ),
         pipeline=PIPELINES,
         seconds=st.sampled_from([5, 100]),
     )
     def quantemplate(self, what: str, pipeline: str, seconds: int) -> None:
-        """Somebody else runs, the next run is listed late, Quantemplate is down or rejects us."""
+        """Others run, lists are late or go backwards; Quantemplate is down or rejects us."""
         quantemplate = self.world.quantemplate
         if what == "somebody runs":
             quantemplate.somebody_executes(pipeline)
+        elif what == "by hand":
+            if self.world.may_be_executed_by_hand(pipeline):
+                quantemplate.executed_by_hand(pipeline)
         elif what == "late":
             quantemplate.late_by = timedelta(seconds=seconds)
+        elif what == "behind":
+            quantemplate.behind = timedelta(seconds=seconds if seconds > 5 else 0)
         else:
+            quantemplate.gone = what == "gone"
             quantemplate.down, quantemplate.rejects = what == "down", what == "rejects"
 
     # --- what must hold -------------------------------------------------------------------------

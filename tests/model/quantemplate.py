@@ -1,19 +1,36 @@
-"""A Quantemplate in memory: it keeps datasets and runs, lists late and loses replies."""
+"""A Quantemplate in memory: it keeps datasets and runs, lists late and loses replies.
 
-from collections.abc import Callable
+Its clock may differ from ours, its times may be odd, and its list may be an older copy.
+"""
+
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from straight_through.attempts import iso
-from straight_through.errors import ApiThrottled, ApiUnavailable, CredentialsRejected
-from straight_through.quantemplate import Execution
-from straight_through.statuses import ENDED, STARTED
+from straight_through.errors import (
+    ApiThrottled,
+    ApiUnavailable,
+    CredentialsRejected,
+    NotFound,
+    StraightThroughError,
+)
+from straight_through.executions import Execution, execution_of
+from straight_through.listing import Listing, reduced
+from straight_through.statuses import STARTED
 from tests.model.invocations import running, stop
 
 US, SOMEBODY_ELSE = "u-us", "u-somebody-else"
 BAD = ("Failed", "Cancelled")
+# How it writes a time; None for not at all.
+STYLES: dict[str, Callable[[datetime], str | None]] = {
+    "with a zone": iso,
+    "without a zone": lambda moment: iso(moment).removesuffix("Z"),
+    "unreadable": lambda moment: f"{int(moment.timestamp() * 1000)}",
+    "none": lambda _moment: None,
+}
 
 
 @dataclass
@@ -36,7 +53,12 @@ class Run:
     @property
     def going(self) -> bool:
         """Whether it has not ended."""
-        return self.status not in ENDED
+        return self.finished_at is None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether our user has made it without us."""
+        return self.created_by == US and not self.made_for
 
 
 @dataclass
@@ -45,7 +67,12 @@ class FakeQuantemplate:
 
     now: Callable[[], datetime]
     forbid: Callable[[str], NoReturn]  # says that an invariant does not hold
+    kept: Callable[[str], int]  # the highest run number that we keep of a pipeline
+    style: str = "with a zone"  # of the times that it tells
+    dated: bool = True  # whether it tells its own time
     late_by: timedelta = timedelta(0)  # how long the next new run is missing from the list
+    behind: timedelta = timedelta(0)  # how much older the list is: it goes backwards
+    gone: bool = False  # whether it answers every list with 404
     down: bool = False
     rejects: bool = False
     newest_first: bool = False
@@ -58,15 +85,30 @@ class FakeQuantemplate:
         """Be the connection and the client."""
         return self
 
-    def list_executions(self, _organisation_id: str, pipeline_id: str) -> list[Execution]:
+    def list_runs(
+        self, _organisation_id: str, pipeline_id: str, *, after: int, ours: Collection[str]
+    ) -> Listing:
         """Return the runs that the list shows by now."""
-        self._answer(stop(f"list {pipeline_id}"))
-        listed = [r for r in self.runs if r.pipeline == pipeline_id and r.listed_from <= self.now()]
-        return [_told(run) for run in (reversed(listed) if self.newest_first else listed)]
+        self._answer(stop(f"list {pipeline_id}"), "list_executions")
+        if self.gone:
+            raise _at("list_executions", NotFound("404"))
+        listed = [r for r in self.runs if r.pipeline == pipeline_id and self._shows(r)]
+        told = [self._told(run) for run in (reversed(listed) if self.newest_first else listed)]
+        date = self.now().replace(microsecond=0) if self.dated else None
+        return reduced(told, after=after, ours=ours, date=date)
+
+    def _shows(self, run: Run) -> bool:
+        """Whether the list shows a run; what our user makes by hand is hidden only once we know it.
+
+        Before that nothing tells it from a run whose reply was lost: a limit that is documented.
+        """
+        unknown = run.by_hand and run.number > self.kept(run.pipeline)
+        behind = timedelta(0) if unknown else self.behind
+        return run.listed_from <= self.now() and run.created_at + behind <= self.now()
 
     def upload_dataset(self, _organisation_id: str, dataset_id: str, body: Any) -> None:
         """Overwrite a dataset: it takes from one call to the next."""
-        self._answer(stop(f"upload begins {dataset_id}"))
+        self._answer(stop(f"upload begins {dataset_id}"), "upload_dataset")
         self._no_upload(dataset_id, "a second upload begins")
         self._no_run_of(dataset_id, "an upload begins")
         invocation = running()
@@ -77,30 +119,34 @@ class FakeQuantemplate:
         finally:  # it failed, or the function was killed: nothing of it ever arrives
             self.uploading.remove((dataset_id, invocation))
         if trouble == "refused":
-            raise ApiUnavailable("The upload broke off.")
+            raise _at("upload_dataset", ApiUnavailable("The upload broke off."))
         self.datasets[dataset_id] = content
         if invocation:
             invocation.uploaded = dataset_id
         if trouble == "lost":
-            raise ApiUnavailable("The upload's reply was lost.")
+            raise _at("upload_dataset", ApiUnavailable("The upload's reply was lost."))
 
     def execute_pipeline(self, _organisation_id: str, pipeline_id: str) -> Execution:
         """Make a run."""
         trouble = stop(f"execute {pipeline_id}")
         if trouble == "refused":
-            raise ApiUnavailable("Execute's request was lost, or its reply: who knows.")
+            raise _at("execute_pipeline", ApiUnavailable("Its request was lost, or its reply."))
         if trouble == "unsent":
-            raise ApiUnavailable("Execute was not sent.", sent=False)
-        self._answer(trouble)
+            raise _at("execute_pipeline", ApiUnavailable("It was not sent.", sent=False))
+        self._answer(trouble, "execute_pipeline")
         run = self._made(pipeline_id)
         self.runs.append(run)
         if trouble == "lost":
-            raise ApiUnavailable("Execute's reply was lost.")
-        return _told(run)
+            raise _at("execute_pipeline", ApiUnavailable("Execute's reply was lost."))
+        return execution_of(self._told(run))
 
     def somebody_executes(self, pipeline_id: str) -> None:
         """Make a run that is none of ours."""
         self.runs.append(self._new(pipeline_id, SOMEBODY_ELSE))
+
+    def executed_by_hand(self, pipeline_id: str) -> None:
+        """Make a run with our user, and not by one of our executions."""
+        self.runs.append(self._new(pipeline_id, US))
 
     def end(self, run: Run, status: str) -> None:
         """End a run."""
@@ -132,14 +178,14 @@ class FakeQuantemplate:
         self.late_by = timedelta(0)
         return Run(run_id, number, pipeline_id, self.now(), user, self.now() + late_by)
 
-    def _answer(self, trouble: str) -> None:
+    def _answer(self, trouble: str, call: str) -> None:
         """Fail as Quantemplate does, where it has trouble."""
         if self.down or trouble in ("refused", "unsent"):
-            raise ApiUnavailable("Quantemplate is down.", sent=False)
+            raise _at(call, ApiUnavailable("Quantemplate is down.", sent=False))
         if trouble == "throttled":
-            raise ApiThrottled("Too many requests.", retry_after=30)
+            raise _at(call, ApiThrottled("Too many requests.", retry_after=30))
         if self.rejects:
-            raise CredentialsRejected("Quantemplate rejects the client id.")
+            raise _at("token", CredentialsRejected("Quantemplate rejects the client id."))
 
     def _no_upload(self, dataset: str, what: str) -> None:
         """Require that nobody uploads to the dataset."""
@@ -150,19 +196,26 @@ class FakeQuantemplate:
     def _no_run_of(self, dataset: str, what: str, pipeline: str = "") -> None:
         """Require that no run of ours is going that uses the dataset or the pipeline."""
         for run in self.runs:
-            ours = run.going and run.created_by == US
+            ours = run.going and run.made_for
             if ours and (run.dataset == dataset or run.pipeline == pipeline):
                 self.forbid(f"{what} during {run}")
 
+    def _told(self, run: Run) -> dict[str, Any]:
+        """Return a run as the API tells it."""
+        time = STYLES[self.style]
+        return {
+            "id": run.id,
+            "runNumber": run.number,
+            "status": run.status,
+            "createdAt": time(run.created_at),
+            "createdBy": run.created_by,
+            "startedAt": time(run.created_at),
+            # That it has ended is told in any case.
+            "finishedAt": (time(run.finished_at) or "then") if run.finished_at else None,
+        }
 
-def _told(run: Run) -> Execution:
-    """Return a run as the client does."""
-    return Execution(
-        id=run.id,
-        run_number=run.number,
-        status=run.status,
-        created_at=iso(run.created_at),
-        created_by=run.created_by,
-        started_at=iso(run.created_at),
-        finished_at=iso(run.finished_at) if run.finished_at else None,
-    )
+
+def _at(call: str, error: StraightThroughError) -> StraightThroughError:
+    """Return an error that a call of the API has met."""
+    error.call = call
+    return error

@@ -1,6 +1,7 @@
 """The model finds what is wrong: each of these ways to break the protocol, within bounded steps."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ import straight_through.records
 import straight_through.runs
 import straight_through.turns
 from straight_through.attempts import Attempt
+from straight_through.pipelines import Pipelines
+from straight_through.polling import moment_of
 from straight_through.turns import Turns
 from tests.model.functions import loaded
 from tests.model.machine import Model
+from tests.model.quantemplate import FakeQuantemplate
 from tests.model.test_model import settled
 from tests.model.world import Violated
 
@@ -22,7 +26,7 @@ Patch = pytest.MonkeyPatch
 EXAMPLES = 600  # at most; most are found in the first hundred
 SEED = 5  # finds all of them soon; with others some take ten times as long
 # What only shows once everything has calmed down; the others show at once.
-SHOW_AT_THE_END = ("late_events_of_earlier_attempts_count",)
+SHOW_AT_THE_END = ("late_events_of_earlier_attempts_count", "forget_what_was_seen")
 
 
 def without(condition: str, only: str = "") -> Callable[[Patch], None]:
@@ -86,10 +90,35 @@ def ask_after_granting(patch: Patch) -> None:
 
 def adopt_any_run(patch: Patch) -> None:
     """A run is adopted that was there before Execute was sent."""
-    runs_of = straight_through.runs.runs_of
+    possible = straight_through.runs.possible
+
+    def broken(post: Any, listing: Any) -> Any:
+        return possible(post | {"after": 0}, listing)
+
+    patch.setattr(straight_through.runs, "possible", broken)
+    list_runs = FakeQuantemplate.list_runs
     patch.setattr(
-        straight_through.runs, "runs_of", lambda post, listed: runs_of(post | {"after": 0}, listed)
+        FakeQuantemplate,
+        "list_runs",
+        lambda self, *ids, after, ours: list_runs(self, *ids, after=after * 0, ours=ours),
     )
+
+
+def forget_what_was_seen(patch: Patch) -> None:
+    """Only what the list shows at the moment counts as seen: it may go backwards."""
+    patch.setattr(Pipelines, "highest", lambda *_: 0)
+
+
+def believe_their_clock(patch: Patch) -> None:
+    """A run that was made before the POST by its own time is taken for another's."""
+    possible = straight_through.runs.possible
+
+    def broken(post: Any, listing: Any) -> Any:
+        made = lambda run: moment_of(run.created_at)  # noqa: E731 - one short line
+        sent = datetime.fromisoformat(post["at"]) - timedelta(seconds=5)
+        return [run for run in possible(post, listing) if (made(run) or sent) >= sent]
+
+    patch.setattr(straight_through.runs, "possible", broken)
 
 
 def bind_nothing(patch: Patch) -> None:
@@ -104,6 +133,8 @@ BREAKS = [
     execute_again_without_listing,
     ask_after_granting,
     adopt_any_run,
+    forget_what_was_seen,
+    believe_their_clock,
     bind_nothing,
 ]
 

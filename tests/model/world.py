@@ -38,7 +38,8 @@ class World:
         self.states = States(self.now, self.invoke, self._content)
         self.inbox = Inbox()
         self.parameters = Parameters()
-        self.quantemplate = FakeQuantemplate(lambda: self._now + clocks_differ, self.forbid)
+        clock = lambda: self._now + clocks_differ  # noqa: E731 - one short line
+        self.quantemplate = FakeQuantemplate(clock, self.forbid, self._kept)
         self.services: dict[str, Any] = {
             "dynamodb": self.dynamodb,
             "stepfunctions": self.states,
@@ -235,10 +236,28 @@ class World:
         """Require that the run that is noted for an execution was made from its bytes."""
         execution = self.states.executions[pk.removeprefix("run#")]
         run = next(r for r in self.quantemplate.runs if r.id == noted["execution_id"]["S"])
+        for item in self.dynamodb.items():
+            other = item.get("execution", {"M": {}})["M"].get("execution_id")
+            if other == noted["execution_id"] and item["pk"]["S"] != pk:
+                self.forbid(f"{run} is said to be made by {pk} and by {item['pk']['S']}")
         if run.created_by == SOMEBODY_ELSE and self._user_was_unknown(pk):
             return  # nothing tells somebody else's run from ours: a limit that is documented
         if run.made_for != execution.name or run.content != execution.content:
             self.forbid(f"{execution.name} is said to have made {run}")
+
+    def _kept(self, pipeline: str) -> int:
+        """Return the highest run number that the table has of a pipeline, 0 where it has none."""
+        items = self.dynamodb.items(f"pipeline#c-1/{pipeline}")
+        return max((int(item["highest"]["N"]) for item in items if "highest" in item), default=0)
+
+    def may_be_executed_by_hand(self, pipeline: str) -> bool:
+        """Whether our user may run it by hand so that it is no candidate of any lost reply."""
+        for item in self.dynamodb.items():
+            posted = item.get("posted", {"M": {}})["M"]
+            open_post = posted and not item.keys() & {"execution", "uncertain"}
+            if open_post and posted["pipeline_id"]["S"] == pipeline:
+                return False
+        return all(one.name != "upload_and_execute" for one in self.invocations)
 
     def _user_was_unknown(self, pk: str) -> bool:
         """Whether our user was not known when Execute was sent."""

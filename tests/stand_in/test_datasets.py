@@ -65,7 +65,7 @@ def test_an_upload_that_breaks_off_changes_nothing(client, stand_in, body):
     token = client.session.headers["Authorization"].encode()
     port = int(stand_in.url.rsplit(":", 1)[1])
     path = b"/external/v1/organisations/c-broker/datasets/d-claims"
-    head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nAuthorization: " + token + b"\r\n"
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: " + token + b"\r\n"
     # When
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(head + body)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from tests.stand_in.client import Client
 ROOT = Path(__file__).parents[2]
 
 
+@contextmanager
 def start(port, temporary):
-    return subprocess.Popen(  # noqa: S603 - our own program
+    process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "local.quantemplate", "--port", str(port), "--time-scale", "0.01"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
@@ -24,6 +26,11 @@ def start(port, temporary):
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
@@ -46,6 +53,34 @@ def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
         # Then
         assert (process.returncode, errors) == (0, "")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
+    # Given one that runs and one that was killed in its midst
+    with start(0, tmp_path) as living:
+        living_url = living.stdout.readline().split()[-1]
+        (kept,) = tmp_path.iterdir()
+        with start(0, tmp_path) as killed:
+            client = Client(Control(killed.stdout.readline().split()[-1]))
+            with client.session:
+                client.sign_in().upload()
+            killed.kill()
+            killed.communicate(timeout=10)
+        assert len(list(tmp_path.iterdir())) == 2
+        # When the next one starts
+        with start(0, tmp_path) as following:
+            following.stdout.readline()
+            # Then only those of the living are there
+            assert len(list(tmp_path.iterdir())) == 2
+            following.terminate()
+            following.communicate(timeout=10)
+        assert list(tmp_path.iterdir()) == [kept]
+        # and the one that ran goes on
+        client = Client(Control(living_url))
+        with client.session:
+            assert client.sign_in().upload().status_code == 200
+        living.terminate()
+        living.communicate(timeout=10)
 
 
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path):

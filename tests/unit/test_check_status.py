@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from straight_through.attempts import iso
-from straight_through.errors import ApiUnavailable, PipelineFailed, StraightThroughError
+from straight_through.errors import (
+    AccessDenied,
+    ApiUnavailable,
+    PipelineEndUnknown,
+    PipelineFailed,
+    StraightThroughError,
+)
+from straight_through.notices import NOTICES
+from straight_through.pipelines import pipeline_key
+from straight_through.progress import NO_OUTPUT
+from straight_through.publishing import _ran
 from straight_through.records import record_key
 from straight_through.table import Table
 from straight_through.turns import queue_key
@@ -41,14 +51,23 @@ def listed(wire: Wire, **changed: Any) -> None:
     wire.answer("GET", EXECUTIONS, json_reply([SUCCEEDED | changed]))
 
 
+def executed_now(event: Event) -> dict[str, Any]:
+    """The sample, as if Execute had been sent a moment ago."""
+    given = event("check_status")
+    given["record"]["executed_at"] = iso(datetime.now(UTC))
+    return given
+
+
+GOES_ON = {"status": "Started", "finishedAt": None, "outputs": []}
+
+
 def test_a_run_that_goes_on_changes_nothing_but_the_wait(
     check: Handler, wire: Wire, event: Event
 ) -> None:
-    now = datetime.now(UTC).isoformat()
-    listed(wire, status="Started", startedAt=now, finishedAt=None, outputs=[])
-    given = event("check_status")
+    listed(wire, **GOES_ON)
+    given = executed_now(event)
+    expected = dict(given["record"]) | {"status": "Started", "wait_seconds": 1}
     given["record"]["wait_seconds"] = 17
-    expected = event("check_status")["record"] | {"status": "Started", "wait_seconds": 1}
     assert check(given) == expected
 
 
@@ -109,7 +128,7 @@ def test_the_next_file_gets_the_turn_of_a_run_that_ended(
 def test_the_wait_that_a_throttling_server_asks_for_is_waited(
     check: Handler, wire: Wire, event: Event
 ) -> None:
-    for asked, waited in [("17", 17), ("86400", 300), ("9" * 400, 300)]:
+    for asked, waited in [("17", 17), ("3600", 3600), ("9" * 400, 12 * 3600)]:
         wire.answer("GET", EXECUTIONS, Reply(429, headers={"Retry-After": asked}))
         record = check(event("check_status"))
         assert record["wait_seconds"] == waited
@@ -139,9 +158,9 @@ def test_trouble_is_waited_for_until_its_deadline_and_then_told(
 
 def test_a_look_that_succeeds_ends_the_waiting(check: Handler, wire: Wire, event: Event) -> None:
     wire.answer("GET", EXECUTIONS, Reply(503))
-    record = check(event("check_status"))
-    now = datetime.now(UTC).isoformat()
-    listed(wire, status="Started", startedAt=now, finishedAt=None, outputs=[])
+    record = check(executed_now(event))
+    assert record["waiting"]["kind"] == "ApiUnavailable"
+    listed(wire, **GOES_ON)
     assert "waiting" not in check(event("check_status") | {"record": record})
 
 
@@ -181,9 +200,8 @@ def test_a_redriven_look_that_succeeds_resumes_the_queue_that_trouble_had_paused
     # Given a queue that is paused since an execution's look met rejected credentials
     paused = {"since": "2026-05-04T09:00:00.000Z", "error": "CredentialsRejected"}
     table.update(queue_key("p-claims"), "SET #paused = :paused", paused=paused)
-    now = datetime.now(UTC).isoformat()
-    listed(wire, status="Started", startedAt=now, finishedAt=None, outputs=[])
-    given = event("check_status")
+    listed(wire, **GOES_ON)
+    given = executed_now(event)
     check(given)
     assert "paused" in (table.get(queue_key("p-claims")) or {})
     # When it is redriven and looks again
@@ -200,6 +218,140 @@ def test_a_redrive_that_sees_the_bad_end_first_tells_it(
     given["execution"] |= {"RedriveCount": 1, "RedriveTime": iso(datetime.now(UTC))}
     with pytest.raises(PipelineFailed):
         check(given)
+
+
+@pytest.mark.parametrize("status", ["Completed", None, 7])
+def test_an_unknown_end_is_an_end(
+    check: Handler, wire: Wire, event: Event, table: Table, status: Any
+) -> None:
+    # Given a run that has ended with a status that nobody knows
+    listed(wire, status=status)
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    told = rf"'{status}'.*same input.*route claims\]$"
+    with pytest.raises(PipelineEndUnknown, match=told):
+        check(given)
+    # Then the turn is passed on
+    assert "holder" not in (table.get(queue_key("p-claims")) or {})
+    # And redrives look again, and execute nothing
+    for count in (1, 2):
+        given["execution"] |= {"RedriveCount": count, "RedriveTime": iso(datetime.now(UTC))}
+        with pytest.raises(PipelineEndUnknown):
+            check(given)
+    # And go on when the status is known by then
+    listed(wire)
+    assert check(given)["status"] == "Succeeded"
+    assert not wire.calls("POST", EXECUTIONS)
+
+
+def test_an_unknown_status_that_goes_on_is_told_after_an_hour(
+    check: Handler, wire: Wire, event: Event, handler: Any, table: Table, states: FakeStates
+) -> None:
+    # Given a run that goes on with an unknown status, which was first seen almost an hour ago
+    listed(wire, **GOES_ON | {"status": "Paused"})
+    given = executed_now(event)
+    record = check(given)
+    assert record["waiting"]["kind"] == "UnknownStatus"
+    assert list(table.items(NOTICES)) == []
+    record["waiting"]["since"] = iso(datetime.now(UTC) - timedelta(minutes=60))
+    record["executed_at"] = iso(datetime.now(UTC) - timedelta(minutes=80))
+    for _ in range(2):
+        record = check(given | {"record": record})
+    # Then a note tells the sweep what to say
+    (notice,) = table.items(NOTICES)
+    assert "status 'Paused', which nobody here knows" in notice["text"]
+    assert "claims/Schäden a+b 100%.csv, route claims" in notice["text"]
+    states.wait("token", notice["arn"])
+    for _ in range(2):
+        handler("sweep_queues")({})
+    (notice,) = table.items(NOTICES)
+    assert notice["told"]
+    # And when the status is known again, it is as ever
+    listed(wire, **GOES_ON)
+    assert "waiting" not in check(given | {"record": record})
+
+
+ODD_TIMES = [
+    *(None, "2036-01-01T00:00:00Z", "1777881600000", "2026-05-04T08:15:34"),
+    *("2026-05-04T08:15:34Z[UTC]", 1777881600000),
+]
+
+
+@pytest.mark.parametrize("started", ODD_TIMES)
+@pytest.mark.parametrize("created", ["2026-05-04T08:15:33Z", *ODD_TIMES])
+def test_odd_times_fail_nothing(
+    check: Handler, wire: Wire, event: Event, started: Any, created: Any
+) -> None:
+    # Given a run with odd times, and an earlier one by somebody else with others
+    ours = SUCCEEDED | {"createdBy": "u-api", "createdAt": created, "startedAt": started}
+    theirs = SUCCEEDED | {"id": "e-8", "runNumber": 8, "createdBy": "u-x"}
+    wire.answer("GET", EXECUTIONS, json_reply([ours, theirs]))
+    # Then the look succeeds, and how long the run took is told as unknown
+    found = check(event("check_status"))
+    assert found["status"] == "Succeeded"
+    assert _ran(found["quantemplate"]) is None
+
+
+@pytest.mark.parametrize("started", ODD_TIMES)
+def test_odd_times_change_no_wait(check: Handler, wire: Wire, event: Event, started: Any) -> None:
+    given = event("check_status")
+    given["record"]["executed_at"] = iso(datetime.now(UTC) - timedelta(seconds=1000.5))
+    listed(wire, **GOES_ON | {"startedAt": started, "createdAt": started})
+    assert check(given)["wait_seconds"] == 100
+
+
+def test_a_pipeline_that_is_not_found_any_more_is_waited_for(
+    check: Handler, wire: Wire, event: Event
+) -> None:
+    wire.answer("GET", EXECUTIONS, Reply(404))
+    record = check(event("check_status"))
+    assert "404" in record["waiting"]["for"]
+    assert record["status"] == "Started"
+
+
+def test_a_run_that_ended_without_an_output_says_so(
+    check: Handler, wire: Wire, event: Event, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed(wire, outputs=[])
+    found = check(event("check_status"))
+    assert (found["outputs"], found["note"]) == ([], NO_OUTPUT)
+    assert "without an output" in capsys.readouterr().out
+
+
+def test_a_record_of_release_1_0_0_goes_on(check: Handler, wire: Wire, event: Event) -> None:
+    # Given an execution under way that knows no time of our own
+    given = event("check_status")
+    del given["record"]["executed_at"]
+    given["execution"]["StartTime"] = iso(datetime.now(UTC) - timedelta(seconds=1000.5))
+    listed(wire, **GOES_ON)
+    # Then it is looked at as any other, and ends as any other
+    assert check(given)["wait_seconds"] == 100
+    listed(wire)
+    assert check(given)["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize("number", [7, 9])
+def test_the_highest_number_that_a_look_shows_is_kept(
+    check: Handler, wire: Wire, event: Event, table: Table, number: int
+) -> None:
+    newer = SUCCEEDED | {"id": f"e-{number}", "runNumber": number}
+    wire.answer("GET", EXECUTIONS, json_reply([SUCCEEDED, newer]))
+    record = check(event("check_status"))
+    kept = table.get(pipeline_key(record["quantemplate"])) or {}
+    # What we knew already is not written again
+    assert kept.get("highest") == (9 if number == 9 else None)
+
+
+def test_the_call_at_which_an_attempt_ends_is_noted(
+    check: Handler, wire: Wire, event: Event, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.answer("GET", EXECUTIONS, Reply(403))
+    monkeypatch.setattr(AccessDenied, "call", "list_executions")  # as the client says
+    given = event("check_status")
+    with pytest.raises(AccessDenied):
+        check(given)
+    noted = (table.get(record_key(given["execution"]["Name"])) or {})["trouble"]
+    assert noted == {"error": "AccessDenied", "call": "list_executions", "redrive_count": 0}
 
 
 def test_an_attached_run_is_never_run_again(check: Handler, wire: Wire, event: Event) -> None:
@@ -222,9 +374,8 @@ def test_what_was_not_executed_yet_goes_on_to_be(check: Handler, wire: Wire, eve
 def test_an_unknown_status_is_logged_with_the_runs_name(
     check: Handler, wire: Wire, event: Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = datetime.now(UTC).isoformat()
-    listed(wire, status="Paused", startedAt=now, outputs=[])
-    assert check(event("check_status"))["status"] == "Paused"
+    listed(wire, **GOES_ON | {"status": "Paused"})
+    assert check(executed_now(event))["status"] == "Paused"
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert line["level"] == "WARNING"
     assert line["status"] == "Paused"

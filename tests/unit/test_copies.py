@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from straight_through import copies
 from straight_through.copies import copy_if_absent, copy_if_newer
-from straight_through.errors import OutboxUnavailable
+from straight_through.errors import OutboxUnavailable, OutputMissing
 from tests.unit.conftest import INBOX, OUTBOX
 
 SOURCE, TARGET = (OUTBOX, "run/a.csv"), (INBOX, "latest.csv")
@@ -194,3 +194,10 @@ def test_what_went_wrong_is_told_though_the_parts_cannot_be_removed(
     monkeypatch.setattr(s3, "abort_multipart_upload", unreached)
     with pytest.raises(ClientError, match="AccessDenied"):
         copy_if_absent(s3, SOURCE, TARGET, {})
+
+
+def test_an_output_that_is_gone_is_told_as_such(s3: Any) -> None:
+    for copy in (copy_if_absent, copy_if_newer):
+        with pytest.raises(OutputMissing, match=r"is gone: .+ \"execution_id\""):
+            copy(s3, SOURCE, TARGET, of("may", "1"))
+    assert no_parts(s3)

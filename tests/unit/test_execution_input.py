@@ -108,3 +108,21 @@ def test_a_release_names_one_run_and_nothing_else(
     publish: Handler = handler("publish_run")
     with pytest.raises(InputInvalid, match="release"):
         publish(given_event)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (FILE | {"key": "claims/\ud800.csv"}, r"'key' has half a character: 'claims/\\ud800\.csv'"),
+        (FILE | {"version_id": "\udfff"}, "'version_id' has half a character"),
+        ({"release": "may\ud800"}, "'release' has half a character"),
+        (FILE | {"key": 1e999}, "'key' is missing or no text"),
+        (FILE | {"dropped_at": "0001-01-01T00:00:00+23:59"}, "'dropped_at' is no moment"),
+        (FILE | {"dropped_at": "9999-12-31T23:59:59-23:59"}, "'dropped_at' is no moment"),
+        (FILE | {f"f{n}\n": 1 for n in range(9000)}, r"'f9\\n' … and 8,990 more\."),
+    ],
+)
+def test_an_odd_input_is_told_as_what_it_is(typed: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputInvalid, match=told) as raised:
+        named_file(typed) if "release" not in typed else released_run(typed)
+    assert len(str(raised.value)) < 1500

@@ -8,6 +8,8 @@ import jsonschema
 import pytest
 
 import straight_through.aws
+from straight_through.executions import Execution
+from straight_through.listing import Listing
 from straight_through.messages import (
     LONGEST_SUBJECT,
     concerns_people,
@@ -18,7 +20,6 @@ from straight_through.messages import (
     text_of,
 )
 from straight_through.progress import not_ours
-from straight_through.quantemplate import Execution
 from straight_through.records import record_key
 from straight_through.table import Table
 from straight_through.turns import queue_key
@@ -311,6 +312,116 @@ def test_a_success_is_told_where_the_route_says_so(
     assert (len(told.messages), len(told.events)) == (messages, 1)
 
 
+# --- what others have chosen ----------------------------------------------------------------------
+FORGED = "may.csv\nNext:          Send the money to\x1b[2J\u202e\u200b\ud800"
+NAMES = ("What", "File", "Route", "Message", "Held because", "Same bytes as", "Waited", "Ran")
+NAMES += ("Rows in", "Rows out", "Left out", "Outputs", "Next", "Execution")
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        ("FAILED", {"error": FORGED, "cause": FORGED}),
+        ("FAILED", {"cause": json.dumps({"errorMessage": FORGED})}),
+        ("ABORTED", {"error": FORGED, "cause": FORGED}),
+        ("SUCCEEDED", {"output": json.dumps(RESULT | {"rows_out": {FORGED: 1, "b": None}})}),
+        (
+            "SUCCEEDED",
+            {
+                "output": json.dumps(
+                    HELD
+                    | {
+                        "held": [{"name": FORGED, "rows": None, "reason": "no bytes at all"}],
+                        "identical_to": TWIN | {"key": FORGED},
+                    }
+                )
+            },
+        ),
+    ],
+)
+def test_no_name_that_others_have_chosen_forges_a_line(
+    event: Event, status: str, detail: dict[str, Any]
+) -> None:
+    # Given an end in which all that others have chosen wants to be a line of its own
+    source = RECORD["source"] | {"key": FORGED}  # type: ignore[operator]
+    told = facts(event, status, RECORD | {"source": source}, **detail)
+    # When people are told
+    text = text_of(told)
+    # Then each line is ours, or stands below the one that it belongs to
+    lines = text.split("\n")
+    assert [line.partition(":")[0] for line in lines if not line.startswith(" " * 15)] == [
+        name for name in NAMES if f"\n{name}:" in f"\n{text}"
+    ]
+    assert sum(line.startswith("Next:") for line in lines) == 1
+    # And all can be seen and sent
+    assert all(line.isprintable() for line in lines)
+    assert r"s3://inbox/may.csv\nNext:" in text
+    assert text.encode()
+    assert subject_of(told).isprintable()
+
+
+def test_however_much_went_wrong_a_message_is_short_and_keeps_its_end(event: Event) -> None:
+    # Given an error whose message, names and rows are very many
+    cause = "It began. " + "ü" * 30_000 + " Mend it. [file s3://inbox/may.csv, route claims]"
+    held = [{"name": f"{n} " + "ü" * 900, "rows": 1} for n in range(999)]
+    result = HELD | {"held": held, "rows_out": {each["name"]: 1 for each in held}, "left_out": 7}
+    source = RECORD["source"] | {"key": "claims/" + "ü" * 500 + "/may.csv"}  # type: ignore[operator]
+    for told in (
+        facts(event, record=RECORD | {"source": source}, cause=cause),
+        facts(event, "SUCCEEDED", RECORD | {"source": source}, output=json.dumps(result)),
+    ):
+        text = text_of(told)
+        # Then what is told of it is short, and has the file, what to do and the link
+        assert len(text.encode()) <= 4096
+        assert f"Next:          {told['next']}" in text
+        assert text.endswith(told["execution_arn"])
+    assert "… and 991 more" in text
+    assert "Left out:      7 more" in text
+    told = facts(event, cause=cause)
+    assert told["message"].endswith(" Mend it. [file s3://inbox/may.csv, route claims]")
+    assert "Mend it. [file s3://inbox/may.csv, route claims]" in text_of(told)
+    assert len(told["message"].encode()) <= 4096
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '{"bucket": "b", "key": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"bucket": "b", "key": "\\ud800.csv"}',
+        json.dumps({"bucket": "b", "key": "k" * 200_000}),
+        '{"bucket": 1e999, "key": NaN}',
+    ],
+    ids=["deep", "surrogate", "long", "numbers"],
+)
+def test_no_input_is_the_death_of_who_tells_of_it(
+    told: Told, handler: Any, event: Event, typed: str
+) -> None:
+    handler("run_ended")(change(event, input=typed, name="typed", error="InputInvalid"))
+    assert len(told.messages) == len(told.events) == 1
+    assert told.messages[0].startswith("Failed (InputInvalid): ")
+    assert len(json.dumps(told.events)) < 20_000
+
+
+def test_what_cannot_be_counted_and_a_run_without_outputs_are_said(event: Event) -> None:
+    why = "a quote in row 1 that never ends"
+    held = {
+        "held": [{"name": "Report", "rows": None, "reason": why}, {"name": "Other", "rows": 1}],
+        "rows_in": None,
+        "rows_in_reason": why,
+        "rows_out": {"Report": None, "Other": 1},
+    }
+    text = text_of(succeeded(event, HELD | held))
+    for line in (
+        f"Held because:  'Report' cannot be counted: {why}, 'Other' has 1 row\n",
+        f"Rows in:       not counted: {why}\n",
+        "Rows out:      not counted in 'Report', 1 in 'Other'\n",
+    ):
+        assert line in text
+    nothing = succeeded(event, RESULT | {"rows_out": {}, "no_outputs": True})
+    assert "Outputs:       none: the run made no outputs\n" in text_of(nothing)
+    assert "Look in Quantemplate why the run made no outputs" in nothing["next"]
+
+
 # --- Auto Run -------------------------------------------------------------------------------------
 def test_a_run_by_itself_is_told_once(told: Told, handler: Any, event: Event, table: Table) -> None:
     ended = handler("run_ended")
@@ -338,6 +449,8 @@ OURS = Execution("e-7", 7, "Succeeded", created_at="2026-05-04T08:15:33Z", creat
         ({"created_by": None}, False),
         ({"created_at": "2026-05-04T09:15:33Z"}, False),
         ({"created_at": None}, False),
+        ({"created_at": "2026-05-04T08:15:40"}, False),
+        ({"created_at": "1777881540000"}, False),
     ],
 )
 def test_a_run_that_is_not_ours_follows_our_upload(
@@ -346,6 +459,6 @@ def test_a_run_that_is_not_ours_follows_our_upload(
 ) -> None:
     other = {"id": "e-8", "run_number": 8, "status": "Started", "created_by": "u-auto"}
     other |= {"created_at": "2026-05-04T08:15:40Z"} | changed
-    listed = [OURS, Execution(**other)]
-    assert (not_ours(listed, {"execution_id": "e-7"}, 6) is not None) == found
-    assert not_ours(listed[1:], {"execution_id": "e-7"}, 6) is None
+    listed = (OURS, Execution(**other))
+    assert (not_ours(Listing(listed), {"execution_id": "e-7"}, 6) is not None) == found
+    assert not_ours(Listing(listed[1:]), {"execution_id": "e-7"}, 6) is None

@@ -1,8 +1,6 @@
 """Outputs are stored whole or not at all, and measured as they go by."""
 
-import csv
 import hashlib
-import io
 import json
 from typing import Any
 
@@ -10,11 +8,10 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
-from hypothesis import given
-from hypothesis import strategies as st
 
-from straight_through.bodies import Download
+from straight_through.bodies import OUTPUT_TYPES, Download
 from straight_through.errors import (
+    ApiUnavailable,
     OutboxDenied,
     OutboxUnavailable,
     OutputIncomplete,
@@ -22,39 +19,11 @@ from straight_through.errors import (
 )
 from straight_through.outbox import manifest_of, store_manifest, store_output
 from straight_through.quantemplate import Quantemplate
-from straight_through.rows import RowCount
 from tests.unit.conftest import OUTBOX, ROOT, unhurried
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
 OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
 KEY = "claims/may/RUN/Clean claims: Sheet 1.csv"
-FIELD = st.text(st.sampled_from('ab ,"\n\rü'), max_size=6)
-TABLE = st.lists(st.lists(FIELD, min_size=2, max_size=3), max_size=8)
-
-
-# Before Python 3.13 the csv module leaves a lone \r unquoted where lines end in \n.
-DIALECTS = st.sampled_from([("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)])
-
-
-@given(TABLE, DIALECTS, st.booleans(), st.lists(st.integers(0, 9)))
-def test_rows_are_counted_as_the_csv_module_counts_them(
-    table: list[list[str]],
-    dialect: tuple[str, int],
-    cut: bool,  # noqa: FBT001
-    sizes: list[int],
-) -> None:
-    # Given a table as CSV, with or without an end of its last line
-    written, (end, quoting) = io.StringIO(), dialect
-    csv.writer(written, lineterminator=end, quoting=quoting).writerows(table)
-    text = written.getvalue().removesuffix(end) if cut else written.getvalue()
-    # When its bytes come in pieces of any size
-    rows, rest = RowCount(), text.encode()
-    for size in sizes:
-        rows.update(rest[:size])
-        rest = rest[size:]
-    rows.update(rest)
-    # Then the count is that of the csv module, without the header
-    assert rows.rows == max(len(list(csv.reader(io.StringIO(text, newline="")))) - 1, 0)
 
 
 def download(client: Quantemplate, s3: Any) -> Any:
@@ -97,9 +66,23 @@ def test_an_output_is_stored_byte_for_byte(
     }
 
 
-def test_an_empty_output_is_an_output(client: Quantemplate, wire: Wire, s3: Any) -> None:
-    wire.answer("GET", OUTPUT_PATH, Reply(body=b""))
-    assert download(client, s3) == {"bytes": 0, "sha256": hashlib.sha256().hexdigest(), "rows": 0}
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no bytes at all, not even a header"),
+        (b'Row,Value\n2,"x\n', "a quote in row 1 that never ends"),
+    ],
+)
+def test_an_output_that_cannot_be_counted_is_stored_and_says_why(
+    client: Quantemplate, wire: Wire, s3: Any, content: bytes, reason: str
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=content))
+    assert download(client, s3) == {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "rows": None,
+        "rows_reason": reason,
+    }
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -120,22 +103,82 @@ def test_an_output_that_breaks_off_leaves_nothing(
     assert left_in_outbox(s3) == ([], [])
 
 
+PAGE = b"<!doctype html><title>Back at ten</title>"
+
+
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        (Reply(204), "no content"),
-        (Reply(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "gzip-encoded"),
-        (Reply(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
-        (Reply(body=b"a\n1\n", endless=True), "without its length"),
+        (Reply(204), "HTTP 204"),
+        (Reply(202, b"a\n1\n"), "HTTP 202"),
+        (Reply(206, b"a\n1\n", {"Content-Range": "bytes 0-3/9"}), "HTTP 206"),
+        (Reply(302, headers={"Location": "/login"}), "HTTP 302"),
+        (Reply(body=b"", chunked=True), "nothing at all"),
+        (Reply(body=b"a\n1\n", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
+        (Reply(body=PAGE, headers={"Content-Type": "text/csv"}), "web page"),
+        (Reply(body=b"\xef\xbb\xbf \r\n" + PAGE.upper()), "web page"),
+        (Reply(body=b'<?xml version="1.0"?><Error/>'), "web page"),
+        (Reply(body=b"{}", headers={"Content-Type": "application/json"}), "application/json"),
+        (Reply(body=b'{"error": "expired"}', headers={"Content-Type": "text/plain"}), "JSON"),
+        (Reply(body=b'{"status": 503}', chunked=True), "JSON"),
+        (Reply(body=b"\x89PNG", headers={"Content-Type": "image/png"}), "image/png"),
     ],
 )
-def test_what_is_no_output_is_not_stored(
+def test_what_is_no_output_is_not_stored_and_waited_for(
+    client: Quantemplate, wire: Wire, s3: Any, reply: Reply, told: str
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, reply)
+    with pytest.raises(ApiUnavailable, match=told) as raised:
+        download(client, s3)
+    assert raised.value.call == "download_output"
+    assert left_in_outbox(s3) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "gzip-encoded"),
+        (Reply(body=b"a\n", headers={"Content-Encoding": "utf-8, br"}), "br-encoded"),
+        (Reply(body=b"a\n1\n", endless=True), "without its length"),
+        (Reply(body=b"a\n1\n", endless=True, headers={"Content-Length": "abc"}), "without its"),
+    ],
+)
+def test_what_cannot_be_seen_to_be_whole_is_not_stored(
     client: Quantemplate, wire: Wire, s3: Any, reply: Reply, told: str
 ) -> None:
     wire.answer("GET", OUTPUT_PATH, reply)
     with pytest.raises(OutputIncomplete, match=told):
         download(client, s3)
     assert left_in_outbox(s3) == ([], [])
+
+
+HEADERS: list[dict[str, str]] = [
+    *({"Content-Type": kind} for kind in OUTPUT_TYPES if kind),
+    {"Content-Type": "Text/CSV; Charset=UTF-8"},
+    {"Content-Encoding": "UTF-8"},
+    {"Content-Encoding": "Identity"},
+]
+BODIES = [
+    b'{"a",b}\n1,2\n',
+    b"{\n",
+    b"<none>,paid\n1,2\n",
+    b"error\n",
+    b" \n \n" * 30_000,
+    b'{"error": 1}' + b" " * 70_000 + b"\n1\n",
+]
+REPORT = b"Error,Row\nbad amount,7\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [*((each, REPORT) for each in HEADERS), *(({}, body) for body in (REPORT, *BODIES))],
+    ids=range(len(HEADERS) + len(BODIES) + 1),
+)
+def test_an_output_is_stored_whatever_its_words_are(
+    client: Quantemplate, wire: Wire, s3: Any, headers: dict[str, str], body: bytes
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=body, headers=headers))
+    assert download(client, s3)["sha256"] == hashlib.sha256(body).hexdigest()
 
 
 def test_a_download_is_read_in_pieces_of_any_size(client: Quantemplate, wire: Wire) -> None:

@@ -1,5 +1,6 @@
 """Waiting for what passes by itself: as long as was asked for, and not for ever."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,11 +61,15 @@ def test_another_kind_of_trouble_and_a_redrive_count_anew() -> None:
     assert waited(ApiThrottled("Later."), 99, "ApiUnavailable", redrive=1)["wait_seconds"] <= 5
 
 
-def test_a_wait_that_is_asked_for_is_kept_up_to_five_minutes() -> None:
-    for asked, wait in [(17, 17), (0.2, 1), (10**9, 300)]:
-        for trouble in (ApiThrottled("Later.", retry_after=asked), PipelineBusy("Busy.")):
-            trouble.retry_after = asked
-            assert wait_out({}, trouble, attempt(), NOW)["wait_seconds"] == wait
+def test_a_wait_that_is_asked_for_is_kept_up_to_the_deadline() -> None:
+    for asked, wait in [(17, 17), (0.2, 1), (3600, 3600), (10**9, 12 * 3600), (math.inf, 43200)]:
+        throttled = ApiThrottled("Later.", retry_after=asked)
+        assert wait_out({}, throttled, attempt(), NOW)["wait_seconds"] == wait
+    busy = PipelineBusy("Busy.", retry_after=10**9)
+    assert wait_out({}, busy, attempt(), NOW)["wait_seconds"] == 24 * 3600
+    # And what was waited already counts
+    throttled = ApiThrottled("Later.", retry_after=6 * 3600)
+    assert waited(throttled, 11, "ApiUnavailable")["wait_seconds"] == 3600
 
 
 def test_the_waits_double_with_jitter_up_to_five_minutes() -> None:
@@ -84,6 +89,7 @@ def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
     assert record["waiting"] == {
         "kind": "PipelineBusy",
         "since": iso(NOW),
+        "until": iso(NOW + timedelta(hours=24)),
         "redrive_count": 0,
         "for": "PipelineBusy: Run 7 is going on.",
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straight_through.polling import next_wait, seconds_since
+from straight_through.polling import next_wait, seconds_between, seconds_since
 from tests.bench.detection import (
     EVENTS_A_LOOK,
     WEEK,
@@ -136,13 +136,29 @@ def test_delay_and_checks_are_counted_in_virtual_time() -> None:
 
 
 # --- moments ------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "moment", ["2026-05-04T07:59:00Z", "2026-05-04T09:59:00.000+02:00", "2026-05-04T07:59:00"]
-)
-def test_moments_are_read_with_any_zone_and_as_utc_without_one(moment: str) -> None:
+@pytest.mark.parametrize("moment", ["2026-05-04T07:59:00Z", "2026-05-04T09:59:00.000+02:00"])
+def test_moments_are_read_with_any_zone(moment: str) -> None:
     assert seconds_since(moment, NOW) == 60
 
 
-@pytest.mark.parametrize("moment", [None, "", "yesterday", 1777881540])
+NO_MOMENTS = [
+    *(None, "", "yesterday", "2026-05-04", 1777881540, "1777881540000"),
+    "1712123100000",  # which Python reads as a day in 1712
+    "2026-05-04T07:59:00Z[UTC]",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59Z",
+]
+
+
+@pytest.mark.parametrize("moment", [*NO_MOMENTS, "2026-05-04T07:59:00"])
 def test_what_is_no_moment_gives_none(moment: str | None) -> None:
     assert seconds_since(moment, NOW) is None
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "+02:00"])
+def test_between_two_times_of_one_clock_seconds_are_counted_without_a_zone_too(zone: str) -> None:
+    begun, ended = f"2026-05-04T07:59:00{zone}", f"2026-05-04 08:01:30{zone}"
+    assert seconds_between(begun, ended) == 150
+    for other in (*NO_MOMENTS, "2026-05-04T07:59:00" + ("" if zone else "Z")):
+        assert seconds_between(begun, other) is None
+        assert seconds_between(other, ended) is None

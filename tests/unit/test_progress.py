@@ -9,13 +9,16 @@ from straight_through.attempts import Attempt, iso
 from straight_through.errors import (
     NotFound,
     PipelineCancelled,
+    PipelineEndUnknown,
     PipelineFailed,
     PipelineOverdue,
     StraightThroughError,
 )
-from straight_through.progress import Look, durations_of, look_at, outputs_of
-from straight_through.quantemplate import Execution, Output
+from straight_through.executions import Execution, Output
+from straight_through.listing import Listing
+from straight_through.progress import Look, look_at, outputs_of
 
+TURN = {"queue": "p-claims", "turn_id": "t"}
 BEGAN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 RUN = {
     "pipeline_id": "p-claims",
@@ -42,13 +45,16 @@ def attempt(redriven_after: float | None = None) -> Attempt:
 def look(
     *listed: Execution,
     after: float = 0,
-    run: dict[str, Any] = RUN,
     redriven_after: float | None = None,
+    durations: tuple[float, ...] = (),
+    **changed: Any,
 ) -> Look:
-    """Look at the run some seconds after it began."""
-    others = [execution("Failed", id="e-6", run_number=6), execution("Cancelled", id="e-8")]
+    """Look at the run some seconds after Execute was sent; `changed` are fields of its record."""
+    record = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)} | changed
+    others = (execution("Failed", id="e-6", run_number=6), execution("Cancelled", id="e-8"))
+    listing = Listing((*others, *listed), durations=durations)
     now = BEGAN + timedelta(seconds=after)
-    return look_at([*others, *listed], run, now, attempt(redriven_after), 2.0, 300)
+    return look_at(listing, record, now, attempt(redriven_after), 2.0, 300)
 
 
 @pytest.mark.parametrize(("after", "wait"), [(0, 1), (100, 10), (3600, 300)])
@@ -92,13 +98,58 @@ def test_a_run_past_its_deadline_is_told_and_one_within_is_not(status: str) -> N
         look(execution(status), after=7201)
 
 
-def test_the_deadline_counts_from_the_start_and_until_then_from_the_making() -> None:
-    # Given a run that was made an hour and a half before it was started
-    started = "2026-05-04T09:30:00Z"
-    # Then it is not overdue after two hours, and one that never started is
-    assert look(execution("Started", started_at=started), after=7201).wait_seconds == 180
+ODD_TIMES = [
+    *(None, "2027-01-01T00:00:00Z", "1777881600000", "2026-05-04T08:00:00"),
+    *("2026-05-04T08:00:00Z[UTC]", "2020-01-01T00:00:00Z", "yesterday"),
+]
+
+
+@pytest.mark.parametrize("told", ODD_TIMES)
+def test_waits_and_deadlines_go_by_our_own_clock(told: str | None) -> None:
+    # Given a run whose own times are odd
+    odd = execution("Started", started_at=told, created_at=told)
+    # Then it is looked at as any other, and told with our own time
+    for after in (0, 100, 3600, 7199):
+        usual = look(execution("Started"), after=after, durations=(300,))
+        assert look(odd, after=after, durations=(300,)).wait_seconds == usual.wait_seconds
+    with pytest.raises(PipelineOverdue, match=r"executed at 2026-05-04T08:00:00.000Z .*2\.0 hours"):
+        look(odd, after=7201)
+
+
+@pytest.mark.parametrize("told", ODD_TIMES)
+def test_a_record_of_release_1_0_0_has_no_time_of_ours(told: str | None) -> None:
+    # Given a record without the time of our Execute, and with odd ones of Quantemplate's
+    old = {"executed_at": None, "quantemplate": RUN | {"created_at": told}}
+    # Then the attempt's begin counts
+    assert look(execution("Started"), after=7199, **old).wait_seconds == 300
     with pytest.raises(PipelineOverdue):
-        look(execution("Started", started_at=None), after=7201)
+        look(execution("Started"), after=7201, **old)
+    # And where the time that it has is one within our own, that counts
+    old["quantemplate"] |= {"created_at": "2026-05-04T09:00:00Z"}
+    assert look(execution("Started"), after=3600 + 7199, **old).wait_seconds == 300
+    with pytest.raises(PipelineOverdue):
+        look(execution("Started"), after=3600 + 7201, **old)
+
+
+def test_a_run_that_was_attached_to_is_waited_for_from_then_on() -> None:
+    old = RUN | {"created_at": "2026-04-01T08:00:00Z"}
+    attached = {"turn": None, "executed_at": None, "quantemplate": old}
+    assert look(execution("Started"), after=7199, **attached).wait_seconds == 300
+    with pytest.raises(PipelineOverdue):
+        look(execution("Started"), after=7201, **attached)
+
+
+@pytest.mark.parametrize("status", ["Completed", "TimedOut", "None", "succeeded"])
+def test_an_unknown_status_with_an_end_is_an_end(status: str) -> None:
+    with pytest.raises(PipelineEndUnknown) as raised:
+        look(execution(status, finished_at="2026-05-04T09:00:00Z"), after=10)
+    assert f"status {status!r}" in str(raised.value)
+    assert "start a new execution with the same input" in str(raised.value)
+
+
+def test_an_end_without_a_time_is_told_without_one() -> None:
+    with pytest.raises(PipelineFailed, match="failed at an unknown time"):
+        look(execution("Failed"))
 
 
 def test_a_redrive_waits_on_for_as_long_again() -> None:
@@ -122,40 +173,20 @@ def test_a_clock_that_goes_before_quantemplates_waits_all_the_same() -> None:
     assert look(execution("Started"), after=-60).wait_seconds == 1
 
 
-def earlier(number: int, seconds: float, **changed: Any) -> Execution:
-    """An earlier run of the pipeline, which took so long."""
-    started = datetime(2026, 5, 3, tzinfo=UTC)
-    fields = {"id": f"e-{number}", "run_number": number, "started_at": iso(started)}
-    fields["finished_at"] = iso(started + timedelta(seconds=seconds))
-    return Execution(**({"status": "Succeeded"} | fields | changed))
-
-
 def test_the_wait_is_until_shortly_before_the_end_that_earlier_runs_let_expect() -> None:
     # Given a pipeline whose runs take five minutes
-    known = [earlier(number, 300 + number) for number in range(3)]
+    known = (300.0, 301.0, 302.0)
     # Then its failures are seen early, and the end at once
-    waits = {after: look(execution("Started"), *known, after=after).wait_seconds for after in (
-        0, 160, 290, 300
-    )}  # fmt: skip
+    waits = {
+        after: look(execution("Started"), after=after, durations=known).wait_seconds
+        for after in (0, 160, 290, 300)
+    }
     assert waits[0] == 10
     assert 50 <= waits[160] <= 120
     assert waits[290] <= 6
     assert waits[300] <= 6
     # And so it is where the list does not have the run yet
-    assert look(*known, after=160).wait_seconds == waits[160]
-
-
-def test_durations_are_those_of_the_last_runs_that_succeeded() -> None:
-    # Given a list in no order, in which some runs tell no duration
-    none = {"started_at": None}, {"finished_at": None}, {"finished_at": "yesterday"}
-    silent = [earlier(100 + number, 60, **changed) for number, changed in enumerate(none)]
-    failed = [earlier(110, 60, status="Failed"), earlier(111, 60, status="Cancelled")]
-    backwards = earlier(112, -60)
-    known = [earlier(number, number * 10) for number in (3, 1, 20, *range(4, 20))]
-    # Then the rest counts, the newest first, and not all of it
-    listed = [*failed, *known, *silent, backwards]
-    assert durations_of(listed) == [number * 10 for number in range(20, 10, -1)]
-    assert durations_of([]) == []
+    assert look(after=160, durations=known).wait_seconds == waits[160]
 
 
 def test_outputs_have_their_file_names() -> None:

@@ -20,6 +20,7 @@ from straight_through.errors import (
 from straight_through.publishing import publish
 from straight_through.records import record_key
 from straight_through.routes import Route
+from straight_through.rows import RowCount
 from straight_through.table import Table
 from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Handler
 from tests.unit.outbox_runs import CLEAN, PATH, REPORT, chained_to, objects, route, run_of
@@ -96,6 +97,73 @@ def test_each_of_several_outputs_with_one_name_is_looked_at(s3: Any) -> None:
     assert result["held"] == [{"name": "Report", "rows": 1}, {"name": "Report", "rows": 2}]
     # And they count together
     assert result["rows_out"] == {"Report": 3}
+
+
+def measured(content: bytes) -> dict[str, Any]:
+    """The measures of an output that DownloadOutput adds."""
+    rows = RowCount()
+    rows.update(content)
+    return {"rows": rows.rows} | ({"rows_reason": rows.reason} if rows.reason else {})
+
+
+REPORTS = {path.stem: path.read_bytes() for path in (ROOT / "tests/unit/reports").glob("*.csv")}
+REPORTS |= {"empty": b"", "blank": b"\n\n", "EBCDIC": "Row,Value\x852,x".encode("cp037")}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_only_a_report_that_has_no_rows_for_certain_lets_a_run_pass(s3: Any, name: str) -> None:
+    # Given a run whose report is one of those that people have sent
+    record = run_of(s3, {CLEAN: b"id\n1\n", REPORT: REPORTS[name]}, gated=True)
+    record["outputs"][1] |= measured(REPORTS[name])
+    # When it comes to its gate
+    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    # Then it passes only where the report is a header and nothing else
+    passes = name.startswith("report-header-")
+    assert result["status"] == ("Succeeded" if passes else "Held")
+    assert (objects(s3, INBOX) == {}) is not passes
+    # And what cannot be counted says why, in the result and in the manifest
+    if not passes:
+        (held,) = manifest_at(s3, result["manifest"])["held"]
+        assert result["held"] == [held]
+        assert held["rows"] or held["reason"]
+
+
+def test_what_cannot_be_counted_has_no_sum(s3: Any) -> None:
+    record = run_of(s3, {"A": b"x\n1\n", "B": b"", "C": b"x\n1\n", "D": b"x\n"})
+    for output in record["outputs"][:3]:
+        output["name"] = "Report"
+    record["outputs"][1] |= measured(b"")
+    record["source"] |= {"rows": None, "rows_reason": "a quote in row 3 that never ends"}
+    result = publish(s3, OUTBOX, record, route(), central)
+    assert result["rows_out"] == {"Report": None, "D": 0}
+    assert (result["rows_in"], result["rows_in_reason"]) == (
+        None,
+        "a quote in row 3 that never ends",
+    )
+    assert manifest_at(s3, result["manifest"])["outputs"][1]["rows"] is None
+
+
+def test_a_run_without_outputs_says_so(s3: Any) -> None:
+    result = publish(s3, OUTBOX, run_of(s3, {}), route(), central)
+    assert (result["status"], result["no_outputs"]) == ("Succeeded", True)
+    assert manifest_at(s3, result["manifest"])["no_outputs"] is True
+    # And one with outputs does not
+    result = publish(s3, OUTBOX, run_of(s3, OUTPUTS, run="may-2"), route(), central)
+    assert "no_outputs" not in result
+
+
+def test_of_very_many_outputs_a_result_has_the_first_and_counts_the_others(s3: Any) -> None:
+    # Given more outputs that hold a run than a state's payload has room for
+    record = run_of(s3, {"A": b""}, gated=True)
+    record["outputs"] = [
+        record["outputs"][0] | {"name": f"{n:04} " + "ü" * 200, "rows": 1} for n in range(2000)
+    ]
+    # When it is held
+    result = publish(s3, OUTBOX, record, route(hold_if_rows=("*",)), central)
+    # Then the result is short and says how many it leaves out, and the manifest has all
+    assert len(json.dumps(result)) < 200_000
+    assert len(result["held"]) + len(result["rows_out"]) + result["left_out"] == 4000
+    assert len(manifest_at(s3, result["manifest"])["held"]) == 2000
 
 
 def test_a_skipped_run_has_a_manifest_and_nothing_else(s3: Any) -> None:

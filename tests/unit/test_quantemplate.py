@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import responses
 
 from straight_through import quantemplate
 from straight_through.errors import (
+    AccessDenied,
     ApiUnavailable,
     CredentialsRejected,
     NotFound,
@@ -137,22 +139,88 @@ def test_rotated_credentials_are_taken_when_the_old_ones_are_rejected(wire: Wire
     "reply",
     [
         Reply(200, b"<html>log in</html>"),
+        Reply(200),
+        Reply(202, b"{}"),
+        Reply(204),
         json_reply([]),
         json_reply({}),
-        json_reply({"access_token": "t"}),
-        json_reply({"access_token": "t", "expires_in": "soon"}),
-        json_reply({"access_token": "t", "expires_in": None}),
+        json_reply({"error": "temporarily_unavailable"}),
+        json_reply({"access_token": 7, "expires_in": 300}),
+        json_reply({"access_token": "tökén", "expires_in": 300}),
+        json_reply({"access_token": "t" * 40_000, "expires_in": 300}),
         Reply(302, headers={"Location": "/login"}),
-        Reply(404, b"no such realm"),
+        json_reply({"error": "invalid_grant", "error_description": "Temporarily disabled"}, 400),
     ],
 )
-def test_an_address_that_gives_no_token_is_told(
+def test_an_address_that_gives_no_token_is_waited_for(
     client: Quantemplate, wire: Wire, reply: Reply
 ) -> None:
     wire.answer("POST", TOKEN_PATH, reply)
-    with pytest.raises((RequestRefused, NotFound), match="Authentication"):
-        client.authenticate()
+    with pytest.raises(ApiUnavailable, match="Authentication") as raised:
+        client.execute_pipeline(ORG, PIPELINE)
+    assert (raised.value.sent, raised.value.call) == (False, "token")
     assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("life", "seconds"),
+    [({}, 54), ({"expires_in": "soon"}, 54), ({"expires_in": None}, 54), ({"expires_in": 1e9}, 54)],
+)
+def test_a_token_whose_life_nobody_tells_serves_a_minute(
+    client: Quantemplate, wire: Wire, clock: SimpleNamespace, life: dict[str, Any], seconds: float
+) -> None:
+    # Given a token without its life
+    wire.answer("POST", TOKEN_PATH, json_reply({"access_token": "t"} | life))
+    wire.answer("GET", EXECUTIONS, json_reply([]))
+    # When it is used shortly before a tenth less than a minute, and after that
+    for clock.now in (1000.0, 1000.0 + seconds - 1, 1000.0 + seconds + 1):
+        client.list_executions(ORG, PIPELINE)
+    # Then it was taken anew
+    assert len(wire.calls("POST", TOKEN_PATH)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "told"),
+    [
+        (Reply(401), CredentialsRejected, "rejects the client id"),
+        (
+            json_reply(
+                {"error": "unauthorized_client", "error_description": "Invalid client secret"}, 400
+            ),
+            CredentialsRejected,
+            "Invalid client secret",
+        ),
+        (
+            json_reply({"error": "invalid_client", "error_description": "No such client"}, 401),
+            CredentialsRejected,
+            "No such client",
+        ),
+        (
+            Reply(403, b"<html>Blocked by PortalGuard</html>", {"Content-Type": "text/html"}),
+            AccessDenied,
+            "Blocked by PortalGuard.*firewall.*not looked at",
+        ),
+        (
+            Reply(401, b"<html>Proxy sign-in</html>", {"Content-Type": "text/html"}),
+            AccessDenied,
+            "Proxy sign-in.*firewall",
+        ),
+        (json_reply({"error": "Realm does not exist"}, 404), NotFound, "QuantemplateTokenUrl"),
+        (Reply(404, b"<html>nginx</html>"), NotFound, "token address"),
+        (json_reply({"error": "invalid_scope"}, 400), RequestRefused, "invalid_scope"),
+        (Reply(405), RequestRefused, "token address"),
+        (json_reply({"error": "access_denied"}, 403), AccessDenied, "access_denied"),
+    ],
+)
+def test_a_token_servers_no_is_told_in_its_words_and_blamed_on_what_it_is(
+    client: Quantemplate, wire: Wire, reply: Reply, error: type, told: str
+) -> None:
+    wire.answer("POST", TOKEN_PATH, reply)
+    with pytest.raises(StraightThroughError, match=told) as raised:
+        client.list_executions(ORG, PIPELINE)
+    assert (type(raised.value), raised.value.call) == (error, "token")
+    assert "in the route" not in str(raised.value)
+    assert ("its secret" in str(raised.value)) == (error is CredentialsRejected)
 
 
 @pytest.mark.parametrize("reply", [Reply(503), Reply(hang_up=True), Reply(200, b"{", missing=9)])
@@ -216,11 +284,55 @@ def test_a_file_is_uploaded_with_its_length_and_not_in_chunks(
     assert upload.body == b"\xff" * size
 
 
-@pytest.mark.parametrize("reply", [Reply(200), Reply(204), json_reply({"version": 2}, 201)])
-def test_any_success_of_an_upload_is_one(client: Quantemplate, wire: Wire, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200),
+        Reply(204),
+        json_reply({"version": 2}, 201),
+        json_reply({"error": None, "errors": [], "status": "Ready", "code": 200}),
+        json_reply({"code": "500", "status": True}),
+        json_reply([{"error": "of an earlier version"}]),
+        Reply(200, b"0 errors", {"Content-Type": "text/plain"}),
+        Reply(200, b"error: none", {"Content-Type": "text/csv"}),
+        Reply(200, b"OK", {"Content-Type": "application/json"}),
+    ],
+)
+def test_what_an_upload_is_answered_that_was_taken(
+    client: Quantemplate, wire: Wire, reply: Reply
+) -> None:
     wire.answer("POST", DATASET, reply)
     client.upload_dataset(ORG, "d-claims", b"id\n1\n")
     assert wire.calls("POST", DATASET)[0].body == b"id\n1\n"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(202),
+        Reply(203),
+        Reply(206),
+        Reply(302, b"x" * 500, {"Location": "https://login.example/"}),
+        Reply(304),
+        Reply(200, b"<html><title>Sign in", {"Content-Type": "text/html"}),
+        Reply(200, b" \n<!DOCTYPE html><title>Sign in"),
+        Reply(200, b"\x89PNG", {"Content-Type": "image/png"}),
+        json_reply({"error": "no space left"}),
+        json_reply({"errors": [{"line": 7}]}),
+        json_reply({"status": 500}),
+        json_reply({"code": 400.0}),
+        Reply(200, b'{"error": "in plain text"}', {"Content-Type": "text/plain"}),
+        Reply(200, b"OK", missing=3),
+        Reply(200, b"x" * 300_000),
+    ],
+)
+def test_an_upload_that_may_not_have_arrived_is_sent_again(
+    client: Quantemplate, wire: Wire, reply: Reply
+) -> None:
+    wire.answer("POST", DATASET, reply)
+    with pytest.raises(ApiUnavailable, match="Upload Dataset d-claims") as raised:
+        client.upload_dataset(ORG, "d-claims", b"id\n1\n")
+    assert raised.value.call == "upload_dataset"
 
 
 def test_an_error_while_the_body_is_read_stays_what_it_is(client: Quantemplate, wire: Wire) -> None:
@@ -236,7 +348,7 @@ def test_an_error_while_the_body_is_read_stays_what_it_is(client: Quantemplate, 
         client.upload_dataset(ORG, "d-claims", Broken(b"id\n1\n"))
     # And the client is still of use
     client.upload_dataset(ORG, "d-claims", b"id\n1\n")
-    assert wire.calls("POST", DATASET)[-1].body == b"id\n1\n"
+    assert b"id\n1\n" in [upload.body for upload in wire.calls("POST", DATASET)]
 
 
 @pytest.mark.parametrize(("version", "query"), [(None, ""), (3, "?version=3")])
@@ -328,18 +440,43 @@ def test_no_content_is_an_empty_list(client: Quantemplate, wire: Wire) -> None:
         json_reply({"executions": []}),
         json_reply(None),
         json_reply(["e-7"]),
+        json_reply({"error": "maintenance"}),
         json_reply([{"id": "e-7"}]),
+        json_reply([STARTED | {"id": None}]),
         json_reply([STARTED | {"runNumber": "seven"}]),
-        json_reply([STARTED | {"outputs": [{"id": "o-1"}]}]),
-        json_reply([STARTED | {"outputs": 7}]),
         Reply(200, b"\xff\xfe"),
+        Reply(200),
+        Reply(200, b"[]]"),
+        Reply(200, b"[{}"),
+        Reply(200, b"[", {"Content-Encoding": "gzip"}),
+        Reply(202, b"[]"),
+        Reply(206, b"[]"),
         Reply(302, headers={"Location": "https://login.example/"}),
     ],
 )
-def test_a_list_that_is_none_is_told(client: Quantemplate, wire: Wire, reply: Reply) -> None:
+@pytest.mark.parametrize("call", ["list_executions", "list_runs"])
+def test_a_list_that_is_none_is_waited_for(
+    client: Quantemplate, wire: Wire, reply: Reply, call: str
+) -> None:
     wire.answer("GET", EXECUTIONS, reply)
-    with pytest.raises(RequestRefused, match="List Executions of p-claims"):
-        client.list_executions(ORG, PIPELINE)
+    with pytest.raises(ApiUnavailable, match="List Executions of p-claims") as raised:
+        getattr(client, call)(ORG, PIPELINE)
+    assert raised.value.call == "list_executions"
+
+
+@pytest.mark.parametrize("outputs", [[{"id": "o-1"}], 7, ["o-1"], [{"id": None, "name": "n"}]])
+def test_our_own_run_must_be_whole(client: Quantemplate, wire: Wire, outputs: Any) -> None:
+    # Given a run whose outputs nobody could fetch
+    wire.answer("GET", EXECUTIONS, json_reply([STARTED | {"outputs": outputs}]))
+    # When it is ours, the list is asked for again
+    for listed in (
+        lambda: client.list_runs(ORG, PIPELINE, ours=["e-7"]),
+        lambda: client.list_executions(ORG, PIPELINE),
+    ):
+        with pytest.raises(ApiUnavailable, match="List Executions of p-claims brought an "):
+            listed()
+    # And where it is another's, its outputs do not count
+    assert client.list_runs(ORG, PIPELINE).kept[0].run_number == 7
 
 
 @pytest.mark.parametrize(
@@ -348,6 +485,14 @@ def test_a_list_that_is_none_is_told(client: Quantemplate, wire: Wire, reply: Re
         Reply(200, b"<html>welcome</html>"),
         Reply(204),
         json_reply({}),
+        json_reply(STARTED | {"error": "no capacity"}),
+        json_reply(STARTED | {"id": None}),
+        json_reply(STARTED | {"runNumber": None}),
+        Reply(202, b""),
+        Reply(302, headers={"Location": "/login"}),
+        Reply(200, b"[" * 100_000),
+        Reply(200, b"9" * 200_000),
+        Reply(200, b"{", {"Content-Encoding": "gzip"}),
         Reply(500),
         Reply(503),
         Reply(408),

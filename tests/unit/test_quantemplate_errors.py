@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import responses
 
-from straight_through import quantemplate
+from straight_through import quantemplate, replies
 from straight_through.errors import (
     AccessDenied,
     ApiThrottled,
     ApiUnavailable,
     NotFound,
+    PipelineBusy,
     RequestRefused,
     StraightThroughError,
+    UploadRefused,
 )
 from straight_through.quantemplate import Credentials, Quantemplate
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply
@@ -25,16 +27,24 @@ ORG, PIPELINE = "c-broker", "p-claims"
 @pytest.mark.parametrize(
     ("reply", "error", "told"),
     [
-        (Reply(403, b"Forbidden"), AccessDenied, r'\(Forbidden\).*"Can edit" mode.*mend.*redrive'),
+        (Reply(403, b"Forbidden"), UploadRefused, r'\(Forbidden\).*"Can edit" mode.*redrive'),
+        (
+            Reply(403, b"<html>Request blocked</html>", {"Content-Type": "text/html"}),
+            UploadRefused,
+            "Request blocked.*firewall.*who runs.*this file's bytes.*redrive",
+        ),
         (json_reply({"executionId": {}}, 404), NotFound, "executionId.*ids.*route.*redrive"),
         (Reply(429, b"slow\r\ndown"), ApiThrottled, r"\(slow down\)"),
         (Reply(500), ApiUnavailable, "HTTP 500"),
         (Reply(502, b"x" * 999), ApiUnavailable, r"\(x{300}\)"),
         (Reply(408), ApiUnavailable, "HTTP 408"),
-        (Reply(400, b"bad header"), RequestRefused, "bad header"),
-        (Reply(413), RequestRefused, "HTTP 413"),
-        (Reply(301, headers={"Location": "/elsewhere"}), RequestRefused, "HTTP 301"),
-        (Reply(400, b"cut", missing=400), RequestRefused, "HTTP 400"),
+        (Reply(404, b"<html>nginx</html>"), NotFound, "API's address"),
+        (Reply(409, b"locked"), PipelineBusy, "locked"),
+        (Reply(400, b"bad header"), UploadRefused, "bad header"),
+        (Reply(413), UploadRefused, "HTTP 413"),
+        (Reply(422), UploadRefused, "HTTP 422"),
+        (Reply(301, headers={"Location": "/elsewhere"}), ApiUnavailable, "HTTP 301"),
+        (Reply(400, b"cut", missing=400), UploadRefused, "HTTP 400"),
     ],
 )
 def test_each_status_has_its_error_with_what_the_server_said(
@@ -49,9 +59,35 @@ def test_each_status_has_its_error_with_what_the_server_said(
 
 
 @pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(403, b"Forbidden"), AccessDenied),
+        (Reply(403, b"<html>Blocked"), AccessDenied),
+        (Reply(404), NotFound),
+        (Reply(409, headers={"Retry-After": "30"}), PipelineBusy),
+        (Reply(400), RequestRefused),
+    ],
+)
+def test_what_execute_is_refused_made_no_run(
+    client: Quantemplate, wire: Wire, reply: Reply, error: type
+) -> None:
+    wire.answer("POST", EXECUTIONS, reply)
+    with pytest.raises(StraightThroughError) as raised:
+        client.execute_pipeline(ORG, PIPELINE)
+    assert (type(raised.value), raised.value.call) == (error, "execute_pipeline")
+    assert not getattr(raised.value, "sent", False)
+    if isinstance(raised.value, PipelineBusy):
+        assert raised.value.retry_after == 30
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"),
     [
         (None, 0),
+        ("99999999999999", replies.MOST_WAIT),
+        ("9" * 5000, replies.MOST_WAIT),
+        ("Mon, 04 May 9999 08:00:00 -9999", 0),
+        ("Mon, 04 May 9999 08:00:00 GMT", replies.MOST_WAIT),
         ("17", 17),
         ("0", 0),
         ("-5", 0),

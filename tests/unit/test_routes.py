@@ -89,6 +89,39 @@ def test_a_key_outside_of_all_routes_is_told_so(
     assert "folder" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "shown", "cause", "meant"),
+    [
+        ("/claims/eu/may.csv", "'/claims/eu/may.csv'", "A slash at its start", "claims/eu/may.csv"),
+        ("claims//may.csv", "'claims//may.csv'", "two in a row", ""),
+        ("Claims/May.csv", "'Claims/May.csv'", "Capitals count", "claims/May.csv"),
+        ("claims%2Fmay.csv", "'claims%2Fmay.csv'", "looks URL-encoded", "claims/may.csv"),
+        ("claims+eu/may.csv", "'claims+eu/may.csv'", "looks URL-encoded", ""),
+        ("claims /may.csv", "'claims /may.csv'", "begins or ends with a space", "claims/may.csv"),
+        ("claims\\may.csv", r"'claims\may.csv'", "A backslash ends no folder", "claims/may.csv"),
+        ("premiums/may.csv", "'premiums/may.csv'", "", "Premiums/may.csv"),
+        ("claim\u200bs/may.csv", r"'claim\u200bs/may.csv'", "", ""),
+        ("a/" * 300 + "x", "'a', 'a/a', ", "", ""),
+    ],
+)
+def test_a_key_that_misses_its_route_is_shown_with_the_likely_cause(
+    ssm: Any, add: Callable[..., None], key: str, shown: str, cause: str, meant: str
+) -> None:
+    # Given routes that the key nearly names
+    for folder in ("claims/eu", "Premiums", *(["claims"] if "claims//" not in key else [])):
+        add(folder)
+    # When its route is looked for
+    with pytest.raises(NoRoute) as raised:
+        find_route(ssm, PATH, key)
+    # Then it is told in quotes, with what may be the cause and what may be meant
+    message = str(raised.value)
+    assert shown in message
+    assert cause in message
+    assert (f"Did you mean '{meant}'?" in message) == bool(meant)
+    assert ("Did you mean" in message) == bool(meant)
+    assert len(message) < 1800
+
+
 def test_the_message_names_the_parameter_that_is_missing(ssm: Any) -> None:
     with pytest.raises(NoRoute, match=f"{PATH}/claims/eu, then redrive the execution"):
         find_route(ssm, PATH, "claims/eu/may.csv")
@@ -138,6 +171,8 @@ def test_no_more_is_asked_for_than_parameter_store_takes(ssm: Any) -> None:
     ("document", "told"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        (json.dumps(IDS | {"outputs": ["may\ud800"]}), "not JSON: 'utf-8' codec can't encode"),
         ("[]", "not a JSON object"),
         ('"c-broker"', "not a JSON object"),
         (json.dumps(IDS | {"dataset_id": "p-claims"}), "'dataset_id' is 'p-claims'"),

@@ -1,6 +1,8 @@
 """One attempt executes the pipeline once: the run that was made is found, and no other is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -14,10 +16,13 @@ from straight_through.errors import (
     PipelineBusy,
     TurnLost,
 )
-from straight_through.quantemplate import Execution, Quantemplate
+from straight_through.executions import Execution
+from straight_through.listing import Listing
+from straight_through.pipelines import Pipelines, claim, pipeline_key
+from straight_through.quantemplate import Quantemplate
 from straight_through.records import Records
 from straight_through.routes import Route
-from straight_through.runs import Runs, runs_of
+from straight_through.runs import Runs, possible
 from straight_through.table import Item, Table
 from straight_through.turns import Turn, Turns, queue_key
 from tests.unit.conftest import ROUTE
@@ -25,6 +30,7 @@ from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply
 
 CLAIMS = Route("claims", **ROUTE)
+FIELDS = {field: getattr(CLAIMS, field) for field in ROUTE}
 FILE = b"id,paid\nC-1,1.00\n"
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 LATE_LIST = 120
@@ -38,8 +44,14 @@ def run(number: int, status: str = "Started", **changed: Any) -> dict[str, Any]:
 
 
 def runs(*listed: int | dict[str, Any], status: str = "Succeeded") -> Reply:
-    """A list of executions."""
-    return json_reply([run(each, status) if isinstance(each, int) else each for each in listed])
+    """A list of executions, by a server whose clock is right."""
+    return dated(START, *(run(each, status) if isinstance(each, int) else each for each in listed))
+
+
+def dated(date: datetime | None, *listed: dict[str, Any]) -> Reply:
+    """A list of executions, with the server's time or none that can be read."""
+    shown = format_datetime(date, usegmt=True) if date else "yesterday"
+    return replace(json_reply(list(listed)), headers={"Date": shown})
 
 
 class World:
@@ -196,26 +208,232 @@ def test_several_runs_that_it_may_have_made_are_left_to_a_person(world: World, w
     assert world.executed == 1
 
 
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        run(7, createdBy="u-somebody-else"),
-        run(7, createdAt=iso(START - timedelta(minutes=1))),
-    ],
-)
-def test_somebody_elses_run_is_never_adopted(
-    world: World, wire: Wire, foreign: dict[str, Any]
-) -> None:
-    # Given that our own user is known from an earlier reply
+def test_somebody_elses_run_is_never_adopted(world: World, wire: Wire) -> None:
+    # Given that our own user is known from an earlier reply, where release 1.0.0 has noted it
     known = {"client_id": "straight-through", "user": "u-api"}
     world.table.update(queue_key(CLAIMS.queue), "SET #api_user = :known", known=known)
     # When a reply is lost, and another's run shows
-    wire.answer("GET", EXECUTIONS, runs(6), runs(6, foreign))
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6, run(7, createdBy="u-somebody-else")))
     wire.answer("POST", EXECUTIONS, Reply(503))
     with pytest.raises(ApiUnavailable):
         world.process()
     with pytest.raises(PipelineBusy, match="shown no run"):
         world.process()
+
+
+def test_our_user_is_known_for_all_queues_from_any_reply(world: World, wire: Wire) -> None:
+    # Given a reply to Execute in one queue
+    wire.answer("GET", EXECUTIONS, runs(6))
+    wire.answer("POST", EXECUTIONS, json_reply(run(7)), Reply(503))
+    world.process(world.attempt("first"))
+    world.end(world.attempt("first"))
+    world.table.update(queue_key(CLAIMS.queue), "REMOVE #last_post")  # as when the run has ended
+    # When a reply is lost in a queue that knows nothing, and another's run shows
+    assert "api_user" not in (world.table.get(queue_key(CLAIMS.queue)) or {})
+    wire.answer("GET", EXECUTIONS, runs(7), runs(7, run(8, createdBy="u-somebody-else")))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    # Then it is not taken for ours
+    with pytest.raises(PipelineBusy, match="shown no run"):
+        world.process()
+
+
+# --- whose clock --------------------------------------------------------------------------------
+def at(seconds: float, style: str = "{}Z") -> str:
+    """A time so many seconds after START, with milliseconds and written in some style."""
+    moment = START.replace(tzinfo=None) + timedelta(seconds=seconds)
+    return style.format(moment.isoformat(timespec="milliseconds"))
+
+
+@pytest.mark.parametrize("ahead", [-7200, -10, 0, 10, 7200], ids="{} s".format)
+def test_a_clock_that_differs_is_corrected_by_the_servers_own(
+    world: World, wire: Wire, ahead: float
+) -> None:
+    # Given a server whose clock differs, a lost reply, and a list that shows the run
+    date = START + timedelta(seconds=ahead)
+    shown = run(7, createdAt=at(ahead + 0.2))
+    wire.answer("GET", EXECUTIONS, runs(6), dated(date, run(6, "Succeeded"), shown))
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    # Then it is adopted at once
+    assert world.process()["execution_id"] == "e-7"
+    assert world.executed == 1
+
+
+DOUBTFUL = [  # the run's createdAt, and by how much the server's Date is ahead, if it has one
+    *((at(-10), 0), (at(-10), None), (at(10), None), (at(0), None)),
+    *((at(0, "{}"), 0), (at(7200, "{}"), 0), (at(0, "{}Z[UTC]"), 0)),
+    *((None, 0), ("1777881600000", 0), ("9999-12-31T23:59:59Z", 0), (at(0), 10)),
+]
+
+
+@pytest.mark.parametrize(("created", "ahead"), DOUBTFUL)
+def test_times_of_the_other_side_make_us_doubt_and_never_execute_twice(
+    world: World, wire: Wire, created: str | None, ahead: float | None
+) -> None:
+    # Given a lost reply, and a run whose time does not tell that it was made after the POST
+    date = None if ahead is None else START + timedelta(seconds=ahead)
+    listed = run(6, "Succeeded"), run(7, createdAt=created)
+    wire.answer("GET", EXECUTIONS, runs(6), dated(date, *listed))
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    # Then it is not adopted while another may show
+    world.now += timedelta(seconds=LATE_LIST - 20)
+    date = None if date is None else date + timedelta(seconds=LATE_LIST - 20)
+    wire.answer("GET", EXECUTIONS, dated(date, *listed))
+    with pytest.raises(PipelineBusy, match=r"Run 7 \(e-7\) may be.*its reply was lost") as busy:
+        world.process()
+    assert busy.value.retry_after == 20
+    # And is after that
+    world.now += timedelta(seconds=20)
+    assert world.process()["execution_id"] == "e-7"
+    assert (world.executed, world.uploaded) == (1, 1)
+
+
+def test_a_doubtful_run_that_gets_company_is_left_to_a_person(world: World, wire: Wire) -> None:
+    first = run(7, createdAt=at(-10))
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6, first), runs(6, first, run(8)))
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    with pytest.raises(ExecuteUncertain, match="e-7, e-8"):
+        world.process()
+    assert world.executed == 1
+
+
+# --- what was seen before -----------------------------------------------------------------------
+def test_a_list_that_goes_backwards_hides_nothing(world: World, wire: Wire) -> None:
+    # Given a run by our user, by hand, that a list has shown, and an older copy of the list
+    wire.answer("GET", EXECUTIONS, runs(6, run(7)), runs(6), runs(6, 7))
+    wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(8)))
+    with pytest.raises(PipelineBusy):
+        world.process()
+    # When a reply is lost, and the newer list is back
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    world.now += timedelta(seconds=LATE_LIST)
+    # Then that run is not adopted
+    assert world.process()["execution_id"] == "e-8"
+
+
+def test_what_execute_has_told_was_seen_too(world: World, wire: Wire) -> None:
+    # Given a run whose end nobody of us saw, and a list that does not show it
+    wire.answer("GET", EXECUTIONS, runs(6))
+    wire.answer("POST", EXECUTIONS, json_reply(run(7)), Reply(503))
+    world.process(world.attempt("first"))
+    world.end(world.attempt("first"))
+    world.table.update(queue_key(CLAIMS.queue), "REMOVE #last_post")
+    # When the next file's reply is lost
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    # Then its candidates are above it
+    assert world.records.get("may")["posted"]["after"] == 7
+
+
+def test_what_is_another_runs_is_never_adopted(world: World, wire: Wire) -> None:
+    # Given an execution in another run's record, which the numbers do not tell from a new one
+    other = {"id": "post", "run": "other", **FIELDS}
+    world.table.together(claim(other, "e-7", 0))
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6, 7))
+    wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(8)))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    with pytest.raises(PipelineBusy, match="shown no run"):
+        world.process()
+    # Then the file is executed anew after the allowance
+    world.now += timedelta(seconds=LATE_LIST)
+    assert world.process()["execution_id"] == "e-8"
+
+
+def test_what_two_find_at_once_is_one_files(
+    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a run that another file takes between the look for it and the note of it
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6, run(7)))
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    other = {"id": "post", "run": "other", **FIELDS}
+
+    def claimed_by(*_: object) -> None:
+        world.table.together(claim(other, "e-7", 0))
+
+    monkeypatch.setattr(Pipelines, "claimed_by", claimed_by)
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    with pytest.raises(PipelineBusy, match="taken by another file"):
+        world.process()
+    assert "execution" not in world.records.get("may")
+
+
+@pytest.mark.parametrize("new", [[run(7)], []], ids=["shows", "never shows"])
+def test_a_reply_that_tells_an_old_run_is_not_believed(
+    world: World, wire: Wire, new: list[dict[str, Any]]
+) -> None:
+    # Given an Execute that is answered with a run that was there before
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6), runs(6, *new))
+    wire.answer("POST", EXECUTIONS, json_reply(run(6)), json_reply(run(7)))
+    with pytest.raises(ApiUnavailable, match=r"answered with run 6 \(e-6\), which is no new"):
+        world.process()
+    assert "execution" not in world.records.get("may")
+    world.now += timedelta(seconds=LATE_LIST)
+    if new:
+        # Then the list tells what it has made
+        assert world.process()["execution_id"] == "e-7"
+    else:
+        # Or a person has to look
+        for _ in range(2):
+            with pytest.raises(ExecuteUncertain, match=r"run 6 \(e-6\).*same input"):
+                world.process()
+        # And the next file goes on
+        world.end(world.attempt())
+        assert world.process(world.attempt("second"))["execution_id"] == "e-7"
+    assert world.executed == (1 if new else 2)
+
+
+def test_where_numbers_begin_anew_one_file_is_uncertain_and_the_next_go_on(
+    world: World, wire: Wire
+) -> None:
+    # Given a pipeline whose runs are counted from one again
+    world.table.update(pipeline_key(FIELDS), "SET #highest = :number", number=900)
+    wire.answer("GET", EXECUTIONS, runs(), runs(run(1)))
+    wire.answer("POST", EXECUTIONS, json_reply(run(1)), json_reply(run(2)))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    world.now += timedelta(seconds=LATE_LIST)
+    with pytest.raises(ExecuteUncertain, match=r"run 1 \(e-1\).*number 900 was seen before"):
+        world.process()
+    world.end(world.attempt())
+    wire.answer("GET", EXECUTIONS, runs(1))
+    assert world.process(world.attempt("second"))["execution_id"] == "e-2"
+
+
+# --- a pipeline that is not found ---------------------------------------------------------------
+def test_a_pipeline_that_was_never_listed_is_not_found_at_once(world: World, wire: Wire) -> None:
+    wire.answer("GET", EXECUTIONS, Reply(404))
+    with pytest.raises(NotFound):
+        world.process()
+
+
+@pytest.mark.parametrize("before", [runs(), runs(6)])
+def test_a_pipeline_that_was_listed_before_is_waited_for(
+    world: World, wire: Wire, before: Reply
+) -> None:
+    # Given a list that has been there, be it empty
+    wire.answer("GET", EXECUTIONS, before, Reply(404))
+    wire.answer("POST", DATASET, Reply(503))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    # Then a 404 is waited for, as something that was met at the list
+    with pytest.raises(ApiUnavailable, match=r"404.*was listed before") as waited_for:
+        world.process()
+    assert waited_for.value.call == "list_executions"
+
+
+def test_an_old_run_that_is_not_whole_harms_nobody(world: World, wire: Wire) -> None:
+    old = {"id": None, "runNumber": None, "status": "Failed", "outputs": [{"name": None}]}
+    number = run(3, "Succeeded", id=3, outputs=[{}], createdAt=5)
+    wire.answer("GET", EXECUTIONS, runs(6, old, number))
+    wire.answer("POST", EXECUTIONS, json_reply(run(7)))
+    assert world.process()["execution_id"] == "e-7"
 
 
 def test_the_user_of_other_credentials_is_not_taken_for_ours(world: World, wire: Wire) -> None:
@@ -373,13 +591,10 @@ def test_nothing_is_executed_when_an_earlier_call_fails(
 
 
 def test_what_a_post_may_have_made() -> None:
-    post = {"after": 6, "at": iso(START), "user": "u-api"}
-
-    def execution(number: int, seconds: int, by: str | None) -> Execution:
-        made = iso(START + timedelta(seconds=seconds))
-        return Execution(f"e-{number}", number, "Started", created_at=made, created_by=by)
-
-    ours, unnamed = execution(8, 1, "u-api"), execution(9, -4, None)
-    others = [execution(6, 1, "u-api"), execution(7, -6, "u-api"), execution(10, 1, "u-x")]
-    assert runs_of(post, [*others, ours, unnamed]) == [ours, unnamed]
-    assert others[2] in runs_of(post | {"user": None}, others)
+    post = {"after": 6, "user": "u-api"}
+    ours, unnamed = Execution("e-8", 8, "?", created_by="u-api"), Execution("e-9", 9, "?")
+    before = Execution("e-6", 6, "?", created_by="u-api")
+    other = Execution("e-10", 10, "?", created_by="u-x")
+    listing = Listing((other, unnamed, ours, before))
+    assert possible(post, listing) == [ours, unnamed]
+    assert possible(post | {"user": None}, listing) == [ours, unnamed, other]

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from straight_through.ignored import why_ignored
 from tests.unit.conftest import Event, lambda_context
 
 Start = Callable[[dict[str, Any]], dict[str, Any]]
@@ -27,8 +28,8 @@ def machine(aws: None) -> str:  # noqa: ARG001
 
 @pytest.fixture
 def app(load: Callable[..., ModuleType], machine: str) -> ModuleType:
-    """The function with the template's patterns."""
-    patterns = "*.filepart,~$*, .DS_Store,_SUCCESS"
+    """The function with patterns of its own, beside those that are built in."""
+    patterns = "*.filepart,~$*, *.note,_DONE"  # some are built in by now: an older stack keeps its
     return load("start_run", STATE_MACHINE_ARN=machine, IGNORE_PATTERNS=patterns)
 
 
@@ -133,14 +134,23 @@ def test_without_versions_the_sequencer_tells_one_drop_from_the_next(
         "claims/~$may.xlsx",
         "claims/.DS_Store",
         "_SUCCESS",
+        "claims/._may.csv",
+        "claims/may.note",
+        "_DONE",
     ],
 )
-def test_what_is_ignored_starts_nothing(start: Start, machine: str, event: Event, key: str) -> None:
+def test_what_is_ignored_starts_nothing(
+    start: Start, machine: str, event: Event, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert start(dropped(event, key)) == {"batchItemFailures": []}
     assert executions(machine) == []
+    # and the log says which it was, and why
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["message"], line["key"]) == ("Ignored", key)
+    assert line["why"] == why_ignored(key, "*.note,_DONE")
 
 
-@pytest.mark.parametrize("key", ["claims/may~$.csv", "_SUCCESS/may.csv", "claims/x.FILEPART"])
+@pytest.mark.parametrize("key", ["claims/may~$.csv", "_SUCCESS/may.csv", "claims/x.NOTE"])
 def test_what_only_looks_like_a_pattern_is_started(
     start: Start, machine: str, event: Event, key: str
 ) -> None:
@@ -148,12 +158,13 @@ def test_what_only_looks_like_a_pattern_is_started(
     assert [execution["key"] for execution in executions(machine)] == [key]
 
 
-def test_without_patterns_only_folder_markers_start_nothing(
+def test_without_patterns_what_is_built_in_starts_nothing(
     load: Callable[..., ModuleType], machine: str, event: Event
 ) -> None:
     app = load("start_run", STATE_MACHINE_ARN=machine, IGNORE_PATTERNS="")
-    app.handler(dropped(event, "claims/", "claims/x.filepart"), lambda_context("start_run"))
-    assert [execution["key"] for execution in executions(machine)] == ["claims/x.filepart"]
+    keys = ("claims/", "claims/x.filepart", "claims/x.note")
+    app.handler(dropped(event, *keys), lambda_context("start_run"))
+    assert [execution["key"] for execution in executions(machine)] == ["claims/x.note"]
 
 
 @pytest.mark.parametrize(

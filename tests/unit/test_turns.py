@@ -7,9 +7,23 @@ from typing import Any
 import pytest
 
 from straight_through.attempts import Attempt, attempt_of, iso
-from straight_through.errors import PipelineBusy, TurnLost
+from straight_through.errors import (
+    AccessDenied,
+    ApiThrottled,
+    ApiUnavailable,
+    CredentialsMissing,
+    CredentialsRejected,
+    NotFound,
+    PipelineBusy,
+    RequestRefused,
+    SourceDenied,
+    StraightThroughError,
+    TurnLost,
+    UploadRefused,
+)
 from straight_through.names import run_name
 from straight_through.queues import Queues
+from straight_through.records import Records
 from straight_through.table import Table
 from straight_through.turns import Turn, Turns, queue_key, tickets
 from tests.unit.conftest import TURNS
@@ -342,10 +356,142 @@ def test_a_lost_event_pauses_all_the_same(world: World) -> None:
     first, second = world.drop("a"), world.drop("b", seconds=1)
     world.taken(first)
     token = world.take(second)
-    ended(world, first, "FAILED", "AccessDenied")
+    ended(world, first, "FAILED", "CredentialsMissing")
     world.queues.sweep(timedelta(hours=1))
     assert world.turn(token) is None
     assert len(world.messages) == 1
+
+
+def fails(
+    world: World, key: str, error: type[StraightThroughError], call: str, redrive: int = 0
+) -> Attempt:
+    """A file gets the turn and ends with an error that one of its calls has met."""
+    attempt = world.drop(key, redrive=redrive)
+    world.taken(attempt)
+    trouble = error("It was so.")
+    trouble.call = call
+    with pytest.raises(error), Records(world.table).noting(attempt):
+        raise trouble
+    ended(world, attempt, "FAILED", error.__name__)
+    tell_end(world, attempt, error.__name__)
+    return attempt
+
+
+def is_paused(world: World) -> bool:
+    """Whether the queue is."""
+    return "paused" in world.turns.state(QUEUE)
+
+
+OF_ALL = ("token", "list_executions", "execute_pipeline")
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "pauses"),
+    [
+        *((AccessDenied, call, True) for call in OF_ALL),
+        *((error, "", False) for error in (AccessDenied, SourceDenied, UploadRefused, NotFound)),
+        *((AccessDenied, call, False) for call in ("upload_dataset", "download_output")),
+        *((error, call, False) for error in (NotFound, ApiUnavailable) for call in OF_ALL),
+        (CredentialsRejected, "token", True),
+        (CredentialsMissing, "", True),
+    ],
+)
+def test_one_run_pauses_the_queue_only_with_what_cannot_be_its_files(
+    world: World, error: type[StraightThroughError], call: str, *, pauses: bool
+) -> None:
+    fails(world, "a", error, call)
+    assert is_paused(world) == pauses
+    assert len(world.messages) == pauses
+
+
+@pytest.mark.parametrize("call", OF_ALL)
+@pytest.mark.parametrize("error", [NotFound, RequestRefused, ApiUnavailable, ApiThrottled])
+def test_a_second_run_in_a_row_with_the_same_error_pauses_with_one_message(
+    world: World, error: type[StraightThroughError], call: str
+) -> None:
+    first = fails(world, "a", error, call)
+    second = fails(world, "b", error, call)
+    # Then the event of the second comes once more, and a sweep
+    tell_end(world, second, error.__name__)
+    world.queues.sweep(timedelta(hours=1))
+    assert is_paused(world)
+    ((subject, text),) = world.messages
+    assert subject == f"Queue {QUEUE} is paused: {error.__name__}"
+    assert f"Runs {first.run} and {second.run} ended with {error.__name__}" in text
+    assert call in text
+    # And when the second one is redriven the queue goes on
+    world.now += timedelta(seconds=5)
+    world.taken(world.drop("b", redrive=1))
+    assert not is_paused(world)
+
+
+@pytest.mark.parametrize("call", ["upload_dataset", "download_output", "download_dataset", ""])
+def test_what_may_be_the_files_never_pauses(world: World, call: str) -> None:
+    for key in "abc":
+        fails(world, key, RequestRefused, call)
+    assert not is_paused(world)
+
+
+def test_two_redrives_of_one_run_are_no_two_files(world: World) -> None:
+    for count in range(3):
+        fails(world, "a", NotFound, "list_executions", redrive=count)
+    assert not is_paused(world)
+    fails(world, "b", NotFound, "list_executions")
+    assert is_paused(world)
+
+
+def test_another_error_begins_another_row(world: World) -> None:
+    fails(world, "a", NotFound, "list_executions")
+    fails(world, "b", RequestRefused, "list_executions")
+    fails(world, "c", NotFound, "list_executions")
+    assert not is_paused(world)
+
+
+def test_a_run_that_gets_through_ends_the_row(world: World) -> None:
+    fails(world, "a", NotFound, "list_executions")
+    through = world.drop("b")
+    turn = world.taken(through)
+    world.turns.unmark(turn, world.enter(turn, through), through.execution_arn, executed=True)
+    world.turns.pass_on(QUEUE, through.execution_arn, 0, turn.turn_id)
+    fails(world, "c", NotFound, "list_executions")
+    assert not is_paused(world)
+
+
+def test_a_run_that_never_asked_does_not_end_the_row(world: World) -> None:
+    fails(world, "a", NotFound, "list_executions")
+    fails(world, "b", SourceDenied, "")
+    fails(world, "c", NotFound, "list_executions")
+    assert is_paused(world)
+
+
+def test_an_older_attempts_call_says_nothing_of_a_later_end(world: World) -> None:
+    fails(world, "a", NotFound, "list_executions")
+    attempt = fails(world, "b", RequestRefused, "list_executions")
+    # Given a redrive that ends elsewhere, by the name that another's end had
+    again = world.drop("b", redrive=1)
+    world.taken(again)
+    ended(world, again, "FAILED", "NotFound")
+    tell_end(world, again, "NotFound")
+    assert attempt.run == again.run
+    assert not is_paused(world)
+
+
+def test_a_pause_whose_message_failed_is_told_by_the_sweep(world: World) -> None:
+    # Given a topic that does not answer when the second run has ended
+    fails(world, "a", NotFound, "list_executions")
+
+    def broken(*_: object) -> None:
+        raise ConnectionError
+
+    tell, world.queues._tell = world.queues._tell, broken
+    with pytest.raises(ConnectionError):
+        fails(world, "b", NotFound, "list_executions")
+    # Then the sweep tells it
+    world.queues._tell = tell
+    world.queues.sweep(timedelta(hours=1))
+    world.queues.sweep(timedelta(hours=1))
+    assert len(world.messages) == 1
+    assert is_paused(world)
 
 
 def test_credentials_that_work_in_another_queue_resume_this_one(world: World) -> None:

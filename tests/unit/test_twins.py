@@ -199,6 +199,6 @@ def test_a_file_of_another_format_is_told_with_its_route_before_anything_goes_up
     upload: Handler, s3: Any, table: Table, event: Event, wire: Wire
 ) -> None:
     given = dropped(s3, table, event, "claims/may.xlsx")
-    with pytest.raises(WrongFormat, match=r"says XLSX.*\[route claims\] \[file s3://"):
+    with pytest.raises(WrongFormat, match=r"plain text.*\[route claims\] \[file s3://"):
         upload(given)
     assert wire.calls("POST", DATASET) == []

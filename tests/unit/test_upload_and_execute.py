@@ -69,8 +69,9 @@ def test_the_first_wait_knows_how_long_earlier_runs_took(
     upload: Handler, given: dict[str, Any], wire: Wire
 ) -> None:
     # Given a pipeline with a run that took five minutes
-    times = {"startedAt": "2026-05-03T08:00:00Z", "finishedAt": "2026-05-03T08:05:00Z"}
-    wire.answer("GET", EXECUTIONS, json_reply([EXECUTION | {"status": "Succeeded"} | times]))
+    times = {"createdAt": "2026-05-03T08:00:00Z", "finishedAt": "2026-05-03T08:05:00Z"}
+    before = {"id": "e-6", "runNumber": 6, "status": "Succeeded"}
+    wire.answer("GET", EXECUTIONS, json_reply([EXECUTION | before | times]))
     # Then the first look comes after ten seconds, not after one
     assert upload(given)["wait_seconds"] == 10
 

@@ -108,7 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = bool(reply.hang_up or reply.missing or reply.endless)
         if reply.hang_up:
             return
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)
+        if "Date" not in reply.headers:
+            self.send_header("Date", self.date_time_string())
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if reply.chunked:

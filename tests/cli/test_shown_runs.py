@@ -1,0 +1,73 @@
+"""How runs look in a terminal, whatever others have named."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from stp.commands_drop import _ending
+from stp.runs import Run
+from stp.shown_runs import run_details, runs_table
+
+EVIL = "may[red]\x1b[2J\u202e\ud800\nNext: nothing.csv"
+SEEN = r"may[red]\x1b[2J\u202e\ud800\nNext: nothing.csv"
+WHY = "a quote in row 1 that never ends"
+FACTS: dict[str, Any] = {
+    "status": "Held",
+    "error": None,
+    "message": None,
+    "route": "claims",
+    "file": {"bucket": "inbox", "key": EVIL, "version_id": "v1"},
+    "started_at": "2026-05-04T08:15:30Z",
+    "ended_at": "2026-05-04T08:19:30Z",
+    "rows_in": None,
+    "rows_in_reason": WHY,
+    "rows_out": {EVIL: None, "Clean": 2000},
+    "held": [{"name": EVIL, "rows": None, "reason": WHY}, {"name": "Other", "rows": 1}],
+    "identical_to": {"run": "april", "key": EVIL, "at": "2026-04-04T08:15:30Z"},
+    "no_outputs": False,
+    "outputs": "s3://outbox/held/claims/may/",
+    "next": "Look at them.",
+}
+
+
+def run(**changed: Any) -> Run:
+    """A run with these facts."""
+    began = datetime(2026, 5, 4, 8, 15, 30, tzinfo=UTC)
+    return Run("may-1", "arn:x:may-1", began, {}, FACTS | changed)
+
+
+def printed(*shown: RenderableType) -> str:
+    """What a terminal without colours is sent."""
+    console = Console(file=io.StringIO(), width=400, color_system=None)
+    console.print(*shown)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("changed", [{}, {"status": "Failed", "error": EVIL, "message": EVIL}])
+def test_nothing_that_others_have_named_reaches_the_terminal_raw(changed: dict[str, Any]) -> None:
+    text = printed(runs_table([run(**changed)])) + printed(run_details(run(**changed), [], {}))
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert f"s3://inbox/{SEEN}" in text
+    assert not any(line.startswith("Next") for line in text.split("\n"))
+
+
+def test_what_is_not_counted_is_said_and_why() -> None:
+    text = printed(run_details(run(), [], {}))
+    assert f"'{SEEN}' cannot be counted: {WHY}" in text
+    assert "'Other' has 1 row\n" in text
+    assert f"rows in       not counted: {WHY}" in text
+    assert f"not counted in '{SEEN}'" in text
+    assert "2,000 in 'Clean'" in text
+    # And so at the end of a drop
+    ending = _ending(run(), [{"path": "out/report.csv", "rows": None}])
+    assert "out/report.csv  not counted" in ending
+    assert f"{SEEN} is held: '{SEEN}' cannot be counted: {WHY}, 'Other' has 1 row." in ending
+
+
+def test_a_run_without_outputs_says_so() -> None:
+    nothing = run(status="Succeeded", no_outputs=True, held=[])
+    assert "none: the run made no outputs" in printed(run_details(nothing, [], {}))
+    assert f"{SEEN}: the run made no outputs." in _ending(nothing, [])

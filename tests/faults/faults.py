@@ -1,0 +1,156 @@
+"""A fault, brought about at one call of one function."""
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from docs.faults import OUTSIDE, Fault
+from local.quantemplate import Control
+from local.quantemplate.pipelines import OLD_RUN
+from tests.unit.machine import Clock
+
+Order = tuple[str, dict[str, Any]]  # of the stand-in: its kind and its fields
+PATIENCE = 0.25  # seconds that the client waits for a reply in these tests
+OUTSIDE_LASTS = timedelta(minutes=10)  # of a fault that a person mends, where no execution ends
+THROTTLED = {  # by service
+    "s3": (503, "SlowDown"),
+    "dynamodb": (400, "ProvisionedThroughputExceededException"),
+}
+DENIED = {"s3": (403, "AccessDenied"), "sns": (403, "AuthorizationError")}
+
+
+class Injected:
+    """A fault at a call of a function; it begins with the first such call."""
+
+    def __init__(self, function: str, call: str, fault: Fault) -> None:
+        """Nothing has met it yet."""
+        self.function, self.call, self.fault = function, call, fault
+        self.hits = 0
+        self._began: datetime | None = None
+        self._mended = False
+
+    @property
+    def delivers_twice(self) -> bool:
+        """Whether SQS gives an event again that was taken."""
+        return self.call == "sqs.DeleteMessage"
+
+    def is_at(self, function: str, call: str) -> bool:
+        """Whether a call meets it now."""
+        if (function, call) != (self.function, self.call) or self._mended:
+            return False
+        now = Clock.now(UTC)
+        self._began = self._began or now
+        lasts = self.fault.lasts
+        if lasts is None:
+            return function not in OUTSIDE or now < self._began + OUTSIDE_LASTS
+        return not self.hits if lasts == 0 else now < self._began + timedelta(seconds=lasts)
+
+    def mend(self) -> None:
+        """Let no call meet it any more."""
+        self._mended = True
+
+    # --- AWS ------------------------------------------------------------------------------------
+    def in_aws(self, do: Callable[[], Any], client: Any, operation: str) -> Any:
+        """Make a call of boto3's client, after all tries of its own."""
+        self.hits += 1
+        service = client.meta.service_model.service_name
+        lost = ReadTimeoutError(endpoint_url=client.meta.endpoint_url)
+        match self.fault.name:
+            case "throttled":
+                raise _refusal(operation, *THROTTLED.get(service, (400, "ThrottlingException")))
+            case "internal error":
+                raise _refusal(operation, 500, "InternalServerError")
+            case "denied":
+                raise _refusal(operation, *DENIED.get(service, (400, "AccessDeniedException")))
+            case "time-out":
+                raise lost
+            case "effect done and reply lost":
+                do()
+                raise lost
+        raise AssertionError(self.fault)
+
+    # --- Quantemplate ---------------------------------------------------------------------------
+    def in_quantemplate(
+        self, do: Callable[[str], Any], url: str, stand_in: Control, call: str
+    ) -> Any:
+        """Make a call of the API."""
+        self.hits += 1
+        host = urlsplit(url).netloc
+        match self.fault.name:
+            case "refused connection":
+                with socket.socket() as bound:  # nobody listens there
+                    bound.bind(("127.0.0.1", 0))
+                    return do(url.replace(host, f"127.0.0.1:{bound.getsockname()[1]}"))
+            case "DNS failure":
+                unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+                with patch("socket.getaddrinfo", side_effect=unknown):
+                    return do(url.replace(host, "nobody.invalid"))
+            case "TLS failure":
+                return do(url.replace("http:", "https:"))
+        for kind, fields in orders(self.fault.name, call):
+            stand_in.trouble(call, kind, **fields)
+        try:
+            return do(url)
+        finally:
+            stand_in.clear_troubles()
+
+
+def orders(fault: str, call: str) -> list[Order]:
+    """What the stand-in is told to do to the next call."""
+    at_upload, after = call == "upload_dataset", {"when": "after"}
+    match fault:
+        case "reset half way":
+            return [("drop", {"after_bytes": 4}) if at_upload else ("reset", {"after_bytes": 5})]
+        case "slow first byte":
+            return [("delay", {"seconds": PATIENCE / 5})]
+        case "stalled" if at_upload:  # its reply has no body
+            return [("delay", {"seconds": PATIENCE * 2, **after})]
+        case "stalled":
+            return [("stall", {"after_bytes": 5, "seconds": PATIENCE * 3})]
+        case "204" if at_upload:
+            return [("relabel", {"status": 204})]
+        case "truncated" if at_upload:
+            return [("reply", {"status": 200, "body": "{}", **after}), ("short", {"missing": 1})]
+        case "truncated":
+            return [("short", {"missing": 3})]
+        case "gzip":
+            return [("gzip", {})]
+        case "endless" if call == "list_executions":
+            more = (OLD_RUN % {b"n": 1}).decode() + ","
+            return [("reply", {"status": 200, "body": "["}), ("endless", {"body": more})]
+        case "endless":
+            return [("endless", {})]
+        case "effect done and reply lost":
+            return [("drop", after)]
+        case "429 with Retry-After":
+            return [("reply", {"status": 429, "retry_after": 30})]
+    answer = ANSWERS.get((fault, call)) or ANSWERS.get((fault, ""))
+    return [("reply", {"answer": answer} if answer else {"status": int(fault[:3])})]
+
+
+ANSWERS = {  # of the stand-in, by fault and call
+    ("202", ""): "accepted",
+    ("302", ""): "moved",
+    ("401", "token"): "invalid_client",
+    ("403", "upload_dataset"): "firewall",
+    ("404", "token"): "wrong_realm",
+    ("409", ""): "busy",
+    ("502 with HTML", ""): "bad_gateway",
+    ("wrong type", ""): "maintenance",
+    ("wrong shape", ""): "error_json",
+}
+
+
+def _refusal(operation: str, status: int, code: str) -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": f"{code} of a test"},
+            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r"},
+        },
+        operation,
+    )

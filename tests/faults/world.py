@@ -1,0 +1,310 @@
+"""The application in one process, with one fault at one of the calls that one function makes.
+
+Its real functions run on moto's AWS and the stand-in Quantemplate, the state machine's own
+definition is played in virtual time, and events, SQS and the sweep come as the template says.
+"""
+
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore.client import BaseClient
+
+import straight_through.aws
+from local.deploy import read_template
+from local.quantemplate import Control
+from straight_through.attempts import iso
+from straight_through.names import run_folder
+from tests.faults.faults import Injected
+from tests.faults.machine import Execution, Machine
+from tests.unit.conftest import INBOX, OUTBOX, ROOT
+from tests.unit.machine import Clock
+from tests.unit.world import milliseconds
+
+SWEEP_EVERY = 300  # seconds
+MOST_SWEEPS = 12 * 24 * 3  # in a row in which nothing else happens: three days
+SQS_AGAIN, SQS_TRIES = 180, 10  # seconds; the template's redrive policy
+EVENT_AGAIN = (60, 120)  # seconds: Lambda tries an asynchronous invocation twice more
+TEMPLATE = read_template(ROOT / "template.yaml")
+CALLS = {  # of the API, as the stand-in names them, by method and end of the path
+    ("POST", "token"): "token",
+    ("POST", "datasets"): "upload_dataset",
+    ("POST", "executions"): "execute_pipeline",
+    ("GET", "executions"): "list_executions",
+    ("GET", "outputs"): "download_output",
+}
+
+
+def environment() -> dict[str, str]:
+    """Each variable of each function, where it is a parameter or a plain text, as in the template."""
+    found = {}
+    for resource in TEMPLATE["Resources"].values():
+        told = resource.get("Properties", {})
+        told = told.get("Environment", {}) if isinstance(told, dict) else {}
+        for name, value in told.get("Variables", {}).items():
+            if isinstance(value, dict) and value.get("Ref") in TEMPLATE["Parameters"]:
+                value = TEMPLATE["Parameters"][value["Ref"]]["Default"]  # noqa: PLW2901
+            if not isinstance(value, dict):
+                found[name] = str(value)
+    del found["POWERTOOLS_SERVICE_NAME"]
+    return found
+
+
+class World:
+    """The road, on which files are dropped."""
+
+    def __init__(
+        self, load: Callable[..., ModuleType], stand_in: Control, variables: dict[str, str]
+    ) -> None:
+        """Nothing is dropped yet."""
+        self.stand_in = stand_in
+        self._load, self._variables = load, environment() | variables
+        self._apps: dict[str, ModuleType] = {}
+        self.function = ""
+        self.begin()
+
+    def begin(self, injected: Injected | None = None, **route: Any) -> None:
+        """Begin anew: nothing is dropped yet, and nothing in the table."""
+        self.injected = injected
+        self.lose_events = False
+        self.calls: set[tuple[str, str]] = set()  # function and call
+        self.machine = Machine(self.invoke, self._ended)
+        self.queue = f"q{uuid.uuid4().hex[:8]}"
+        self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
+        self.causes: list[str] = []  # of all ends
+        self.waited: set[str] = set()  # the executions that have waited for something
+        self.is_subject: Callable[[Execution], bool] = lambda execution: execution is self.first
+        self.dead_letters: list[str] = []
+        self.stand_in.reset()
+        self.stand_in.rotate_credentials("s3cr3t")  # those that the secret holds
+        self._apps.clear()
+        self.stand_in.define_dataset("d-faults")
+        self.stand_in.define_pipeline(
+            "p-faults", datasets=["d-faults"], outputs=["Copy"], seconds=0
+        )
+        self.route = {
+            "organisation_id": "c-broker",
+            "dataset_id": "d-faults",
+            "pipeline_id": "p-faults",
+            "notify": "always",
+            **route,
+        }
+        boto3.client("ssm").put_parameter(
+            Name=f"/straight-through/routes/{self.queue}",
+            Type="String",
+            Value=json.dumps(self.route),
+        )
+        dynamodb, table = boto3.client("dynamodb"), self._variables["TURNS_TABLE"]
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+
+    # --- functions ------------------------------------------------------------------------------
+    def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """See every call that a function makes, and give all the same clock."""
+        self._monkeypatch = monkeypatch
+        api_call, request = BaseClient._make_api_call, requests.Session.request
+
+        def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
+            service = client.meta.service_model.service_name
+            call = self.machine.call if service == "stepfunctions" else api_call
+            do = lambda: call(client, operation, given)  # noqa: E731
+            if not self.function:
+                return do()
+            self.calls.add((self.function, f"{service}.{operation}"))
+            if self._meets(f"{service}.{operation}"):
+                return self.injected.in_aws(do, client, operation)  # type: ignore[union-attr]
+            return do()
+
+        def send(session: requests.Session, method: str, url: str, **options: Any) -> Any:
+            do = lambda url: request(session, method, url, **options)  # noqa: E731
+            if not self.function or "/control/" in url:
+                return do(url)
+            *_, above, last = url.split("/")
+            call = CALLS[(method, above if (method, above) in CALLS else last)]
+            self.calls.add((self.function, call))
+            if self._meets(call):
+                return self.injected.in_quantemplate(do, url, self.stand_in, call)  # type: ignore[union-attr]
+            return do(url)
+
+        monkeypatch.setattr(straight_through.aws, "client", cache(straight_through.aws.client))
+        monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+        monkeypatch.setattr(requests.Session, "request", send)
+        monkeypatch.setattr(Clock, "ahead", timedelta())
+        stamp = lambda: Clock.now().astimezone().isoformat()  # noqa: E731
+        monkeypatch.setattr("local.quantemplate.pipelines.timestamp", stamp)
+
+    def _meets(self, call: str) -> bool:
+        return self.injected is not None and self.injected.is_at(self.function, call)
+
+    def invoke(self, name: str, event: Any) -> Any:
+        """Run a function."""
+        while any("finishedAt" not in run for run in self.stand_in.pipelines()["p-faults"]["runs"]):
+            pass  # runs end at once, in a thread of their own
+        if name not in self._apps:
+            self._apps[name] = self._load(name, **self._variables)
+            one_clock(self._monkeypatch, self._apps[name])
+        context = SimpleNamespace(
+            function_name=name,
+            memory_limit_in_mb=256,
+            invoked_function_arn=f"arn:aws:lambda:eu-west-1:000000000000:function:{name}",
+            aws_request_id=uuid.uuid4().hex,
+            get_remaining_time_in_millis=lambda: 60_000,
+        )
+        before, self.function = self.function, name
+        try:
+            result = json.loads(json.dumps(self._apps[name].handler(event, context)))
+            if isinstance(result, dict) and "waiting" in result:
+                self.waited.add(event["execution"]["Name"])
+            return result
+        finally:
+            self.function = before
+
+    # --- what happens ---------------------------------------------------------------------------
+    def drop(self, name: str) -> None:
+        """Drop a file, whose event SQS gives to StartRun."""
+        key, content = f"{self.queue}/{name}.csv", f"name\n{name} {self.queue}\n".encode()
+        put = boto3.client("s3").put_object(Bucket=INBOX, Key=key, Body=content)
+        item = {
+            "key": key,
+            "version-id": put["VersionId"],
+            "size": len(content),
+            "etag": put["ETag"].strip('"'),
+            "sequencer": f"{len(self.dropped):016X}",
+        }
+        self.dropped.append((key, put["VersionId"], content))
+        detail = {"bucket": {"name": INBOX}, "object": item}
+        body = json.dumps({"time": Clock.now().astimezone().isoformat(), "detail": detail})
+        self.machine.later(0, lambda: self._deliver(body))
+
+    def _deliver(self, body: str, tried: int = 1) -> None:
+        failed = self.invoke("start_run", {"Records": [{"messageId": "m", "body": body}]})
+        again = failed["batchItemFailures"] or (
+            tried == 1 and self.injected and self.injected.delivers_twice
+        )
+        if again and tried < SQS_TRIES:
+            self.machine.later(SQS_AGAIN, lambda: self._deliver(body, tried + 1))
+        elif failed["batchItemFailures"]:
+            self.dead_letters.append(body)
+
+    def _ended(self, execution: Execution) -> None:
+        """Tell RunEnded of an end, unless the event is lost."""
+        self.causes.append(execution.cause)
+        if self.injected and self.is_subject(execution):
+            self.injected.mend()
+        detail = {
+            "name": execution.name,
+            "executionArn": execution.arn,
+            "status": execution.status,
+            "redriveCount": execution.redrives,
+            "error": execution.error or None,
+            "cause": execution.cause or None,
+            "startDate": milliseconds(execution.started),
+            "stopDate": milliseconds(iso(Clock.now(UTC))),
+            "input": json.dumps(execution.given),
+            "output": json.dumps(execution.output) if execution.status == "SUCCEEDED" else None,
+        }
+        if not self.lose_events:
+            self.machine.later(0, lambda: self._tell({"detail": detail}, EVENT_AGAIN))
+
+    def _tell(self, event: Any, again: tuple[int, ...]) -> None:
+        try:
+            self.invoke("run_ended", event)
+        except Exception:  # noqa: BLE001 - as Lambda does
+            if again:
+                self.machine.later(again[0], lambda: self._tell(event, again[1:]))
+            else:
+                self.dead_letters.append(event["detail"]["name"])
+
+    def settle(self) -> None:
+        """Go on, and sweep now and then, until everybody is at rest or nothing happens any more."""
+        sweep_at, idle = Clock.now(UTC) + timedelta(seconds=SWEEP_EVERY), 0
+        while idle < MOST_SWEEPS:
+            due = self.machine.next_due()
+            if due and due <= sweep_at:
+                self.machine.step()
+                idle = 0
+                continue
+            Clock.ahead += max(sweep_at - Clock.now(UTC), timedelta())
+            with suppress(Exception):
+                self.invoke("sweep_queues", {})
+            sweep_at, idle = Clock.now(UTC) + timedelta(seconds=SWEEP_EVERY), idle + 1
+            if not due and idle > 1 and self.nobody_waits():
+                return
+
+    def nobody_waits(self) -> bool:
+        """Whether every execution is at rest, or waits for a queue that is paused."""
+        going = [e for e in self.machine.executions.values() if e.status == "RUNNING"]
+        return self.paused() or (not going and not self.left_over())
+
+    # --- what is left of it ---------------------------------------------------------------------
+    @property
+    def first(self) -> Execution | None:
+        """The first file's execution."""
+        return next(iter(self.machine.executions.values()), None)
+
+    def items(self) -> list[dict[str, Any]]:
+        """All items of the table."""
+        found = boto3.client("dynamodb").scan(TableName=self._variables["TURNS_TABLE"])["Items"]
+        return list(found)
+
+    def paused(self) -> bool:
+        """Whether a queue is paused."""
+        return any("paused" in item for item in self.items())
+
+    def left_over(self) -> list[str]:
+        """Tickets and holders in the table."""
+        return [
+            f"{item['pk']['S']} {item['sk']['S']}"
+            for item in self.items()
+            if item["pk"]["S"].startswith("tickets#") or "holder" in item
+        ]
+
+    def problems(self) -> list[str]:
+        """What is not as it must be: every file processed once, whole, as its own; nothing left."""
+        found = [str(v) for v in self.stand_in.violations()]
+        found += [f"left over: {item}" for item in self.left_over()]
+        found += [f"{e.name} {e.status} {e.error}" for e in self.executions("FAILED", "RUNNING")]
+        runs = [run for run in self.stand_in.journal("run_ended") if run["by"] == "u-api"]
+        made = [run["inputs"][0]["sha256"] for run in runs]
+        if len(made) != len(self.dropped) or len(set(made)) != len(made):
+            found.append(f"{len(made)} runs of {len(self.dropped)} files")
+        s3 = boto3.client("s3")
+        published = list(self.machine.executions.values())
+        for key, version, content in self.dropped:
+            (execution,) = [e for e in published if e.given.get("version_id") == version] or [None]
+            if execution is None:
+                found.append(f"{key} has no execution")
+                continue
+            folder = run_folder(key.split("/")[0], key, execution.name)
+            listed = s3.list_objects_v2(Bucket=OUTBOX, Prefix=folder).get("Contents", [])
+            stored = {
+                each["Key"]: s3.get_object(Bucket=OUTBOX, Key=each["Key"])["Body"].read()
+                for each in listed
+            }
+            manifest = json.loads(stored.pop(f"{folder}manifest.json", b"{}"))
+            told = manifest.get("source", {}).get("version_id")
+            if told != version or list(stored.values()) != [content]:
+                found.append(f"{key}: {sorted(stored)} of version {told}")
+        return found
+
+    def executions(self, *statuses: str) -> list[Execution]:
+        """The executions that stand so."""
+        return [e for e in self.machine.executions.values() if e.status in statuses]
+
+
+def one_clock(monkeypatch: pytest.MonkeyPatch, app: ModuleType) -> None:
+    """Let a function and all of the layer that it has imported look at the test's clock."""
+    if getattr(app, "datetime", None) is datetime:
+        app.datetime = Clock  # type: ignore[attr-defined]
+    for name, module in list(sys.modules.items()):
+        if name.startswith("straight_through.") and getattr(module, "datetime", None) is datetime:
+            monkeypatch.setattr(module, "datetime", Clock)

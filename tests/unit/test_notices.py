@@ -1,0 +1,174 @@
+"""What people are told of a run that goes on: once, when it has waited for an hour."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from straight_through.attempts import Attempt, iso
+from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, WaitedFor
+from straight_through.notices import NOTICES, Notices
+from straight_through.patience import wait_out
+from straight_through.table import Item, Table
+
+START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ATTEMPT = Attempt("may", "arn:may", 0, iso(START), iso(START), {})
+ABOUT = "file s3://inbox/claims/may.csv, route claims"
+
+
+class World:
+    """A run that waits, and the sweep, with a clock that moves when it is told to."""
+
+    def __init__(self, table: Table) -> None:
+        """Begin at START."""
+        self.now = START
+        self.table = table
+        self.notices = Notices(table)
+        self.record: Item = {"turn": "x"}
+        self.told: list[tuple[str, str]] = []
+        self.ended: set[str] = set()
+        self.broken = False
+
+    def waits(self, trouble: WaitedFor, hours: float = 0, every: float = 300) -> None:
+        """Meet the trouble for so many hours, in looks of so many seconds; sweep meanwhile."""
+        until = self.now + timedelta(hours=hours)
+        while True:
+            record = wait_out(self.record, trouble, ATTEMPT, self.now)
+            record["wait_seconds"] = max(record["wait_seconds"], every)
+            self.record = self.notices.follow(ATTEMPT, self.record, record, ABOUT, self.now)
+            self.sweep()
+            if self.now >= until:
+                return
+            self.now += timedelta(seconds=every)
+            self.sweep()
+
+    def goes_on(self) -> None:
+        """What was waited for is over."""
+        after = {"turn": "x", "wait_seconds": 1}
+        self.record = self.notices.follow(ATTEMPT, self.record, after, ABOUT, self.now)
+
+    def sweep(self) -> None:
+        """Tell what is due."""
+        ended = lambda arn: {"status": "FAILED"} if arn in self.ended else None  # noqa: E731
+        self.notices.tell_due(self._tell, ended, self.now)
+
+    def _tell(self, subject: str, text: str) -> None:
+        if self.broken:
+            raise ConnectionError
+        self.told.append((subject, text))
+
+
+@pytest.fixture(autouse=True)
+def _deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve hours for the API, 24 for another's run."""
+    monkeypatch.setenv("API_PATIENCE_HOURS", "12")
+    monkeypatch.setenv("BUSY_DEADLINE_HOURS", "24")
+
+
+@pytest.fixture
+def world(table: Table) -> World:
+    """Nobody waits yet."""
+    return World(table)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "until", "todo"),
+    [
+        (ApiUnavailable("List Executions: HTTP 503."), "20:00", "can be reached"),
+        (PipelineBusy("Run 7 is going on."), "2026-05-05T08:00", "Look in Quantemplate"),
+    ],
+)
+def test_a_wait_of_an_hour_is_told_once(
+    world: World, trouble: WaitedFor, until: str, todo: str
+) -> None:
+    # Given a wait that has not taken an hour
+    world.waits(trouble, 0.9)
+    assert world.told == []
+    # When it goes on for long
+    world.waits(trouble, 5)
+    # Then it was told once: which file and route, what for, since when, until when, what to do
+    ((subject, text),) = world.told
+    assert type(trouble).__name__ in subject
+    for part in (ABOUT, str(trouble), "since 2026-05-04T08:00:00.000Z", until, todo, "arn:may"):
+        assert part in text, text
+
+
+def test_a_shorter_wait_is_not_told(world: World) -> None:
+    # Given a wait that ends at the look before the hour is over, after it was noted
+    world.waits(ApiUnavailable("Down."), 0.9)
+    assert world.record["waiting"]["noted"]
+    world.goes_on()
+    world.now += HOUR
+    world.sweep()
+    assert world.told == []
+    # And the next one counts for itself
+    world.waits(ApiUnavailable("Down."), 0.9)
+    assert world.told == []
+
+
+def test_a_long_wait_that_was_asked_for_is_told_while_it_is_kept(world: World) -> None:
+    # Given a server that asks to be left alone for six hours
+    world.waits(ApiThrottled("429", retry_after=6 * 3600), every=0)
+    # Then people know after the first one
+    assert world.told == []
+    world.now += HOUR
+    world.sweep()
+    world.sweep()
+    assert len(world.told) == 1
+
+
+def test_each_kind_of_wait_is_told_for_itself(world: World) -> None:
+    world.waits(ApiUnavailable("Down."), 1.5)
+    world.waits(PipelineBusy("Busy."), 1.5)
+    assert [subject.rpartition(" ")[2] for subject, _ in world.told] == [
+        "ApiUnavailable",
+        "PipelineBusy",
+    ]
+
+
+def test_a_function_that_notes_it_again_tells_nothing_twice(world: World) -> None:
+    # Given a function that dies right after its note, and is called again later
+    before = world.record
+    world.waits(ApiUnavailable("Down."), 0.9)
+    before = {"waiting": {k: v for k, v in world.record["waiting"].items() if k != "noted"}}
+    world.now += HOUR
+    world.sweep()
+    world.record = before
+    world.waits(ApiUnavailable("Down."), 2)
+    assert len(world.told) == 1
+
+
+def test_nothing_is_told_of_a_run_that_has_ended(world: World) -> None:
+    world.waits(ApiUnavailable("Down."), 0.9)
+    world.ended.add("arn:may")
+    world.now += HOUR
+    world.sweep()
+    assert world.told == []
+    assert list(world.table.items(NOTICES)) == []
+
+
+def test_a_message_that_failed_is_told_by_the_next_sweep(world: World) -> None:
+    world.waits(ApiUnavailable("Down."), 0.9)
+    world.now += HOUR
+    world.broken = True
+    with pytest.raises(ConnectionError):
+        world.sweep()
+    world.broken = False
+    world.sweep()
+    assert len(world.told) == 1
+
+
+def test_one_odd_notice_keeps_no_other_back(world: World) -> None:
+    world.waits(ApiUnavailable("Down."), 0.9)
+    odd: tuple[str, str] = (NOTICES, "an odd one")
+    world.table.update(odd, "SET #due = :due", due=iso(START))
+    world.now += HOUR
+    with pytest.raises(KeyError):
+        world.sweep()
+    assert len(world.told) == 1
+
+
+def test_the_reason_is_bounded(world: World) -> None:
+    world.waits(ApiUnavailable("x" * 100_000), 1.5)
+    ((_, text),) = world.told
+    assert len(text) < 4096
