@@ -25,7 +25,8 @@ from straight_through.xlsx import EPOCH, Row, XlsxBook, damage, moment_text, num
 GZIP, ZIP, OLE = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 LONGEST, MOST = 60, 8  # characters of a name, and names, that a message shows
 LOOK_BYTES = 1024 * 1024  # of a text in which its table is looked for, before it is read whole
-MOST_IN_MEMORY = 48 * 1024 * 1024  # bytes of a workbook, unpacked, that is read as a whole
+# Bytes of a workbook, unpacked, that is read as a whole: one of 46 MB takes 345 MiB of memory.
+MOST_IN_MEMORY = 24 * 1024 * 1024
 # What a packer of a person's machine adds.
 BESIDE = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)|/$")
 NO_TEXT = {
