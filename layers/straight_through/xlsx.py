@@ -128,7 +128,7 @@ class XlsxBook:
         """Return the elements of a small part, by their bare names, and `/name` at their ends."""
         require_size(self.archive, part, MOST_PART)
         found: list[tuple[str, dict[str, str]]] = []
-        parser = _parser(
+        parser = parser_of(
             lambda name, said: found.append((name.rpartition(":")[2], said)),
             lambda name: found.append(("/" + name.rpartition(":")[2], {})),
         )
@@ -215,7 +215,7 @@ class _Texts:
         self._pieces: list[str] = []
         self._takes = False
         self._spoken = False
-        self.parser = _parser(self._start, self._end, self._take)
+        self.parser = parser_of(self._start, self._end, self._take)
 
     def taken(self) -> list[str]:
         """Return what has been found since, and forget it."""
@@ -257,7 +257,7 @@ class _Cells:
         self._formula = False
         self._valued = False
         self._names = ("row", "c", "v", "t", "rPh", "f")
-        self._parser = _parser(self._root, self._end, self._take)
+        self._parser = parser_of(self._root, self._end, self._take)
 
     def read(self, stream: IO[bytes]) -> Iterator[Row]:
         """Read all rows that have cells."""
@@ -425,7 +425,7 @@ def letters_of(column: int) -> str:
     return letters
 
 
-def _parser(
+def parser_of(
     start: Callable[[str, dict[str, str]], None],
     end: Callable[[str], None],
     text: Callable[[str], None] | None = None,

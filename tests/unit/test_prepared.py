@@ -434,6 +434,28 @@ def test_a_workbook_of_libreoffice_is_read_and_its_errors_are_refused(sent: Any)
     assert "have errors such as #N/A" in refusal(sent(ods(names, [ods_text("007"), wrong, day])))
 
 
+def test_what_spans_too_many_cells_to_be_read_whole_is_refused_before_it_is(sent: Any) -> None:
+    # Given an ODS, a cell of which stands for many, and an XLS with a cell far away
+    many = '<table:table-cell office:value-type="float" office:value="1" {}/>'.format
+    bomb = ods([ods_text("Id")], [many('table:number-columns-repeated="10000000"')])
+    empty = ods([ods_text("Id"), ods_text("No")], [many(""), many("")])
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("A")
+    for row, column in ((0, 0), (65_535, 255)):
+        sheet.write(row, column, "x")
+    data = io.BytesIO()
+    book.save(data)
+    for content in (bomb, data.getvalue()):
+        with pytest.raises(FileTooLarge, match="is read as a whole, of at most 4,000,000 cells"):
+            prepared(sent(content))
+    # Then an ODS whose last, empty row stands for a million others is none of them
+    rest = '<table:table-row table:number-rows-repeated="1048574"><table:table-cell/>'
+    content = changed(
+        empty, "content.xml", ("</table:table>", rest + "</table:table-row></table:table>")
+    )
+    assert prepared(sent(content))[1] == [["Id", "No"], ["1", "1"]]
+
+
 # --- the header -----------------------------------------------------------------------------------
 def test_names_are_trimmed_and_the_routes_own_spelling_counts(sent: Any) -> None:
     # Given names with no-break spaces, a line break, decomposed letters and a mark within
