@@ -4,6 +4,7 @@ import csv
 import datetime
 import gzip
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -391,6 +392,50 @@ def test_an_older_workbook_with_an_error_in_a_cell_is_refused(sent: Any) -> None
     data = io.BytesIO()
     book.save(data)
     assert "have errors such as #N/A" in refusal(sent(data.getvalue()))
+
+
+def binary(kind: int, data: bytes = b"") -> bytes:
+    """A record of an XLSB: its kind and its size in sevens of bits, and its data."""
+    number = bytes([kind]) if kind < 128 else bytes([kind & 0x7F | 0x80, kind >> 7])
+    return number + bytes([len(data)]) + data
+
+
+def wide(text: str) -> bytes:
+    """A text of an XLSB."""
+    return struct.pack("<I", len(text)) + text.encode("utf-16-le")
+
+
+def xlsb(*rows: bytes) -> bytes:
+    """A workbook of the binary kind, of these rows' cells."""
+    told = b"".join(
+        binary(0, struct.pack("<I", number) + bytes(13)) + row for number, row in enumerate(rows)
+    )
+    sheet = [binary(129), binary(148, struct.pack("<IIII", 0, len(rows) - 1, 0, 1)), binary(145)]
+    book = [
+        binary(131),
+        binary(143),
+        binary(156, struct.pack("<II", 0, 1) + wide("rId1") + wide("A")),
+    ]
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"
+    related = f'<Relationship Id="rId1" Type="{kind}" Target="worksheets/sheet1.bin"/>'
+    return zipped(
+        ("[Content_Types].xml", b"<Types/>"),
+        ("xl/workbook.bin", b"".join([*book, binary(144), binary(132)])),
+        ("xl/_rels/workbook.bin.rels", f"<Relationships>{related}</Relationships>".encode()),
+        ("xl/worksheets/sheet1.bin", b"".join([*sheet, told, binary(146), binary(130)])),
+    )
+
+
+def test_a_binary_workbook_is_read_and_its_errors_are_refused(sent: Any) -> None:
+    text = lambda at, cell: binary(6, struct.pack("<II", at, 0) + wide(cell))  # noqa: E731
+    names = text(0, "Policy") + text(1, "Premium")
+    number = binary(5, struct.pack("<IId", 1, 0, 1250.5))
+    assert prepared(sent(xlsb(names, text(0, "007") + number)))[1][1] == ["007", "1250.5"]
+    error = binary(3, struct.pack("<IIB", 1, 0, 0x2A))
+    assert "have errors such as #N/A" in refusal(sent(xlsb(names, text(0, "007") + error)))
+    far = binary(5, struct.pack("<IId", 16_383, 0, 1))
+    with pytest.raises(FileTooLarge, match="this one spans 16,384,000"):
+        prepared(sent(xlsb(names, *[b""] * 998, far)))
 
 
 ODS = (
