@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test model storm pictures bench bench-quick check docs build lock clean aws-client browser chromium
+.PHONY: help demo up test model storm faults pictures bench bench-quick check docs build lock clean aws-client browser chromium
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -42,6 +42,9 @@ model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAM
 storm: $(TESTS) ## drop 1000 files into a storm; STORM_FILES and STORM_SEED choose another
 	@STORM_FILES=$${STORM_FILES:-1000} .venv/bin/python -m pytest tests/storm -o log_cli=true \
 	  -o log_cli_level=INFO -o log_cli_format='%(message)s'
+
+faults: $(TESTS) ## run every call with every fault, as docs/reference/faults.md lists them (minutes)
+	FAULTS_FULL=1 .venv/bin/python -m pytest tests/faults -q --show-capture=no -p no:randomly --timeout 0
 
 pictures: $(TESTS) browser ## make docs/state-machine.svg and the console's screenshots anew
 	@.venv/bin/python -m tests.console

@@ -1,4 +1,4 @@
-"""Every call that the functions make, every fault that it may meet, and what the file's end is then.
+"""Every call that the functions make, every fault that it may meet, and what becomes of the file.
 
 The page `reference/faults.md` shows it, and `make faults` runs each cell.
 """
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 # --- the calls ------------------------------------------------------------------------------------
-UPLOADS, LOOKS, DOWNLOADS = "upload_and_execute", "check_status", "download_output"
+UPLOADS, LOOKS = "upload_and_execute", "check_status"
+DOWNLOADS, PUBLISHES = "download_output", "publish_run"
 QUANTEMPLATE = (  # function and call
     (UPLOADS, "token"),
     (LOOKS, "token"),
@@ -23,12 +24,18 @@ AWS: Mapping[str, tuple[str, ...]] = {  # by function
         "sqs.DeleteMessage",
         "stepfunctions.StartExecution",
     ),
+    "check_file": (
+        "dynamodb.GetItem",
+        "dynamodb.UpdateItem",
+        "s3.GetObject",
+        "s3.HeadObject",
+        "ssm.GetParameters",
+    ),
     "take_turn": (
         "dynamodb.GetItem",
         "dynamodb.Query",
         "dynamodb.TransactWriteItems",
         "dynamodb.UpdateItem",
-        "s3.HeadObject",
         "ssm.GetParameters",
         "stepfunctions.SendTaskSuccess",
     ),
@@ -126,7 +133,7 @@ OF_HTTP = (
     Fault("401", ONCE),
     Fault("401", UNTIL_MENDED),
     Fault("403", UNTIL_MENDED),
-    Fault("404", UNTIL_MENDED),
+    Fault("404", TEN_MINUTES),
     Fault("409", TEN_MINUTES),
     Fault("429 with Retry-After", TEN_MINUTES),
     Fault("429 without Retry-After", TEN_MINUTES),
@@ -148,6 +155,16 @@ OF_AWS = (
     Fault("denied", UNTIL_MENDED),
     Fault("effect done and reply lost", ONCE),
 )
+
+# What two files in a row end with, and whether that pauses their queue.
+IN_A_ROW = {
+    (UPLOADS, "token"): True,
+    (UPLOADS, "list_executions"): True,
+    (UPLOADS, "execute_pipeline"): True,
+    (UPLOADS, "upload_dataset"): False,
+    (DOWNLOADS, "download_output"): False,
+}
+TWICE = Fault("404", UNTIL_MENDED)
 
 
 # --- the rule -------------------------------------------------------------------------------------
@@ -206,7 +223,7 @@ def _in_quantemplate(function: str, call: str, fault: Fault) -> End:
     refused = _refused(function, call, fault)
     if refused:
         return refused
-    if _harmless(call, fault):
+    if _harmless(function, call, fault):
         return End()
     return End(how=TRIED_AGAIN if function == DOWNLOADS else WAITED)
 
@@ -223,9 +240,9 @@ def _refused(function: str, call: str, fault: Fault) -> End | None:
         case "403", _, "upload_dataset":
             return End("UploadRefused")
         case "403", _, _:
-            return End("AccessDenied", pauses=held and call != "token")
-        case "404", _, "list_executions" if function == LOOKS:
-            return None  # it has been listed before
+            return End("AccessDenied", pauses=held)
+        case "404", _, _ if function == LOOKS:
+            return None  # its pipeline has been listed before
         case "404", _, _:
             return End("NotFound")
         case "409", _, "token" | "list_executions" | "download_output":
@@ -233,13 +250,14 @@ def _refused(function: str, call: str, fault: Fault) -> End | None:
     return None
 
 
-def _harmless(call: str, fault: Fault) -> bool:
+def _harmless(function: str, call: str, fault: Fault) -> bool:
     """Whether a run goes on as if nothing had happened."""
     effect_done = (
         "reset half way",
         "stalled",
         "truncated",
         "endless",
+        "gzip",  # it is never unpacked: a small one may become anything
         "effect done and reply lost",
     )
     match fault.name, call:
@@ -247,10 +265,10 @@ def _harmless(call: str, fault: Fault) -> bool:
             return True
         case "401", _:  # once, and a new token is taken
             return True
-        case "gzip", _:
-            return call != "download_output"
         case "204", "upload_dataset":  # it is one of the answers that say that it was taken
             return True
+        case "204", "list_executions":  # as of a pipeline that has never run
+            return function == UPLOADS
         case name, "execute_pipeline" if name in effect_done:
             return True  # the list shows the run, which is adopted
     return False
@@ -258,14 +276,42 @@ def _harmless(call: str, fault: Fault) -> bool:
 
 def _in_aws(function: str, call: str, fault: Fault) -> End:
     """Return the end after a fault at a call of AWS, all tries of boto3's own included."""
-    service, operation = call.split(".")
     if function in OUTSIDE:
         return End()
+    known = KNOWN.get((function, call, fault.name)) or KNOWN.get((function, call, ""))
+    if known:
+        return known
     if fault.name != "denied":
-        return End(how=WAITED if call == "s3.GetObject" else TRIED_AGAIN)
+        return End(how=TRIED_AGAIN)
+    service = call.partition(".")[0]
     if service == "s3":
-        reads = function not in (DOWNLOADS, "publish_run")
-        return End("SourceDenied" if reads else "OutboxDenied")
-    if service == "dynamodb":
-        return End("AwsUnavailable")
-    return End("Unforeseen")
+        return End("OutboxDenied" if function in (DOWNLOADS, PUBLISHES) else "SourceDenied")
+    return End("AwsUnavailable" if service == "dynamodb" else "Unforeseen")
+
+
+LOST = "effect done and reply lost"
+KNOWN = {  # what is not as with other calls of its service
+    # The file is read while the turn is held.
+    (UPLOADS, "s3.GetObject", "denied"): End("SourceDenied"),
+    (UPLOADS, "s3.GetObject", ""): End(how=WAITED),
+    # The turn's mark stays, which keeps the next try away until it lapses.
+    (UPLOADS, "dynamodb.TransactWriteItems", LOST): End(how=WAITED),
+    (UPLOADS, "dynamodb.UpdateItem", "throttled"): End(how=WAITED),
+    (UPLOADS, "dynamodb.UpdateItem", "denied"): End("PipelineBusy"),
+    # The sweep grants the turn that has been given back.
+    (LOOKS, "dynamodb.TransactWriteItems", "denied"): End(how=TRIED_AGAIN),
+    # The execution has been answered, whatever becomes of the function.
+    ("take_turn", "stepfunctions.SendTaskSuccess", LOST): End(),
+    # What is left of an upload is removed by the bucket's lifecycle.
+    (DOWNLOADS, "s3.AbortMultipartUpload", ""): End(how=TRIED_AGAIN),
+    # Each copy that fails is named; the others are there.
+    **{
+        (PUBLISHES, f"s3.{operation}", "denied"): End("DestinationFailed")
+        for operation in (
+            "HeadObject",
+            "CreateMultipartUpload",
+            "UploadPartCopy",
+            "CompleteMultipartUpload",
+        )
+    },
+}

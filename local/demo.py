@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from local.aws.console import of_the_functions
 from local.live import RunPicture, consoles, ending, progress_on, steps_table
 from local.process import ROOT, shown
 from local.runs import Run, RunWatch
@@ -117,9 +118,15 @@ def fetch_outbox(stack: Stack) -> None:
     """Copy everything in the outbox into the demo's folder."""
     s3, bucket = stack.client("s3"), stack.outputs["OutboxBucket"]
     for each in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-        target = FOLDER / "outbox" / each["Key"]
+        target = on_disk(each["Key"])
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read())
+
+
+def on_disk(key: str) -> Path:
+    """Where an object of the outbox lies in the demo's folder, under names that any disk takes."""
+    legal_name = of_the_functions("disk").legal_name
+    return FOLDER.joinpath("outbox", *map(legal_name, key.split("/")))
 
 
 def show_outputs(out: Console, outbox: Path) -> None:
@@ -131,10 +138,10 @@ def show_outputs(out: Console, outbox: Path) -> None:
     for output in outputs:
         rows = "not counted" if output["rows"] is None else f"{output['rows']:,} rows"
         size = f"{output['bytes']:,} bytes"
-        listing.add_row(Text(f"  {Path(output['key']).name}"), rows, size)
+        listing.add_row(Text(f"  {on_disk(output['key']).name}"), rows, size)
     out.print(listing)
     out.print(f"and the manifest in {shown(manifest)}\n", markup=False)
-    first = outbox / outputs[0]["key"]
+    first = on_disk(outputs[0]["key"])
     out.print(f"The first rows of {first.name}:", markup=False)
     out.print(first_rows(first, out.width))
 

@@ -10,8 +10,9 @@ from stp.fetch import fetched
 from stp.follow import follow
 from stp.here import Here, here_of
 from stp.runs import GOOD, Run
-from stp.said import FAILED, counted
+from stp.said import FAILED, Stop, counted
 from stp.upload import Drop, Dropped, planned, upload
+from straight_through.disk import legal_name
 from straight_through.messages import first_of, held_because
 from straight_through.statuses import HELD, REPLACED, SKIPPED
 from straight_through.text import shown
@@ -99,7 +100,9 @@ def _fetch(here: Here, run: Run, to: Path | None, *, alone: bool) -> list[dict[s
     """Fetch a run's outputs; of several runs, each has a folder of its own."""
     if to is None:
         return []
-    folder = to if alone else to / run.name
+    folder = to if alone else to / legal_name(run.name)
+    if folder.is_symlink() and not alone:
+        raise Stop(f"{folder} is a link to another place. Remove it, or name another folder.")
     with here.said.doing(f"Fetching the outputs of {run.name}"):
         return [
             {"path": str(path), "rows": rows} for path, rows in fetched(here.stack, run, folder)

@@ -1,5 +1,6 @@
 """`stp queue`: who holds a turn and who waits; pause and resume."""
 
+import statistics
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from stp.here import Here, here_of
 from stp.moments import ago, duration, local
-from stp.queues import Typical, queue_items, routes_of, set_pause, typical_seconds, view
+from stp.queues import Typical, queue_items, routes_of, set_pause, view
 from stp.route_files import deployed_documents
 from stp.said import UNKNOWN, Stop
 from stp.stack import Stack
@@ -97,10 +98,9 @@ def _typical(here: Here, stack: Stack, routes: dict[str, Route]) -> Typical:
         if route.pipeline_id not in known:
             known[route.pipeline_id] = None
             try:
-                listed = stack.quantemplate.list_executions(
-                    route.organisation_id, route.pipeline_id
-                )
-                known[route.pipeline_id] = typical_seconds(listed)
+                listed = stack.quantemplate.list_runs(route.organisation_id, route.pipeline_id)
+                if listed.durations:
+                    known[route.pipeline_id] = statistics.median(listed.durations)
             except (StraightThroughError, ClientError) as error:
                 if not told:
                     here.said.note(f"How long it still takes is not known: {error}", "yellow")

@@ -7,6 +7,7 @@ from typing import Any
 
 from stp.runs import Run
 from stp.stack import Stack
+from straight_through.disk import legal_names
 
 
 def outputs_of(stack: Stack, run: Run) -> tuple[str, list[dict[str, Any]]]:
@@ -23,8 +24,9 @@ def fetched(stack: Stack, run: Run, folder: Path) -> Iterator[tuple[Path, int | 
     bucket, outputs = outputs_of(stack, run)
     if outputs:
         folder.mkdir(parents=True, exist_ok=True)
-    for output in outputs:
-        path = folder / PurePosixPath(output["key"]).name
-        # boto3 writes beside it and renames.
+    names = legal_names(PurePosixPath(output["key"]).name for output in outputs)
+    for output, name in zip(outputs, names, strict=True):
+        path = folder / name
+        # boto3 writes beside it and renames: a link of this name is replaced, and not followed.
         stack.client("s3").download_file(bucket, output["key"], str(path))
         yield path, output["rows"]

@@ -1,8 +1,7 @@
 """Queues: who holds a turn, who waits, and for how long still."""
 
 import json
-import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +11,10 @@ from stp.runs import record_of
 from stp.said import Stop
 from stp.stack import Stack
 from straight_through.errors import RouteInvalid
-from straight_through.quantemplate import Execution
 from straight_through.routes import Route
-from straight_through.statuses import SUCCEEDED
 from straight_through.table import Item
 from straight_through.turns import QUEUES, tickets
 
-REMEMBERED = 20  # newest runs of a pipeline whose durations count
 Typical = Callable[[str], float | None]
 
 
@@ -36,19 +32,6 @@ def routes_of(documents: dict[str, Document]) -> dict[str, Route]:
         except RouteInvalid:
             continue  # stp routes and stp doctor tell of it
     return found
-
-
-def typical_seconds(executions: Iterable[Execution]) -> float | None:
-    """Return what a pipeline's runs take, from the newest that succeeded; None if none has."""
-    newest = sorted(executions, key=lambda each: each.run_number, reverse=True)
-    took = [
-        (
-            datetime.fromisoformat(e.finished_at) - datetime.fromisoformat(e.started_at)
-        ).total_seconds()
-        for e in newest
-        if e.status == SUCCEEDED and e.started_at and e.finished_at
-    ]
-    return statistics.median(took[:REMEMBERED]) if took else None
 
 
 def view(stack: Stack, queue: str, item: Item, typical: Typical) -> dict[str, Any]:

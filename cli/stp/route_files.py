@@ -10,6 +10,8 @@ import yaml
 
 from stp.said import USAGE, Stop
 from stp.stack import Stack
+from straight_through.disk import legal_name
+from straight_through.text import shown
 
 SUFFIXES = (".yaml", ".yml", ".json")
 # Bytes of a parameter of the advanced tier, which costs $0.05 a month; up to 4,096 bytes are of the
@@ -135,10 +137,15 @@ def apply(stack: Stack, change: Change) -> None:
 
 
 def write_files(documents: dict[str, Document], folder: Path) -> list[Path]:
-    """Write each route as a YAML file; one that is there already stays."""
+    """Write each route as a YAML file; one that is there already stays. Raises Stop."""
     written = []
     for name, document in documents.items():
         path = folder / f"{name}.yaml"
+        # The file's name is the route's when it is read again: it cannot be changed.
+        if any(part != legal_name(part) for part in f"{name}.yaml".split("/")):
+            raise Stop(f"No file can be named as route {shown(name)}, on Windows at least.")
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise Stop(f"{path} is a link to another place. Remove it, or name another folder.")
         if any(path.with_suffix(suffix).exists() for suffix in SUFFIXES):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -109,7 +109,7 @@ class Download:
         self.size = number_in(response.headers.get("Content-Length"))  # bytes, where it is told
         chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if response.status_code == HTTPStatus.NO_CONTENT:
-            raise ApiUnavailable(f"{what} brought no content (HTTP 204).")
+            raise OutputIncomplete(f"{what} brought no content (HTTP 204).")
         if encoding := encoding_of(response):
             raise OutputIncomplete(
                 f"{what} came {encoding}-encoded although it was asked for as it is."

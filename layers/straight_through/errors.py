@@ -2,14 +2,14 @@
 
     StraightThroughError
     ├── waited for, while the turn is kept
-    │   ├── ApiUnavailable        Quantemplate did not answer, or with a 5xx
+    │   ├── ApiUnavailable        Quantemplate did not answer, with a 5xx, or as it never does
     │   ├── ApiThrottled          429
     │   ├── SourceUnavailable     S3 broke off while the dropped object was read
     │   └── PipelineBusy          a run that is not this file's is going on
     ├── tried again by the state machine
     │   ├── AwsUnavailable        DynamoDB, Step Functions, Systems Manager or Secrets Manager
     │   ├── OutboxUnavailable     S3 broke off, or answered 5xx, while the outbox was written
-    │   └── OutputIncomplete      a reply broke off, or is no output
+    │   └── OutputIncomplete      a download broke off, or came encoded
     ├── gone astray: back to TakeTurn
     │   └── TurnLost
     └── final until a person mends the cause
@@ -34,7 +34,7 @@
         ├── AccessDenied          403
         ├── NotFound              404
         ├── OutboxDenied          403 from S3, while the outbox was written
-        ├── RequestRefused        any other 4xx, or a reply that is not the API's
+        ├── RequestRefused        any other 4xx; an address without TLS
         ├── ExecuteUncertain      Execute's reply was lost, and the list does not tell
         ├── TransferTooSlow       a function's 15 minutes will not be enough for the file
         ├── FunctionKilled        the upload's function died again and again
@@ -71,7 +71,9 @@ class WaitedFor(StraightThroughError):
 
 
 class ApiUnavailable(WaitedFor):
-    """Quantemplate did not answer, or with 5xx.
+    """Quantemplate did not answer, or with 5xx, or with what is no answer to that call.
+
+    Such are a web page, a redirect, 202, a body that is empty or speaks of an error.
 
     A turn's holder tries on for ApiPatienceHours, a download for about twelve hours.
     """
@@ -103,7 +105,7 @@ class TurnLost(StraightThroughError):
 
 
 class OutputIncomplete(StraightThroughError):
-    """A reply to Download was short, encoded or no output, and nothing of it was stored.
+    """A reply to Download was short or encoded, and nothing of it was stored.
 
     Three more tries.
     """
@@ -196,7 +198,7 @@ class CredentialsMissing(StraightThroughError):
 
 
 class CredentialsRejected(StraightThroughError):
-    """Quantemplate answered 401: it does not accept the client id and secret, or its own token."""
+    """Quantemplate does not accept the client id and secret, or the token that it gave (401)."""
 
 
 class AccessDenied(StraightThroughError):
@@ -204,11 +206,11 @@ class AccessDenied(StraightThroughError):
 
 
 class NotFound(StraightThroughError):
-    """404: an id that Quantemplate does not know, or a run that is not in its list any more."""
+    """404: an id or address that is not known, or a run that is not in the list any more."""
 
 
 class RequestRefused(StraightThroughError):
-    """Quantemplate answered another 4xx, or something that is not Quantemplate answered."""
+    """Quantemplate answered another 4xx; or the address is not one to send a secret to."""
 
 
 class ExecuteUncertain(StraightThroughError):

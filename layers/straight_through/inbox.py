@@ -79,7 +79,8 @@ def _asked_again(
     s3: "S3Client", refused: ClientError, where: str, named: dict[str, str]
 ) -> Exception:
     """Return our error for a HEAD that S3 refused: its reply has no body, but that of a GET has."""
-    if refused.response["ResponseMetadata"]["HTTPStatusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    status = refused.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return refusal_of(refused, where)
     try:
         s3.get_object(**named, Range="bytes=0-0")["Body"].close()  # type: ignore[arg-type]
@@ -87,6 +88,8 @@ def _asked_again(
         return refusal_of(error, where)
     except ClientError as error:
         refused = error if error.response["Error"]["Code"] != "InvalidRange" else refused
+        return refusal_of(refused, where)
+    if status == HTTPStatus.FORBIDDEN:
         return refusal_of(refused, where)
     return SourceUnavailable(f"S3 refused to describe {where}, and gave its bytes all the same.")
 

@@ -35,7 +35,7 @@ def run_folder(route: str, key: str, run: str) -> str:
     """
     stem = _without_extension(key.removeprefix(f"{route}/"))
     room = LONGEST_KEY - LONGEST_FILE_NAME - len(f"{HELD}///{run}".encode())
-    return f"{_shortened(f'{route}/{stem}', room)}/{run}/"
+    return f"{shortened(f'{route}/{stem}', room)}/{run}/"
 
 
 def held_folder(route: str, key: str, run: str) -> str:
@@ -46,14 +46,14 @@ def held_folder(route: str, key: str, run: str) -> str:
 def prepared_key(route: str, run: str) -> str:
     """Return the outbox key of the table that a run has made of its file."""
     end = f"/{run}.csv"
-    return _shortened(f"{PREPARED}/{route}", LONGEST_KEY - len(end.encode())) + end
+    return shortened(f"{PREPARED}/{route}", LONGEST_KEY - len(end.encode())) + end
 
 
 def chained_key(route: str, key: str, file_name: str, run: str) -> str:
     """Return the inbox key of an output that is chained on, fixed by its run and its file name."""
     stem = _without_extension(key).rpartition("/")[2]
     fingerprint = _fingerprint(f"{run}\0{file_name}", 12)
-    name = _shortened(f"{stem} {_without_extension(file_name)}", LONGEST_FILE_NAME - 20)
+    name = shortened(f"{stem} {_without_extension(file_name)}", LONGEST_FILE_NAME - 20)
     return f"{route}/{name} {fingerprint}.csv"
 
 
@@ -67,7 +67,7 @@ def quoted(text: str) -> str:
     """Return a text as metadata can hold it, in ASCII; a long one is cut and ends in a hash."""
     whole = quote(text)
     # A byte takes three characters at most.
-    return whole if len(whole) <= LONGEST_LINEAGE else quote(_shortened(text, LONGEST_LINEAGE // 3))
+    return whole if len(whole) <= LONGEST_LINEAGE else quote(shortened(text, LONGEST_LINEAGE // 3))
 
 
 def file_names(outputs: Sequence[tuple[str, str]]) -> list[str]:
@@ -92,7 +92,7 @@ def _file_stem(name: str, output_id: str = "") -> str:
     """Return `name` as a file's stem, with the output's id where one is given."""
     mark = f" ({_legible(output_id)})" if output_id else ""
     room = LONGEST_FILE_NAME - len(f"{mark}.csv".encode())
-    return _shortened(_legible(name) or "output", room) + mark
+    return shortened(_legible(name) or "output", room) + mark
 
 
 def _legible(name: str) -> str:
@@ -109,7 +109,7 @@ def _without_extension(key: str) -> str:
     return folder + slash + (stem if dot and stem else name)
 
 
-def _shortened(text: str, room: int) -> str:
+def shortened(text: str, room: int) -> str:
     """Cut `text` to `room` bytes of UTF-8; what was cut ends in a hash of the whole."""
     if len(text.encode()) <= room:
         return text

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from straight_through.attempts import Attempt, iso
 from straight_through.table import Item, Key, Refused, Table
+from straight_through.text import shown
 
 NOTICES = "notices"  # the partition
 PATIENCE = timedelta(hours=1)  # that a wait may take before people are told of it
 LIFETIME = timedelta(days=14)  # longer than any wait
-LONGEST_REASON = 1000  # characters
+LONGEST_ABOUT = 1200  # characters of bucket, key and route: a key has 1,024 at most
 TODO = {
     "ApiUnavailable": "Look whether Quantemplate can be reached. It is asked again by itself until "
     "then; only after that, redrive the execution.",
@@ -57,8 +58,8 @@ class Notices:
     ) -> None:
         """Note what is to be told, if it is still waited for when it is due."""
         text = (
-            f"{about} has waited since {waiting['since']} for this:\n\n"
-            f"{waiting['for'][:LONGEST_REASON]}\n\n"
+            f"The {shown(about, LONGEST_ABOUT)} has waited since {waiting['since']} for this:\n\n"
+            f"{waiting['for']}\n\n"
             f"It goes on waiting until {waiting['until']} at most, and nothing is lost. The other "
             f"files of its queue wait behind it.\n\n{TODO[waiting['kind']]}\n\n"
             f"Execution: {attempt.execution_arn}"

@@ -109,9 +109,14 @@ def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
             {field: output[field] for field in described if field in output}
             for output in record["outputs"]
         ],
-        "no_outputs": bool(record["status"] == SUCCEEDED and not record["outputs"]),
+        **({"no_outputs": True} if made_nothing(record) else {}),
         **{field: record.get(field, []) for field in ("held", "destinations", "chained")},
     }
+
+
+def made_nothing(record: dict[str, Any]) -> bool:
+    """Whether a run succeeded and left no output."""
+    return bool(record["status"] == SUCCEEDED and not record["outputs"])
 
 
 def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str, Any]) -> str:

@@ -97,9 +97,10 @@ class Queues:
         told = (trouble.get("error"), trouble.get("redrive_count")) == (error, redrive_count)
         call = trouble["call"] if told else ""
         end = {"run": run, "error": error, "call": call}
-        if error in OF_ALL_QUEUES:
+        if error in OF_ALL_QUEUES and call in ("", *OF_ALL_FILES):
             self._pause_for(queue, end, arn, redrive_count)
-        if error in OF_ALL_QUEUES or call not in OF_ALL_FILES:
+            return
+        if call not in OF_ALL_FILES:
             return
         state = self._turns.state(queue)
         before = state.get("last_trouble", {})

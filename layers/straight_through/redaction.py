@@ -1,11 +1,8 @@
 """What a server says, as a message may show it: one short line, without our secrets."""
 
 import base64
-import html
-import json
 import re
 from collections import deque
-from urllib.parse import quote, quote_plus
 
 MOST_SHOWN = 300  # characters
 HIDDEN = "(hidden)"
@@ -29,7 +26,7 @@ class Secrets:
 
     @property
     def longest(self) -> int:
-        """How many characters one of them takes at most."""
+        """How many characters one of them takes at most: a pattern is longer than what it finds."""
         return max((len(form) for forms in self._forms for form in forms), default=0)
 
     def shown(self, body: bytes, *, cut: bool = False) -> str:
@@ -40,7 +37,7 @@ class Secrets:
         """
         text = body.decode(errors="replace")
         for form in sorted({f for forms in self._forms for f in forms}, key=len, reverse=True):
-            text = re.sub(re.escape(form), HIDDEN, text, flags=re.IGNORECASE)
+            text = re.sub(form, HIDDEN, text, flags=re.IGNORECASE)
         if cut:
             text = text[: max(len(text) - self.longest, 0)]
         line = " ".join(text.split())[:MOST_SHOWN]
@@ -48,26 +45,26 @@ class Secrets:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it may stand in a page."""
+    """Return the patterns of a secret as it may stand in a page."""
     if len(secret) < SHORTEST_SECRET:
         return set()
     data = secret.encode(errors="replace")
-    quoted = quote(secret, safe="", errors="replace")
-    forms = {
-        secret,
-        quoted,
-        quote(secret, errors="replace"),
-        quote_plus(secret, errors="replace"),
-        quote(quoted, safe=""),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        json.dumps(secret)[1:-1].replace("/", "\\/"),
-        html.escape(secret),
-        data.hex(),
-    }
+    forms = {data.hex()}
     for lead in range(3):  # within a longer text in Base64: without what its neighbours change
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             coded = encode(b"\0" * lead + data).decode().rstrip("=")
             whole = len(coded) - (1 if (lead + len(data)) % 3 else 0)
             forms.add(coded[(0, 2, 3)[lead] : whole])
-    return {form for form in forms if len(form) >= SHORTEST_SECRET}
+    readable = {re.escape(form) for form in forms if len(form) >= SHORTEST_SECRET}
+    return {"".join(map(_quoted, secret)), *readable}
+
+
+def _quoted(character: str) -> str:
+    """Return the pattern of a character, as it is or quoted for a URL, JSON or HTML."""
+    if character.isascii() and character.isalnum():
+        return character
+    data = character.encode(errors="replace")
+    url = "".join(f"%(?:25)?{byte:02x}" for byte in data)
+    units = character.encode("utf-16-be", errors="surrogatepass")
+    escaped = "".join(rf"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+    return rf"(?:\\?{re.escape(character)}|{url}|{escaped}|&[#\w]{{1,8}};|\+)"

@@ -10,6 +10,7 @@ status of success or a redirect says nothing of the call: it is waited for as no
     Execute Pipeline    200, 201, 202                                 the execution, JSON
     List Executions     200; 204 where no run is known                an array, JSON
     Download            200 (`bodies.py` has what counts as output)   CSV
+    Download Dataset    likewise; 204 where it has no data yet        CSV
 
 Nothing that speaks of an error counts: a JSON object with a non-empty `error` or `errors`, or with
 a number of 400 or more as `status` or `code`. Words never do: an output whose header is `Error,Row`
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 DONE = {
     "token": (200, 201),
     "upload_dataset": (200, 201, 204),
-    "download_dataset": (200,),
+    "download_dataset": (200, 204),
     "execute_pipeline": (200, 201, 202),
     "list_executions": (200, 204),
     "download_output": (200,),
@@ -70,7 +71,8 @@ def is_page(response: "requests.Response", head: bytes) -> bool:
 def encoding_of(response: "requests.Response") -> str:
     """Return how a reply is encoded, "" where it comes as it is."""
     named = str(response.headers.get("Content-Encoding", "")).lower().split(",")
-    return ", ".join(sorted({each.strip() for each in named} - NO_ENCODINGS))
+    encodings = ", ".join(sorted({each.strip() for each in named} - NO_ENCODINGS))
+    return ascii(encodings)[1:-1][:40]
 
 
 def speaks_of_error(document: Any) -> bool:

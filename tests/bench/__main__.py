@@ -16,6 +16,7 @@ MEASUREMENTS = (
     "cold_start",
     "memory",
     "tables",
+    "listing",
     "throughput",
     "scale",
 )  # modules here, each with `rows(quick=…)`

@@ -11,6 +11,7 @@ from local.deploy import ORGANISATION
 from local.process import ROOT
 from local.quantemplate import Control
 from stp.said import FAILED, OK, UNKNOWN, USAGE
+from straight_through.disk import legal_name
 from tests.cli.conftest import Done, Stp
 from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route
@@ -53,7 +54,7 @@ def test_the_whole_job_in_one_line(local_stp: Stp, tmp_path: Path) -> None:
     done = local_stp("drop", str(SAMPLE), "--route", "claims", "--to", str(tmp_path / "out"))
     # Then they lie there, and each state was told on the way
     assert done.code == OK, done.err
-    clean = (tmp_path / "out" / "Clean claims: Sheet 1.csv").read_text("utf-8-sig")
+    clean = (tmp_path / "out" / "Clean claims_ Sheet 1.csv").read_text("utf-8-sig")
     assert clean.startswith("Claim Reference,")
     assert "347 rows" in done.out
     order = ["CheckFile", "TakeTurn", "UploadAndExecute", "WaitForPipeline"]
@@ -80,6 +81,34 @@ def test_several_files_have_folders_of_their_own(
         (file,) = run["files"]
         assert file["path"].startswith(str(tmp_path / "out" / run["run"]))
         assert Path(file["path"]).read_text() == content
+
+
+def test_outputs_have_names_that_every_disk_takes_and_follow_no_link(
+    local_stp: Stp, road: Road, stand_in: Control, tmp_path: Path
+) -> None:
+    # Given a pipeline whose outputs are named as no file on Windows, and a link in their folder
+    outputs = ['Claims <all>: "Sheet 1"', "NUL", "a:b", "A?B", "../../up"]
+    route = make_route(road, stand_in, *outputs)
+    file, folder, other = tmp_path / "one.csv", tmp_path / "out", tmp_path / "other"
+    file.write_text("a\none\n")
+    folder.mkdir()
+    other.write_text("mine")
+    (folder / "_NUL.csv").symlink_to(other)
+    # When a file is dropped and they are fetched
+    done = local_stp("drop", str(file), "--route", route.name, "--to", str(folder), "--json")
+    # Then all of them lie in the folder, whole
+    assert done.code == OK, done.err
+    paths = [Path(each["path"]) for each in done.json[0]["files"]]
+    assert {path.parent for path in paths} == {folder}
+    assert sorted(folder.iterdir()) == sorted(paths)
+    assert len(paths) == len(outputs)
+    for path in paths:
+        assert path.name == legal_name(path.name)
+        assert not path.is_symlink()
+        assert path.read_text() == "a\none\n"
+    assert "Claims _all__ _Sheet 1_.csv" in {path.name for path in paths}
+    # and what the link led to is as it was
+    assert other.read_text() == "mine"
 
 
 # --- runs ---------------------------------------------------------------------------------------

@@ -5,30 +5,10 @@ from typing import Any
 
 import pytest
 
-from stp.queues import queue_items, typical_seconds, view
+from stp.queues import queue_items, view
 from stp.runs import next_of, route_of
 from stp.stack import Stack
 from straight_through.attempts import iso
-from straight_through.quantemplate import Execution
-
-
-def ran(number: int, seconds: float, status: str = "Succeeded") -> Execution:
-    """A run of a pipeline."""
-    began = datetime(2026, 11, 25, tzinfo=UTC)
-    ended = began + timedelta(seconds=seconds)
-    return Execution(f"e-{number}", number, status, started_at=iso(began), finished_at=iso(ended))
-
-
-def test_what_runs_usually_take_is_the_newest_ones_median() -> None:
-    # Given 20 new runs of 10 s, older ones of 900 s, and a failed one
-    runs = [ran(n, 900) for n in range(30)] + [ran(n, 10) for n in range(30, 50)]
-    # Then the new ones count
-    assert typical_seconds([*runs, ran(99, 5000, "Failed")]) == 10
-
-
-def test_a_pipeline_that_never_ran_tells_nothing() -> None:
-    assert typical_seconds([]) is None
-    assert typical_seconds([Execution("e", 1, "Succeeded")]) is None
 
 
 def held(stack: Stack, since: float, *waiting: str) -> dict[str, Any]:

@@ -222,6 +222,37 @@ def test_a_removed_route_is_gone(stp: Stp, deployed: Stack) -> None:
     assert stp("routes", "remove", "claims", "--yes").code == UNKNOWN
 
 
+@pytest.mark.parametrize("name", ["claims/../../eu", "aux", "claims/con", "claims./eu"])
+def test_a_route_that_no_file_can_be_named_as_is_not_written(
+    stp: Stp, deployed: Stack, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a route whose name is no file's, on Windows at least
+    folder = tmp_path / "a" / "b"
+    document = Document(name, IDS, "somewhere")
+    monkeypatch.setattr("stp.commands_routes.deployed_documents", lambda _: {name: document})
+    assert deployed
+    # When it is to be written
+    done = stp("routes", "show", "--to", str(folder))
+    # Then that is refused, and nothing lies anywhere
+    assert done.code != 0
+    assert name in done.err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_routes_as_files_follow_no_link_out_of_their_folder(
+    stp: Stp, deployed: Stack, tmp_path: Path
+) -> None:
+    put(deployed, "claims/eu", IDS)
+    folder, other = tmp_path / "routes", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    (folder / "claims").symlink_to(other)
+    done = stp("routes", "show", "--to", str(folder))
+    assert done.code != 0
+    assert "is a link to another place" in done.err
+    assert list(other.iterdir()) == []
+
+
 def test_routes_as_files_to_begin_with(stp: Stp, deployed: Stack, tmp_path: Path) -> None:
     # Given a deployed route
     put(deployed, "claims/eu", IDS)

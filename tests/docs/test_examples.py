@@ -45,7 +45,7 @@ def test_the_client_example_runs_as_it_stands(
     # When it runs
     exec(compile(example, "docs/notebook.md", "exec"), given)  # noqa: S102 - our own page
     # Then the outputs lie there
-    assert Path("Clean claims: Sheet 1.csv").read_text().startswith("Claim Reference,")
+    assert Path("Clean claims_ Sheet 1.csv").read_text().startswith("Claim Reference,")
 
 
 def test_the_manifest_it_shows_has_the_schemas_fields() -> None:

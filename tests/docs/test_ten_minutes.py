@@ -34,9 +34,9 @@ def test_the_ten_minutes_lead_to_a_run(reader: Reader) -> None:
     # And the dropped file comes back
     assert reader.types(drop).splitlines() == shown[2].splitlines()[-3:]
     assert sorted(path.name for path in (reader.folder / "out").iterdir()) == [
-        "Clean claims: Sheet 1.csv",
-        "Mapping report: Sheet 1.csv",
-        "Validation report: Sheet 1.csv",
+        "Clean claims_ Sheet 1.csv",
+        "Mapping report_ Sheet 1.csv",
+        "Validation report_ Sheet 1.csv",
     ]
     # And nothing is amiss
     assert ": 0 failed, " in reader.types("stp doctor")
@@ -53,5 +53,5 @@ def test_the_first_commands_on_one_machine_are_those_of_the_makefile(reader: Rea
     # When it is typed
     said = reader.types(play)
     # Then the outputs come, and the run is listed
-    assert "Clean claims: Sheet 1.csv  347 rows" in said
+    assert "Clean claims_ Sheet 1.csv  347 rows" in said
     assert "✓ Succeeded" in said

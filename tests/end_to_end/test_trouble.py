@@ -11,6 +11,7 @@ import pytest
 from local.deploy import ORGANISATION
 from local.quantemplate import Control
 from tests.end_to_end.conftest import make_route
+from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route
 
 CONTENT = b"reference,amount\nA-1,100\n"
@@ -47,17 +48,17 @@ class Trouble:
 
 FINAL = [
     Trouble(
-        "AccessDenied", "UploadAndExecute", "Can edit", "upload_dataset", "reply", {"status": 403}
+        "UploadRefused", "UploadAndExecute", "Can edit", "upload_dataset", "reply", {"status": 403}
     ),
     Trouble(
         "AccessDenied", "UploadAndExecute", "Can edit", "execute_pipeline", "reply", {"status": 403}
     ),
     Trouble("NotFound", "UploadAndExecute", "route", "upload_dataset", "reply", {"status": 404}),
+    Trouble("UploadRefused", "UploadAndExecute", "400", "upload_dataset", "reply", {"status": 400}),
     Trouble(
-        "RequestRefused", "UploadAndExecute", "400", "upload_dataset", "reply", {"status": 400}
+        "RequestRefused", "UploadAndExecute", "400", "execute_pipeline", "reply", {"status": 400}
     ),
-    Trouble("RequestRefused", "UploadAndExecute", "302", "upload_dataset", "redirect"),
-    Trouble("RequestRefused", "UploadAndExecute", "addresses", "list_executions", "html"),
+    Trouble("NotFound", "UploadAndExecute", "route", "list_executions", "reply", {"status": 404}),
     Trouble("CredentialsRejected", "UploadAndExecute", "secret", "token", "reply", {"status": 401}),
     Trouble(
         "PipelineFailed",
@@ -83,13 +84,17 @@ FINAL = [
         "run",
         {"run": {"end_status": "Canceled", "keep_outputs": True}},
     ),
+    Trouble(
+        "PipelineEndUnknown",
+        "CheckStatus",
+        "same input",
+        "execute_pipeline",
+        "run",
+        {"run": {"end_status": "Completed"}},
+    ),
     Trouble("NotFound", "DownloadOutput", "404", "download_output", "reply", {"status": 404}),
     Trouble("OutputIncomplete", "DownloadOutput", "broke off", "download_output", "short"),
     Trouble("OutputIncomplete", "DownloadOutput", "gzip", "download_output", "gzip"),
-    Trouble("OutputIncomplete", "DownloadOutput", "web page", "download_output", "html"),
-    Trouble(
-        "OutputIncomplete", "DownloadOutput", "204", "download_output", "reply", {"status": 204}
-    ),
 ]
 
 
@@ -119,6 +124,14 @@ TRANSIENT = [
     ("list_executions", "reply", {"status": 429, "retry_after": 7}),
     ("list_executions", "reply", {"status": 502, "skip": 1}),
     ("list_executions", "drop", {}),
+    ("list_executions", "html", {}),
+    ("list_executions", "redirect", {"skip": 1}),
+    ("list_executions", "reply", {"status": 202, "skip": 1}),
+    ("upload_dataset", "html", {}),
+    ("upload_dataset", "redirect", {}),
+    ("upload_dataset", "reply", {"status": 409}),
+    ("upload_dataset", "reply", {"status": 200, "body": '{"error": "no space"}'}),
+    ("list_executions", "reply", {"status": 404, "skip": 1}),
     ("upload_dataset", "reply", {"status": 429}),
     ("upload_dataset", "reply", {"status": 500, "when": "after"}),
     ("upload_dataset", "drop", {"after_bytes": 10}),
@@ -133,7 +146,13 @@ TRANSIENT = [
     ("execute_pipeline", "run", {"run": {"hidden_calls": 2}}),
     ("execute_pipeline", "run", {"run": {"running_status": "Paused"}}),
     ("execute_pipeline", "run", {"run": {"running_status": None, "outputs_before": "empty"}}),
+    ("execute_pipeline", "run", {"run": {"started_ahead": 36000}}),
+    ("execute_pipeline", "run", {"run": {"started_ahead": None}}),
     ("download_output", "reply", {"status": 503}),
+    ("download_output", "reply", {"status": 429, "retry_after": 2}),
+    ("download_output", "html", {}),
+    ("download_output", "reply", {"status": 202}),
+    ("download_output", "reply", {"status": 204}),
     ("download_output", "short", {}),
     ("download_output", "drop", {}),
     ("download_output", "gzip", {}),
@@ -175,6 +194,46 @@ def test_an_execute_of_which_two_runs_may_come_is_uncertain(
     assert (run.error, run.failed_at) == ("ExecuteUncertain", "UploadAndExecute")
     assert "Look at them in Quantemplate" in run.cause
     assert executed(stand_in, copy_route) == 2
+
+
+def test_an_unknown_end_lets_the_next_file_go_on_and_a_redrive_executes_nothing(
+    road: Road, stand_in: Control, copy_route: Route
+) -> None:
+    # Given a run that ends with a status that nobody knows
+    plan = {"end_status": "Completed"}
+    stand_in.trouble("execute_pipeline", "run", id=copy_route.pipeline_id, run=plan)
+    first = processed(road, copy_route)
+    assert first.error == "PipelineEndUnknown"
+    assert "'Completed'" in first.cause
+    # Then the next file goes through, and nothing of the first was fetched
+    assert processed(road, copy_route).status == "SUCCEEDED"
+    # And a redrive looks again, and executes nothing
+    assert road.redrive(first).error == "PipelineEndUnknown"
+    assert executed(stand_in, copy_route) == 2
+
+
+def test_two_files_that_meet_the_same_at_the_list_pause_their_queue_with_one_message(
+    road: Road, stand_in: Control, copy_route: Route, mailbox: Mailbox
+) -> None:
+    # Given a list that is refused for good
+    stand_in.trouble("list_executions", "reply", id=copy_route.pipeline_id, times=None, status=400)
+    first = processed(road, copy_route)
+    assert first.error == "RequestRefused"
+    assert road.redrive(first).error == "RequestRefused"
+    # When a second file meets it
+    second = processed(road, copy_route)
+    assert second.error == "RequestRefused"
+    # Then people are told once, and a third file waits
+    told = f"Queue {copy_route.pipeline_id} is paused"
+    road.until(lambda: mailbox.messages(told), "the message")
+    key = f"{copy_route.name}/third.csv"
+    road.drop(key, CONTENT)
+    (waits,) = road.until(lambda: road.executions_of(key), "the third file's execution")
+    # When it is mended and the second one redriven, all go through
+    stand_in.clear_troubles()
+    assert road.redrive(second).status == "SUCCEEDED"
+    assert road.ended(waits).status == "SUCCEEDED"
+    assert len(mailbox.messages(told)) == 1
 
 
 def test_tokens_that_expire_are_renewed(road: Road, stand_in: Control, copy_route: Route) -> None:

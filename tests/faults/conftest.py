@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 
 from local.quantemplate import Control, running
-from straight_through import quantemplate
+from straight_through import quantemplate, replies
 from tests.faults.faults import PATIENCE
 from tests.faults.world import World
 from tests.model.dynamodb import TABLE, DynamoDB
@@ -55,6 +55,8 @@ def world(
     monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
     for name in ("REPLY_TIMEOUT", "UPLOAD_REPLY_TIMEOUT"):
         monkeypatch.setattr(quantemplate, name, PATIENCE)
+    for name in ("SMALL_SECONDS", "LIST_SECONDS"):  # for a reply without an end
+        monkeypatch.setattr(replies, name, 2 * PATIENCE)
     variables = {
         "POWERTOOLS_METRICS_NAMESPACE": "StraightThrough",
         "STATE_MACHINE_ARN": MACHINE,

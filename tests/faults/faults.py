@@ -27,9 +27,10 @@ DENIED = {"s3": (403, "AccessDenied"), "sns": (403, "AuthorizationError")}
 class Injected:
     """A fault at a call of a function; it begins with the first such call."""
 
-    def __init__(self, function: str, call: str, fault: Fault) -> None:
-        """Nothing has met it yet."""
+    def __init__(self, function: str, call: str, fault: Fault, files: int = 1) -> None:
+        """Nothing has met it yet; a person mends it when so many files have ended with it."""
         self.function, self.call, self.fault = function, call, fault
+        self.files = files
         self.hits = 0
         self._began: datetime | None = None
         self._mended = False
@@ -102,37 +103,36 @@ class Injected:
 
 def orders(fault: str, call: str) -> list[Order]:
     """What the stand-in is told to do to the next call."""
-    at_upload, after = call == "upload_dataset", {"when": "after"}
-    match fault:
-        case "reset half way":
-            return [("drop", {"after_bytes": 4}) if at_upload else ("reset", {"after_bytes": 5})]
-        case "slow first byte":
-            return [("delay", {"seconds": PATIENCE / 5})]
-        case "stalled" if at_upload:  # its reply has no body
-            return [("delay", {"seconds": PATIENCE * 2, **after})]
-        case "stalled":
-            return [("stall", {"after_bytes": 5, "seconds": PATIENCE * 3})]
-        case "204" if at_upload:
-            return [("relabel", {"status": 204})]
-        case "truncated" if at_upload:
-            return [("reply", {"status": 200, "body": "{}", **after}), ("short", {"missing": 1})]
-        case "truncated":
-            return [("short", {"missing": 3})]
-        case "gzip":
-            return [("gzip", {})]
-        case "endless" if call == "list_executions":
-            more = (OLD_RUN % {b"n": 1}).decode() + ","
-            return [("reply", {"status": 200, "body": "["}), ("endless", {"body": more})]
-        case "endless":
-            return [("endless", {})]
-        case "effect done and reply lost":
-            return [("drop", after)]
-        case "429 with Retry-After":
-            return [("reply", {"status": 429, "retry_after": 30})]
+    known = ORDERS.get((fault, call)) or ORDERS.get((fault, ""))
+    if known:
+        return known
     answer = ANSWERS.get((fault, call)) or ANSWERS.get((fault, ""))
     return [("reply", {"answer": answer} if answer else {"status": int(fault[:3])})]
 
 
+UPLOAD, AFTER = "upload_dataset", {"when": "after"}
+ONE_MORE = (OLD_RUN % {b"n": 1}).decode() + ","
+ORDERS: dict[tuple[str, str], list[Order]] = {  # by fault and call
+    ("reset half way", UPLOAD): [("drop", {"after_bytes": 4})],
+    ("reset half way", ""): [("reset", {"after_bytes": 1})],
+    ("slow first byte", ""): [("delay", {"seconds": PATIENCE / 5})],
+    ("stalled", UPLOAD): [("delay", {"seconds": PATIENCE * 2, **AFTER})],  # no body could stall
+    ("stalled", ""): [("stall", {"after_bytes": 1, "seconds": PATIENCE * 3})],
+    ("204", UPLOAD): [("relabel", {"status": 204})],
+    ("truncated", UPLOAD): [
+        ("reply", {"status": 200, "body": "{}", **AFTER}),
+        ("short", {"missing": 1}),
+    ],
+    ("truncated", ""): [("short", {"missing": 3})],
+    ("gzip", ""): [("gzip", {})],
+    ("endless", "list_executions"): [
+        ("reply", {"status": 200, "body": "["}),
+        ("endless", {"body": ONE_MORE}),
+    ],
+    ("endless", ""): [("endless", {})],
+    ("effect done and reply lost", ""): [("drop", AFTER)],
+    ("429 with Retry-After", ""): [("reply", {"status": 429, "retry_after": 30})],
+}
 ANSWERS = {  # of the stand-in, by fault and call
     ("202", ""): "accepted",
     ("302", ""): "moved",

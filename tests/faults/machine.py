@@ -1,7 +1,7 @@
-"""Step Functions in virtual time: it plays the state machine's own definition, one step at a time.
+"""Step Functions in virtual time: it plays the state machine's own definition step by step.
 
-Every wait and every pause before a retry is put into an agenda; whoever plays takes what is due next,
-and the clock is put forward to it.
+Every wait and every pause before a retry is put into an agenda; whoever plays takes what is due
+next, and the clock is put forward to it.
 """
 
 import heapq

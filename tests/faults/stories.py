@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 
-from tests.faults.machine import Execution
 from tests.faults.world import World
 from tests.unit.conftest import OUTBOX
 from tests.unit.machine import Clock
@@ -24,6 +23,8 @@ class Story:
     part: int | None = None  # bytes of a part of an output
     error: str = ""
     pauses: bool = False
+    all_end: bool = False  # and not only that one
+    paused: bool = False  # the queue is, until the redriven file has met no fault
 
 
 def two_files(world: World) -> None:
@@ -41,7 +42,6 @@ def broken_off(world: World) -> None:
 
 def released(world: World) -> None:
     """A gate holds both, and a person releases them."""
-    world.is_subject = lambda execution: execution is first_release(world)
     two_files(world)
     for execution in list(world.machine.executions.values()):
         given = {"release": execution.name}
@@ -49,15 +49,10 @@ def released(world: World) -> None:
     world.settle()
 
 
-def first_release(world: World) -> Execution | None:
-    """The execution that releases the first file's run."""
-    return next((e for e in world.machine.executions.values() if "release" in e.given), None)
-
-
 def aborted(world: World) -> None:
     """The first file's execution is aborted within its turn, and no event tells of any end."""
     world.lose_events = True
-    world.is_subject = lambda execution: execution is list(world.machine.executions.values())[-1]
+    world.subject = lambda: list(world.machine.executions.values())[-1]
     world.drop("first")
     world.drop("second")
     while not (world.first and world.first.passed[-1] == "UploadAndExecute"):
@@ -73,12 +68,22 @@ def rejected(world: World) -> None:
     two_files(world)
 
 
+def redriven(world: World) -> None:
+    """The credentials are rejected once, which pauses the queue, until a person redrives."""
+    world.stand_in.trouble("token", "reply", answer="invalid_client")
+    two_files(world)
+    assert world.first
+    world.machine.redrive(world.first)
+    world.settle()
+
+
 def overdue(world: World) -> None:
     """The queue is paused by hand for longer than a file may wait for its turn."""
     by_hand(world, {"pause": "p-faults"})
     two_files(world)
-    Clock.ahead += timedelta(days=31)
-    world.settle()
+    for _ in range(4):  # a fault may last, meanwhile
+        Clock.ahead += timedelta(days=31)
+        world.settle()
     by_hand(world, {"resume": "p-faults"})
     world.settle()
 
@@ -103,5 +108,6 @@ STORIES = {
     "released": Story(released, {"hold_if_rows": ["Copy"]}),
     "aborted": Story(aborted),
     "rejected": Story(rejected, error="CredentialsRejected", pauses=True),
-    "overdue": Story(overdue, error="TurnOverdue"),
+    "redriven": Story(redriven, paused=True),
+    "overdue": Story(overdue, error="TurnOverdue", all_end=True),
 }

@@ -45,7 +45,7 @@ CALLS = {  # of the API, as the stand-in names them, by method and end of the pa
 
 
 def environment() -> dict[str, str]:
-    """Each variable of each function, where it is a parameter or a plain text, as in the template."""
+    """Each variable of each function, a parameter or a plain text, as in the template."""
     found = {}
     for resource in TEMPLATE["Resources"].values():
         told = resource.get("Properties", {})
@@ -81,8 +81,11 @@ class World:
         self.queue = f"q{uuid.uuid4().hex[:8]}"
         self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
         self.causes: list[str] = []  # of all ends
+        self.told: list[str] = []  # the subjects of all messages to people
         self.waited: set[str] = set()  # the executions that have waited for something
-        self.is_subject: Callable[[Execution], bool] = lambda execution: execution is self.first
+        self.met: list[str] = []  # the executions that have met the fault, in their order
+        self.about = ""  # the execution that a function works for
+        self.subject: Callable[[], Execution | None] = lambda: self.first  # if none meets the fault
         self.dead_letters: list[str] = []
         self.stand_in.reset()
         self.stand_in.rotate_credentials("s3cr3t")  # those that the secret holds
@@ -117,10 +120,13 @@ class World:
             service = client.meta.service_model.service_name
             call = self.machine.call if service == "stepfunctions" else api_call
             do = lambda: call(client, operation, given)  # noqa: E731
+            if operation == "Publish":
+                self.told.append(given["Subject"])
             if not self.function:
                 return do()
             self.calls.add((self.function, f"{service}.{operation}"))
             if self._meets(f"{service}.{operation}"):
+                self.met += [self.about] * (self.about not in self.met)
                 return self.injected.in_aws(do, client, operation)  # type: ignore[union-attr]
             return do()
 
@@ -132,6 +138,7 @@ class World:
             call = CALLS[(method, above if (method, above) in CALLS else last)]
             self.calls.add((self.function, call))
             if self._meets(call):
+                self.met += [self.about] * (self.about not in self.met)
                 return self.injected.in_quantemplate(do, url, self.stand_in, call)  # type: ignore[union-attr]
             return do(url)
 
@@ -159,6 +166,7 @@ class World:
             aws_request_id=uuid.uuid4().hex,
             get_remaining_time_in_millis=lambda: 60_000,
         )
+        self.about = event.get("execution", {}).get("Name") or event.get("run", "")
         before, self.function = self.function, name
         try:
             result = json.loads(json.dumps(self._apps[name].handler(event, context)))
@@ -198,7 +206,7 @@ class World:
     def _ended(self, execution: Execution) -> None:
         """Tell RunEnded of an end, unless the event is lost."""
         self.causes.append(execution.cause)
-        if self.injected and self.is_subject(execution):
+        if self.injected and execution.name in self.met[self.injected.files - 1 :]:
             self.injected.mend()
         detail = {
             "name": execution.name,
@@ -250,6 +258,11 @@ class World:
     def first(self) -> Execution | None:
         """The first file's execution."""
         return next(iter(self.machine.executions.values()), None)
+
+    def in_question(self) -> Execution | None:
+        """The execution that has met the fault, or that shows what became of it."""
+        met = [e for e in self.machine.executions.values() if e.name in self.met[:1]]
+        return met[0] if met else self.subject()
 
     def items(self) -> list[dict[str, Any]]:
         """All items of the table."""

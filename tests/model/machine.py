@@ -158,8 +158,9 @@ class Model(Moves, RuleBasedStateMachine):
             for run in self._going():
                 world.quantemplate.end(run, "Succeeded")
             self._drop(folder, "y", 1)
-            world.quantemplate.behind = timedelta(seconds=100)
             self._to_next_wake()
+            if self._stands_before("write Update queues SET #holder.#mark"):
+                world.quantemplate.behind = timedelta(seconds=100)
         self.go_on_until("execute p-", "refused")
 
     @precondition(lambda self: len(self.drops) < MOST_DROPS)

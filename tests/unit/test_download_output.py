@@ -1,12 +1,13 @@
 """DownloadOutput: one output into the outbox, and its line of the manifest."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from straight_through.errors import CredentialsMissing, OutputIncomplete
+from straight_through.errors import ApiThrottled, CredentialsMissing, OutputIncomplete
 from tests.unit.conftest import OUTBOX, Event, Handler
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
@@ -60,3 +61,33 @@ def test_a_missing_secret_names_the_file_too(
     boto3.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
     with pytest.raises(CredentialsMissing, match="route claims"):
         download(event("download_output"))
+
+
+@pytest.mark.parametrize(("asked", "waited", "seconds"), [(700, 0, 700), (5, 0, 5), (5, 900, 300)])
+def test_the_wait_that_quantemplate_asks_for_is_kept(
+    download: Handler, wire: Wire, event: Event, asked: int, waited: float, seconds: int
+) -> None:
+    # Given a Quantemplate that is asked too often, and a first wait some time ago
+    wire.answer("GET", OUTPUT_PATH, Reply(429, headers={"Retry-After": str(asked)}))
+    given = event("download_output")
+    if waited:
+        since = datetime.now(UTC) - timedelta(seconds=waited)
+        given["waiting_since"] = since.isoformat()
+    # When the output is fetched, then the state machine is told to wait, and with what to come back
+    waiting = download(given)
+    assert waiting["wait_seconds"] == pytest.approx(seconds, abs=1)
+    assert given.items() <= waiting.items()
+    # And what it comes back with brings the output's line, and no wait
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"id,paid\n1,2\n"))
+    assert download(waiting) == event("publish_run")["record"]["outputs"][0]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"may_wait": False}, {"waiting_since": "2026-05-04T08:00:00+00:00"}]
+)
+def test_past_its_deadline_and_for_an_old_definition_it_is_raised(
+    download: Handler, wire: Wire, event: Event, changed: dict[str, Any]
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(429, headers={"Retry-After": "7"}))
+    with pytest.raises(ApiThrottled):
+        download(event("download_output") | changed)

@@ -176,11 +176,14 @@ def test_what_s3_says_is_bounded_and_on_one_line(s3: Any) -> None:
     assert len(str(raised.value)) < 1200
 
 
-def test_an_object_that_is_described_by_its_get_only_is_waited_for(s3: Any) -> None:
+@pytest.mark.parametrize(("status", "error"), [(400, SourceUnavailable), (403, SourceDenied)])
+def test_what_only_a_head_refuses_passes_by_itself_unless_it_is_forbidden(
+    s3: Any, status: int, error: type
+) -> None:
     with Stubber(s3) as stub:
-        stub.add_client_error("head_object", "400", http_status_code=400)
+        stub.add_client_error("head_object", str(status), http_status_code=status)
         stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"a"), 1)})
-        with pytest.raises(SourceUnavailable):
+        with pytest.raises(error):
             pin_source(s3, {"bucket": INBOX, "key": KEY})
 
 

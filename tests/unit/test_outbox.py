@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -282,3 +283,9 @@ def test_what_only_the_state_machine_needs_is_not_in_the_manifest() -> None:
         "destinations": [],
         "chained": [],
     }
+
+
+def test_the_page_names_every_type_that_an_output_may_have() -> None:
+    page = (ROOT / "docs/what-comes-back.md").read_text("utf-8")
+    told = page.partition("## What counts as an output")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`(\w+/[\w.+-]+)`", told)) == {each for each in OUTPUT_TYPES if each}

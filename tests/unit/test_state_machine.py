@@ -219,7 +219,8 @@ def test_download_output_is_sent_what_the_sample_holds(event: Event) -> None:
     assert {field.removesuffix(".$") for field in selected} == sample.keys()
     # And the rest of it is a part of what the steps before and after are sent
     assert selected["output.$"] == "$$.Map.Item.Value"
-    for field in sample.keys() - {"output"}:
+    assert selected["may_wait"] is sample["may_wait"] is True
+    for field in sample.keys() - {"output", "may_wait"}:
         assert selected[f"{field}.$"] == f"$.{field}"
         assert sample[field] == event("publish_run")["record"][field]
 

@@ -392,7 +392,8 @@ OF_ALL = ("token", "list_executions", "execute_pipeline")
         *((error, "", False) for error in (AccessDenied, SourceDenied, UploadRefused, NotFound)),
         *((AccessDenied, call, False) for call in ("upload_dataset", "download_output")),
         *((error, call, False) for error in (NotFound, ApiUnavailable) for call in OF_ALL),
-        (CredentialsRejected, "token", True),
+        *((CredentialsRejected, call, True) for call in OF_ALL),
+        (CredentialsRejected, "upload_dataset", False),
         (CredentialsMissing, "", True),
     ],
 )
