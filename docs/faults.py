@@ -223,9 +223,10 @@ def _in_quantemplate(function: str, call: str, fault: Fault) -> End:
     refused = _refused(function, call, fault)
     if refused:
         return refused
-    if _harmless(function, call, fault):
+    if _harmless(call, fault):
         return End()
-    return End(how=TRIED_AGAIN if function == DOWNLOADS else WAITED)
+    asked = fault.name == "429 with Retry-After"  # a download keeps that, and no turn
+    return End(how=WAITED if asked or function != DOWNLOADS else TRIED_AGAIN)
 
 
 def _refused(function: str, call: str, fault: Fault) -> End | None:
@@ -250,7 +251,7 @@ def _refused(function: str, call: str, fault: Fault) -> End | None:
     return None
 
 
-def _harmless(function: str, call: str, fault: Fault) -> bool:
+def _harmless(call: str, fault: Fault) -> bool:
     """Whether a run goes on as if nothing had happened."""
     effect_done = (
         "reset half way",
@@ -267,8 +268,6 @@ def _harmless(function: str, call: str, fault: Fault) -> bool:
             return True
         case "204", "upload_dataset":  # it is one of the answers that say that it was taken
             return True
-        case "204", "list_executions":  # as of a pipeline that has never run
-            return function == UPLOADS
         case name, "execute_pipeline" if name in effect_done:
             return True  # the list shows the run, which is adopted
     return False
@@ -297,7 +296,6 @@ KNOWN = {  # what is not as with other calls of its service
     # The turn's mark stays, which keeps the next try away until it lapses.
     (UPLOADS, "dynamodb.TransactWriteItems", LOST): End(how=WAITED),
     (UPLOADS, "dynamodb.UpdateItem", "throttled"): End(how=WAITED),
-    (UPLOADS, "dynamodb.UpdateItem", "denied"): End("PipelineBusy"),
     # The sweep grants the turn that has been given back.
     (LOOKS, "dynamodb.TransactWriteItems", "denied"): End(how=TRIED_AGAIN),
     # The execution has been answered, whatever becomes of the function.

@@ -13,9 +13,9 @@ definition in virtual time; the tests take each call and each fault at least onc
 What a cell says of the file whose call meets the fault:
 
 - *goes on*: as if nothing had happened, or with another request at once
-- *waited for*: it keeps its turn and looks again, up to `ApiPatienceHours` or `BusyDeadlineHours`;
-  then it goes on
-- *tried again*: by the state machine; then it goes on
+- *waited for*: the state machine waits for as long as the function says, and asks again, up to
+  `ApiPatienceHours` or `BusyDeadlineHours`; then it goes on
+- *tried again*: by the state machine, with growing pauses; then it goes on
 - an [error](errors.md): its run ends with it. When the cause is mended, a redrive finishes it. The
   next file of the queue has gone through meanwhile, unless the queue *pauses*; then it goes through
   after the redrive.

@@ -20,13 +20,12 @@ from straight_through.errors import (
     concerning,
 )
 from straight_through.executions import Execution
-from straight_through.listing import Listing
+from straight_through.listing import ABOVE_ALL, Listing
 from straight_through.notices import Notices
 from straight_through.patience import vanished, wait_out
-from straight_through.pipelines import ABOVE_ALL, Pipelines
+from straight_through.pipelines import Pipelines
 from straight_through.polling import seconds_since
 from straight_through.progress import (
-    NO_OUTPUT,
     look_at,
     not_ours,
     outputs_of,
@@ -128,7 +127,6 @@ def succeeded(record: dict[str, Any], execution: Execution, listing: Listing) ->
     record["outputs"] = outputs_of(selected(execution.outputs, route))
     if not execution.outputs:
         logger.warning("Pipeline succeeded without an output")
-        record["note"] = NO_OUTPUT
     record["gated"] = bool(route.hold_if_rows)
     if sha256 := source["sha256"]:
         # Only now: the bytes of a run that failed may be dropped again.

@@ -17,6 +17,7 @@ from straight_through.statuses import ENDED, SUCCEEDED
 RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
 MOST_ITEM = 512 * 1024  # characters of one execution: 2,500 outputs with their names have as many
 MOST_LISTED = 1024**3  # bytes: some millions of executions
+ABOVE_ALL = 2**63  # no run has a number above it
 MOST_KEPT = 1000  # executions of a list: so many candidates or runs that go on say nothing new
 _SPACE = re.compile(r"[ \t\r\n]*")
 

@@ -11,7 +11,6 @@ from typing import Any
 from straight_through.table import Item, Key, Refused, Table, Write, update
 
 NONE_SEEN = 0  # run numbers count up from 1
-ABOVE_ALL = 2**63  # likewise: no run of a list has a number above it
 
 
 def pipeline_key(ids: Mapping[str, Any]) -> Key:

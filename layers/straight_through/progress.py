@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from straight_through.listing import Listing
 
 UNKNOWN = "UnknownStatus"  # the kind of wait
-NO_OUTPUT = "The run succeeded in Quantemplate, and has made no output."
 AUTO_RUN = 300  # seconds around our Execute within which a run of another user may be an Auto Run
 
 

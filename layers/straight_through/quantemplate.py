@@ -187,7 +187,7 @@ class Quantemplate:
         with self._call("list_executions", path, what) as response, _listed(what):
             date = replies.date_of(response)
             if response.status_code == requests.codes.no_content:
-                if after or ours:
+                if ours or 0 < after < listing.ABOVE_ALL:
                     raise ApiUnavailable(f"{what}: HTTP 204, although the pipeline has had runs.")
                 return Listing(date=date)
             items = self._items(response, what)

@@ -23,9 +23,9 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.executions import Execution
-from straight_through.listing import Listing
+from straight_through.listing import ABOVE_ALL, Listing
 from straight_through.patience import vanished
-from straight_through.pipelines import ABOVE_ALL, NONE_SEEN, Pipelines
+from straight_through.pipelines import NONE_SEEN, Pipelines
 from straight_through.polling import moment_of
 from straight_through.quantemplate import Quantemplate
 from straight_through.records import Records
@@ -106,7 +106,8 @@ class Runs:
         if "uncertain" in record:
             raise ExecuteUncertain(record["uncertain"])
         ids, seen = _ids(route), self._pipelines.highest(_ids(route))
-        listing = self._list(ids, seen)
+        # Before the first run is known, old ones need not be whole.
+        listing = self._list(ids, seen, above=seen or ABOVE_ALL)
         _require_free(listing.going_on, route.pipeline_id)
         self.durations = listing.durations
         self._client.upload_dataset(route.organisation_id, route.dataset_id, body)

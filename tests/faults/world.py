@@ -34,6 +34,7 @@ SWEEP_EVERY = 300  # seconds
 MOST_SWEEPS = 12 * 24 * 3  # in a row in which nothing else happens: three days
 SQS_AGAIN, SQS_TRIES = 180, 10  # seconds; the template's redrive policy
 EVENT_AGAIN = (60, 120)  # seconds: Lambda tries an asynchronous invocation twice more
+WAITS = {"download_output": {"wait_seconds"}}  # the fields by which a function says so
 TEMPLATE = read_template(ROOT / "template.yaml")
 CALLS = {  # of the API, as the stand-in names them, by method and end of the path
     ("POST", "token"): "token",
@@ -170,8 +171,8 @@ class World:
         before, self.function = self.function, name
         try:
             result = json.loads(json.dumps(self._apps[name].handler(event, context)))
-            if isinstance(result, dict) and "waiting" in result:
-                self.waited.add(event["execution"]["Name"])
+            if isinstance(result, dict) and result.keys() & WAITS.get(name, {"waiting"}):
+                self.waited.add(self.about)
             return result
         finally:
             self.function = before
@@ -179,7 +180,8 @@ class World:
     # --- what happens ---------------------------------------------------------------------------
     def drop(self, name: str) -> None:
         """Drop a file, whose event SQS gives to StartRun."""
-        key, content = f"{self.queue}/{name}.csv", f"name\n{name} {self.queue}\n".encode()
+        key = f"{self.queue}/{name}.csv"
+        content = f"Policy,Insured\r\n007,{name} {self.queue}\r\n".encode()
         put = boto3.client("s3").put_object(Bucket=INBOX, Key=key, Body=content)
         item = {
             "key": key,
