@@ -41,6 +41,7 @@ notices = Notices(table)
 quantemplate = connection(metrics.counting(logger))
 ROUTES_PATH = os.environ["ROUTES_PATH"]
 LATE_LIST_SECONDS = float(os.environ["LATE_LIST_SECONDS"])
+OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
 LIMITS = Limits.of(os.environ["LARGEST_UNZIPPED_GB"], os.environ["LARGEST_UNZIPPED_RATIO"])
 NO_DURATIONS: Sequence[float] = ()
 END = timedelta(seconds=10)  # that a function may take to end after its time-out
@@ -71,8 +72,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                     logger.info("Skipped: the same bytes were processed before", twin=same)
                     return skipped_record(attempt, record["turn"], route.name, asdict(source), same)
                 if not made:
-                    measured = MeasuredBody(body, is_text=is_text(source.key))
-                    made, durations = execution_of(attempt, record["turn"], route, measured, until)
+                    made, durations = execution_of(
+                        attempt, record["turn"], route, file, body, until
+                    )
         except WaitedFor as trouble:
             waiting = wait_out(record, trouble, attempt, datetime.now(UTC))
             logger.warning("Waiting", trouble=waiting["waiting"])
@@ -100,14 +102,28 @@ def execution_of(
     attempt: Attempt,
     granted: dict[str, str] | None,
     route: Route,
-    measured: MeasuredBody,
+    file: SourceBody,
+    body: Body,
     until: datetime,
 ) -> tuple[dict[str, Any], Sequence[float]]:
     """Return the file's run, made now or attached to, and the seconds that earlier runs took."""
     runs = Runs(quantemplate.open(), turns, records, LATE_LIST_SECONDS)
     if granted is None:
         return runs.attach(route, attempt.input["execution_id"]), ()
+    measured: Body = MeasuredBody(body, is_text=is_text(file.name))
+    if route.table:
+        measured = stored_table(attempt, route, file)
     current = lambda name: read_route(ssm, ROUTES_PATH, name)  # noqa: E731 - one short line
     made = runs.make(Turn(**granted), attempt, route, measured, until, current)
     metrics.record({metrics.BYTES_UPLOADED: len(measured)})
     return made, runs.durations
+
+
+def stored_table(attempt: Attempt, route: Route, file: SourceBody) -> Body:
+    """Return the table that is made of the file, which everybody sees in the outbox."""
+    from straight_through.prepared import PreparedBody  # noqa: PLC0415 - by such routes only
+
+    table_body = PreparedBody(route, attempt.run, file, LIMITS, file.left)
+    table_body.store(s3, OUTBOX_BUCKET)
+    logger.info("Prepared", **table_body.facts)
+    return table_body

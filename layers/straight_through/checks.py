@@ -48,7 +48,7 @@ def known_check(record: Mapping[str, object], route: Route) -> Checked | None:
 def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried) -> Checked:
     """Judge a file by its name, its bytes and its route; read it for as long as `left` tells.
 
-    Raises WrongFormat, HeaderMismatch, FileTooLarge, and what reading the file raises.
+    Raises WrongFormat, HeaderMismatch, TableUnclear, FileTooLarge, and what reading it raises.
     """
     name, settings = file.name.lower(), settings_of(route)
     start = file.part(0, LONGEST_HEADER)

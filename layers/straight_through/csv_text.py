@@ -104,11 +104,14 @@ def delimiters_of(lines: Iterable[str], wanted: str) -> tuple[str, bool]:
 def rows_of(
     lines: Iterator[str], delimiter: str, *, skips_first: bool = False, whole: bool = True
 ) -> Iterator[Row]:
-    """Read the rows that have a cell. Raises TableUnclear where quotes do not close, or so."""
+    """Read the rows that have a cell; the last one only where the text is `whole`.
+
+    Raises TableUnclear where quotes do not close, or a cell is too long.
+    """
     if skips_first:
         next(lines, None)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    number = 0
+    number, before = 0, list[Row]()
     while True:
         number += 1
         try:
@@ -123,8 +126,11 @@ def rows_of(
                 "Look whether its quotes close, and each quote within a value is doubled. "
                 "Nothing was uploaded."
             ) from None
-        if cells:
+        if cells and whole:
             yield number, cells
+        elif cells:
+            yield from before
+            before = [(number, cells)]
 
 
 def _utf_16_of(start: bytes) -> str:

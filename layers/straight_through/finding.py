@@ -21,9 +21,9 @@ _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # beside what Python takes for wh
 LONGEST_NAME = 255  # characters of a column's name
 NUMBER = re.compile(r"[\s\d.,:;/'%+()\-\u2013$€£]*\d[\s\d.,:;/'%+()\-\u2013$€£]*")
 NOTHING = {"n/a", "na", "nil", "none", "null", "tbc", "tba", "tbd"}
-_TOTALS = "(grand|sub)?[ -]?totals?|sum|summe|gesamt(summe)?|zwischensumme|somme|totale"
-TOTAL = re.compile(rf"(?:{_TOTALS})\s*:?", re.IGNORECASE)
-TOTAL_OF = re.compile(rf"(?:{_TOTALS})\b", re.IGNORECASE)
+_TOTALS = "(grand|sub)?[ -]?totals?|gesamt(summe)?|zwischensumme|totale"
+TOTAL = re.compile(rf"(?:{_TOTALS}|sum|summe|somme)\s*:?", re.IGNORECASE)
+TOTAL_OF = re.compile(rf"(?:{_TOTALS})\b|.{{1,60}}\btotals?\s*:?$", re.IGNORECASE)
 
 
 # What a person may do about it.
@@ -76,7 +76,7 @@ def _said_row(rows: Sequence[Row], number: int, header: Sequence[str]) -> Place:
         raise TableUnclear(
             f"Row {number}, the header, has a name twice: {shown([(number, cells)])}. {MEND}"
         )
-    return _named(place, header)
+    return _named(place, header) if header else _in_one_piece(place)
 
 
 def _equal_row(rows: Sequence[Row], header: Sequence[str]) -> Place:
@@ -114,6 +114,7 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
             at = body.stop - 1  # what stands in its table is data
         at += 1
     if not found:
+        _require_names(rows, sets, spec)
         raise TableUnclear(
             "It cannot be told which row is the header: none of the first "
             f"{min(len(rows), LOOK)} rows has names only, over columns of numbers, dates or codes. "
@@ -127,11 +128,38 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
         if len(sets[at]) >= width
         or (rows[at][0] + 1 == rows[first][0] and len(sets[at]) > 1 and 2 * len(sets[at]) > width)
     ]
-    rivals = [at for at in found[1:] if len(sets[at]) > width] + near[-1:]
+    near.sort(key=lambda at: not _may_be_header(rows[at][1]))
+    rivals = [at for at in found[1:] if len(sets[at]) > width] + near[:1]
     if rivals:
         both = [rows[at] for at in sorted((first, rivals[0]))]
         raise TableUnclear(f"Two rows could be the header: {shown(both)}. {MEND}")
-    return _place(*rows[first])
+    return _in_one_piece(_place(*rows[first]))
+
+
+def _in_one_piece(place: Place) -> Place:
+    """Return a place; raise TableUnclear where its columns are not beside each other."""
+    for column, following in zip(place.columns, place.columns[1:], strict=False):
+        if following != column + 1:
+            raise TableUnclear(
+                f"In row {place.header_row}, the header, column {letters_of(column + 1)} has no "
+                "name: there may be two tables side by side. Take the column out and drop the file "
+                'again; or say the route\'s "header", which may leave out columns without a name '
+                "and value, and redrive the execution. Nothing was uploaded."
+            )
+    return place
+
+
+def _require_names(rows: Sequence[Row], sets: Sequence[set[int]], spec: TableSpec) -> None:
+    """Raise TableUnclear where a row were the header, if each column below it had a name."""
+    for at, row in enumerate(rows):
+        body = _body(rows, at, spec)
+        if _may_be_header(row[1]) and _differs(rows, sets[at], at, body):
+            place = _place(*row)
+            beside = next(rows[below] for below in body if not sets[below] <= sets[at])
+            raise TableUnclear(
+                f"Row {row[0]} looks like the header, and row {beside[0]} has values in columns "
+                f"without a name: {_unnamed(beside, place)}. {MEND}"
+            )
 
 
 def _body(rows: Sequence[Row], at: int, spec: TableSpec) -> range:
@@ -156,32 +184,43 @@ def _may_be_header(cells: Sequence[str]) -> bool:
 
 def _heads(rows: Sequence[Row], sets: Sequence[set[int]], at: int, body: range) -> bool:
     """Whether all that stands below a row stands in its columns, and differs from it in kind."""
-    if not all(sets[below] <= sets[at] for below in body):
-        return False
-    data = [rows[below][1] for below in body if not _begins_total(rows[below][1])]
-    for column in sets[at]:
-        if kind(rows[at][1][column]) == NAME:
-            kinds = {kind(cells[column]) for cells in data if column < len(cells)} - {""}
-            if kinds == {VALUE}:
-                return True
-    return False
+    return all(sets[below] <= sets[at] for below in body) and _differs(rows, sets[at], at, body)
+
+
+def _differs(rows: Sequence[Row], filled: set[int], at: int, body: range) -> bool:
+    """Whether over half of the columns of values, and over one at least, a row has a name."""
+    columns = sorted(filled)
+    data = [rows[below][1] for below in body if not _is_total(rows[below][1], columns)]
+    values = [column for column in columns if _kinds(data, column) == {VALUE}]
+    named = [column for column in values if kind(rows[at][1][column]) == NAME]
+    return bool(named) and 2 * len(named) >= len(values)
+
+
+def _kinds(rows: Sequence[Sequence[str]], column: int) -> set[str]:
+    """Return the kinds of what is in a column."""
+    return {kind(cells[column]) for cells in rows if column < len(cells)} - {""}
 
 
 def _require_one_header(rows: Sequence[Row], place: Place) -> None:
-    """Raise TableUnclear where the row below the header looks like more of it."""
+    """Raise TableUnclear where the row below the header looks like more of it: units, numbers."""
     below = [row for row in rows if row[0] > place.header_row]
-    if len(below) < 2 or below[0][0] > place.header_row + 1 or _begins_total(below[0][1]):
+    if not below or below[0][0] > place.header_row + 1 or _is_total(below[0][1], place.columns):
         return
-    first = [kind(cell) for cell in below[0][1]]
-    if VALUE in first or NAME not in first:
-        return
-    data = [cells for _, cells in below[1:] if not _begins_total(cells)]
-    for column in place.columns:
-        if column < len(first) and first[column] == NAME:
-            kinds = {kind(cells[column]) for cells in data if column < len(cells)} - {""}
-            if kinds == {VALUE}:
-                both = [row for row in rows if row[0] == place.header_row] + below[:1]
-                raise TableUnclear(f"The header may have two rows: {shown(both)}. {MEND}")
+    first = [trimmed(at_cell(below[0][1], column)) for column in place.columns]
+    rest = [cells for _, cells in below[1:] if not _is_total(cells, place.columns)]
+    kinds = [kind(cell) for cell in first]
+    differs = VALUE not in kinds and any(
+        kinds[at] == NAME and _kinds(rest, column) == {VALUE}
+        for at, column in enumerate(place.columns)
+    )
+    marked = all(cell[0] in "([" or cell[-1] in ")]." for cell in first if cell) or len(first) > 4
+    numbers = [str(number) for number in range(1, len(first) + 1)]
+    counts = marked and [cell.strip("().[]") for cell in first] == numbers
+    begins = place.columns[0]
+    lacks = len(rest) > 1 and not first[0] and all(trimmed(at_cell(r, begins)) for r in rest)
+    if differs or counts or lacks:
+        both = [row for row in rows if row[0] == place.header_row] + below[:1]
+        raise TableUnclear(f"The header may have two rows: {shown(both)}. {MEND}")
 
 
 def _place(number: int, cells: Sequence[str]) -> Place:
@@ -225,52 +264,63 @@ class Cut:
         self._header = [folded(name) for name in place.names]
         self._last = place.header_row  # the row that was seen last
         self._aside: list[Row] = []  # no rows of the table, unless some follow
-        self._total: tuple[Row, list[str]] | None = None  # a total, unless some follow
+        self._doubted: tuple[Row, list[str]] | None = None  # a row of the table, if some follow
         self._ended = False
         # What the first rows tell: the fewest filled cells, the columns that always are, with what.
         self._least = len(place.columns)
         self._always = list(range(len(place.columns)))
         self._values = set(self._always)
+        self._words = self._longest = 0  # of the cells of the first column that always is filled
         self.rows = 0
-        self.blank_rows = 0
+        self.rows_above = 0  # with cells, above the header
         self.rows_below = 0
+        self.blank_rows = 0  # between the header and the last row
 
     def rows_of(self, rows: Iterable[Row], *, whole: bool = True) -> Iterator[list[str]]:
         """Return the cells of each row of the table, one for each of its columns.
 
         Raises TableUnclear where a row may or may not be one of the table.
         """
-        columns, width = self._place.columns, len(self._place.columns)
-        first, end = columns[0], columns[-1] + 1
-        straight = end - first == width
-        for row in rows:
+        for row in self._below_header(rows):
             number, cells = row
-            if number <= self._place.header_row or not (count := count_of(cells)):
-                continue
+            count = count_of(cells)
             if number > self._last + 1:
                 self._gap(number - self._last - 1)
             self._last = number
-            if straight:
-                own = cells[first:end]
-                own += [""] * (width - len(own))
-            else:
-                own = [cells[at] if at < len(cells) else "" for at in columns]
+            own = self._own(cells)
             if self._ended:
                 self._look_below(row, own, count)
                 continue
-            if self._is_none(own, count):
+            if self._is_none(own, count) or self._is_note(number, own, count):
                 self._aside.append(row)
                 continue
             self._require_row(row, own, count)
-            if self._total:  # it was none
-                yield self._taken(self._total[1])
-                self._total = None
-            if self.rows and _begins_total(own):
-                self._total = row, own
+            if self._doubted:  # a row follows it
+                yield self._taken(self._doubted[1])
+                self._doubted = None
+            if self.rows and self._is_doubtful(own):
+                self._doubted = row, own
                 continue
             yield self._taken(own)
         if whole:
             self._end()
+
+    def _below_header(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Leave out blank rows, the header, and those above it, which are counted."""
+        for number, cells in rows:
+            if count_of(cells):
+                if number > self._place.header_row:
+                    yield number, cells
+                self.rows_above += number < self._place.header_row
+
+    def _own(self, cells: list[str]) -> list[str]:
+        """Return the cells of the table's columns."""
+        columns, width = self._place.columns, len(self._place.columns)
+        first, end = columns[0], columns[-1] + 1
+        if end - first > width:  # columns without a name are among them
+            return [at_cell(cells, at) for at in columns]
+        own = cells[first:end]
+        return own + [""] * (width - len(own)) if len(own) < width else own
 
     def _taken(self, own: list[str]) -> list[str]:
         """Count a row of the table and learn from it."""
@@ -278,6 +328,10 @@ class Cut:
             self._least = min(self._least, count_of(own))
             self._always = [at for at in self._always if trimmed(own[at])]
             self._values = {at for at in self._always if at in self._values and is_value(own[at])}
+            if self._always:
+                key = trimmed(own[self._always[0]])
+                self._words = max(self._words, len(key.split()))
+                self._longest = max(self._longest, len(key))
         self.rows += 1
         return own
 
@@ -295,10 +349,10 @@ class Cut:
         """Leave out what stands below the last row. Raises TableUnclear for what may be one."""
         self.rows_below += len(self._aside)
         self._aside = []
-        if self._total:
+        if self._doubted:
             raise TableUnclear(
-                f"The last row may be a total or one of the table: {shown([self._total[0]])}. "
-                f"{_REMOVE}"
+                "The last row may be one of the table, or a total or a note below it: "
+                f"{shown([self._doubted[0]])}. {_REMOVE}"
             )
 
     def _look_below(self, row: Row, own: list[str], count: int) -> None:
@@ -314,22 +368,39 @@ class Cut:
 
     def _is_none(self, own: list[str], count: int) -> bool:
         """Whether a row is none of the table: a total, or with too few cells in it."""
-        begin = next((text for cell in own if (text := trimmed(cell))), "")
-        if TOTAL.fullmatch(begin):
-            return True
         if not self.rows:
-            return False
-        if TOTAL_OF.match(begin) and not all(trimmed(own[at]) for at in self._always):
+            return bool(TOTAL.fullmatch(_begin(own)))
+        if _is_total(own, self._always):
             return True
         few = (count == 1 < self._least) or (count <= FEW and 2 * count < self._least)
         if not few or not self._always:
             return False
-        key = self._always[0]
-        if not trimmed(own[key]):
+        key = trimmed(own[self._always[0]])
+        if not key:
             return True
-        if key in self._values:
-            return not is_value(own[key])
+        if self._always[0] in self._values:
+            return not is_value(key) or len(key.split()) > self._words or self._is_longer(key)
         return count == 1 and self._least > 2
+
+    def _is_note(self, number: int, own: list[str], count: int) -> bool:
+        """Whether a row is a note below a table without rows."""
+        apart = number > self._place.header_row + 1
+        return not self.rows and apart and count == 1 and len(own) > 2
+
+    def _is_doubtful(self, own: list[str]) -> bool:
+        """Whether a row, if it is the last one, may be a total or a note below the table."""
+        if TOTAL_OF.match(_begin(own)):
+            return True
+        if not self._always:
+            return False
+        key = trimmed(own[self._always[0]])
+        if not key:
+            return True
+        return self._always[0] in self._values and (kind(key) == NAME or self._is_longer(key))
+
+    def _is_longer(self, key: str) -> bool:
+        """Whether a cell is far longer than all above it in its column."""
+        return len(key) > 2 * self._longest
 
     def _require_row(self, row: Row, own: list[str], count: int) -> None:
         """Raise TableUnclear where a row cannot be one of the table, or those before it."""
@@ -355,9 +426,17 @@ class Cut:
 _REMOVE = "Mend the file and drop it again. Nothing was uploaded."
 
 
-def _begins_total(cells: Sequence[str]) -> bool:
-    """Whether a row's first filled cell begins with the word for a total."""
-    return bool(TOTAL_OF.match(next((text for cell in cells if (text := trimmed(cell))), "")))
+def _begin(cells: Sequence[str]) -> str:
+    """Return a row's first filled cell."""
+    return next((text for cell in cells if (text := trimmed(cell))), "")
+
+
+def _is_total(cells: Sequence[str], columns: Sequence[int]) -> bool:
+    """Whether a row is a total: it says so, or begins with it and has not all of the columns."""
+    begin = _begin(cells)
+    if TOTAL.fullmatch(begin):
+        return True
+    return bool(TOTAL_OF.match(begin)) and not all(trimmed(at_cell(cells, at)) for at in columns)
 
 
 def _unnamed(row: Row, place: Place) -> str:
@@ -378,6 +457,11 @@ NAME, VALUE, NEITHER = "name", "value", "neither"
 def trimmed(cell: str) -> str:
     """Return a cell without the blanks around it, no-break and invisible ones included."""
     return cell.strip().strip(_INVISIBLE).strip()
+
+
+def at_cell(cells: Sequence[str], column: int) -> str:
+    """Return the cell of a column, "" where the row is shorter."""
+    return cells[column] if column < len(cells) else ""
 
 
 def count_of(cells: Sequence[str]) -> int:

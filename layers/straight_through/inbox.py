@@ -113,7 +113,7 @@ class SourceBody:
         """Read nothing yet; `left` tells how many seconds there are for it."""
         self._s3 = s3
         self.source = source
-        self._left = left
+        self.left = left
 
     def __len__(self) -> int:
         """Return the object's size in bytes."""
@@ -140,7 +140,7 @@ class SourceBody:
         Raises SourceUnavailable where it breaks off, TransferTooSlow where it will not end in time,
         SourceNotFound, SourceDenied.
         """
-        pace = Pace("The upload", self.source.size, self._left)
+        pace = Pace("The upload", self.source.size, self.left)
         try:
             with closing(self._opened()) as stream:
                 for chunk in stream.iter_chunks(CHUNK):

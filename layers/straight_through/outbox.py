@@ -102,6 +102,7 @@ def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
         **{field: record[field] for field in ("run", "execution_arn", "route", "status")},
         "source": source,
         "parent": record["source"]["parent"],
+        **({"prepared": record["prepared"]} if "prepared" in record else {}),
         "quantemplate": record["quantemplate"],
         "identical_to": record["identical_to"],
         "outputs": [

@@ -5,21 +5,25 @@ mark, commas, CRLF and quotes as RFC 4180 has them; the same file and route give
 """
 
 import csv
+import errno
 import hashlib
 import io
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import takewhile
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 from straight_through.bodies import CHUNK, Body, File, FileBody
 from straight_through.csv_text import delimiters_of, encoding_of, lines_of, rows_of
-from straight_through.errors import HeaderMismatch, TableUnclear
+from straight_through.errors import FileTooLarge, HeaderMismatch, TableUnclear
 from straight_through.finding import LOOK, Cut, Place, count_of, place_of, shown
-from straight_through.names import prepared_key
+from straight_through.names import LONGEST_FILE_NAME, prepared_key
+from straight_through.pace import Left, Pace, unhurried
 from straight_through.routes import FIND, Route, TableSpec
 from straight_through.sheets import Unpacked, chosen, unpacked
 from straight_through.unzipping import Limits
@@ -110,11 +114,17 @@ def find(file: File, spec: TableSpec, header: Sequence[str], limits: Limits) -> 
 
 
 def prepare(
-    body: Body, spec: TableSpec, header: Sequence[str], limits: Limits, out: IO[bytes]
+    body: Body,
+    spec: TableSpec,
+    header: Sequence[str],
+    limits: Limits,
+    out: IO[bytes],
+    left: Left = unhurried,
 ) -> Made:
     """Write the table of a file as CSV; the file is copied to the temporary folder first.
 
-    Raises TableUnclear, HeaderMismatch, WrongFormat, FileTooLarge, and what reading it raises.
+    Raises TableUnclear, HeaderMismatch, WrongFormat, FileTooLarge, TransferTooSlow, and what
+    reading it raises.
     """
     with tempfile.NamedTemporaryFile() as spool:
         source_hash = hashlib.sha256()
@@ -124,17 +134,12 @@ def prepare(
         spool.flush()
         with unpacked(FileBody(Path(spool.name)), limits, whole=True) as opened:
             source = _located(opened, spec, header)
-            above = 0
-            cut = Cut(source.place, spec)
-            written = _Written(out)
-            rows = source.rows()
-            for _, cells in takewhile(lambda row: row[0] < source.place.header_row, rows):
-                above += count_of(cells) > 0
+            cut, written = Cut(source.place, spec), _Written(out, left)
             written.write([source.place.names])
-            written.write(cut.rows_of(rows))
+            written.write(cut.rows_of(source.rows()))
     columns = source.place.columns
     left_out: LeftOut = {
-        "rows_above": above,
+        "rows_above": cut.rows_above,
         "rows_below": cut.rows_below,
         "blank_rows": cut.blank_rows,
         "blank_columns": columns[-1] - columns[0] + 1 - len(columns),
@@ -153,12 +158,15 @@ def prepare(
 class PreparedBody:
     """The table of a file as the body of an upload, kept in the temporary folder."""
 
-    def __init__(self, route: Route, run: str, body: Body, limits: Limits) -> None:
-        """Make it. Raises what `prepare` raises."""
+    def __init__(
+        self, route: Route, run: str, body: Body, limits: Limits, left: Left = unhurried
+    ) -> None:
+        """Make it, within the seconds `left`. Raises what `prepare` raises."""
         assert route.table is not None  # noqa: S101 - for the types
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
         weakref.finalize(self, self._file.close)
-        made = prepare(body, route.table, route.header, limits, self._file)
+        with _room():
+            made = prepare(body, route.table, route.header, limits, self._file, left)
         self.facts: PreparedFacts = {
             "key": prepared_key(route.name, run),
             "bytes": made.size,
@@ -201,12 +209,13 @@ class PreparedBody:
 class _Written:
     """A CSV that is hashed while it is written."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: IO[bytes], left: Left) -> None:
         self._out = out
+        self._pace = Pace("Making the table", None, left)
         self.hash = hashlib.sha256()
         self.size = 0
 
-    def write(self, rows: "Iterator[list[str]] | list[tuple[str, ...]]") -> None:
+    def write(self, rows: Iterable[Sequence[str]]) -> None:
         """Write rows."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -223,13 +232,33 @@ class _Written:
         self.hash.update(piece)
         self.size += len(piece)
         self._out.write(piece)
+        self._pace.passed(len(piece))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Raise FileTooLarge where the temporary folder is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise FileTooLarge(
+            "The file and the table that is made of it do not fit into the function's temporary "
+            "folder (its EphemeralStorage). Send it in parts, or let who looks after the stack "
+            "allow more and redrive the execution. Nothing was uploaded."
+        ) from None
 
 
 def _located(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -> _Source:
     """Return where the table stands in a text or a workbook."""
     if opened.text is None:
         sheet = chosen(opened.sheets, spec.sheet)
-        where: Where = {**_NOWHERE, "member": opened.member, "sheet": sheet.name}
+        where: Where = {
+            **_NOWHERE,
+            "member": _legible(opened.member),
+            "sheet": _legible(sheet.name),
+        }
         return _placed(where, sheet.rows, spec, header)
     return _located_in_text(opened, spec, header)
 
@@ -237,23 +266,20 @@ def _located(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -> _Sourc
 def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -> _Source:
     """Return where the table stands in a text, by the one separator with which there is one.
 
-    Raises TableUnclear where there is one with two, or where the lines have more columns by another.
+    Raises TableUnclear where there is one with two, or where another makes more columns.
     """
     opens, whole = opened.text, opened.whole
     assert opens is not None  # noqa: S101 - for the types
     encoding = encoding_of(opens, spec.encoding, whole=whole)
-    lines = lambda: lines_of(opens, encoding, whole=whole)  # noqa: E731 - one short line
-    delimiters, named = delimiters_of(lines(), spec.delimiter)
+    lines = lines_of(opens, encoding, whole=whole)
+    delimiters, named = delimiters_of(lines, spec.delimiter)
     found: list[_Source] = []
     refused: list[tuple[int, TableUnclear | HeaderMismatch]] = []
     for delimiter in delimiters:
-
-        def rows(delimiter: str = delimiter) -> Iterator[Row]:
-            return rows_of(lines(), delimiter, skips_first=named, whole=whole)
-
+        rows = partial(_text_rows, opens, encoding, delimiter, named, whole)
         where: Where = {
             **_NOWHERE,
-            "member": opened.member,
+            "member": _legible(opened.member),
             "encoding": encoding,
             "delimiter": delimiter,
         }
@@ -261,8 +287,11 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
             found.append(_placed(where, rows, spec, header))
         except (TableUnclear, HeaderMismatch) as error:
             refused.append((_width(rows), error))
-    if not found:
+    single = all(len(source.place.columns) == 1 for source in found)
+    if not found or (single and any(width > 1 for width, _ in refused)):
         raise max(refused, key=lambda refusal: refusal[0])[1]
+    if not single:  # a separator that makes one column of all is none
+        found = [source for source in found if len(source.place.columns) > 1]
     likeness = [_window(source.rows(), LOOK) for source in found]
     widest = max((width for width, _ in refused), default=0)
     if likeness.count(likeness[0]) < len(found) or widest > len(found[0].place.columns):
@@ -276,6 +305,23 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
             "Nothing was uploaded."
         )
     return found[0]
+
+
+def _legible(name: str | None) -> str | None:
+    """Return a name as records and manifests have it: no longer than a file's name may be."""
+    return name and name[:LONGEST_FILE_NAME]
+
+
+def _text_rows(
+    opens: Callable[[], IO[bytes]],
+    encoding: str,
+    delimiter: str,
+    named: bool,  # noqa: FBT001 - whether the first line names the separator
+    whole: bool,  # noqa: FBT001
+) -> Iterator[Row]:
+    """Read the rows of a text from its start."""
+    lines = lines_of(opens, encoding, whole=whole)
+    return rows_of(lines, delimiter, skips_first=named, whole=whole)
 
 
 def _placed(
@@ -300,12 +346,12 @@ def _window(rows: Iterator[Row], last: int) -> list[Row]:
 
 
 def _width(rows: Callable[[], Iterator[Row]]) -> int:
-    """Return how many cells most of the first rows have, 0 where they cannot be read."""
-    try:
-        counts = [count_of(cells) for _, cells in _window(rows(), LOOK)]
-    except TableUnclear:
-        return 0
-    return max(set(counts), key=counts.count) if counts else 0
+    """Return how many cells most of the first rows have that can be read."""
+    counts: list[int] = []
+    with suppress(TableUnclear):
+        for _, cells in islice(rows(), LOOK):
+            counts += filter(None, [count_of(cells)])
+    return max(set(counts), key=counts.count, default=0)
 
 
 _NOWHERE: Where = {

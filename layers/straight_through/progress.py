@@ -147,13 +147,16 @@ def executed_record(
 ) -> dict[str, Any]:
     """Return the record of a run that was executed, as it travels through the state machine."""
     apart = ("route", "measures", "after", "executed_at")
+    measures = dict(made["measures"])
+    prepared = measures.pop("prepared", None)  # by routes with a table
     return {
         "run": attempt.run,
         "execution_arn": attempt.execution_arn,
         "turn": turn,
         "order": attempt.order,
         "route": made["route"],
-        "source": source | made["measures"],
+        "source": source | measures,
+        **({"prepared": prepared} if prepared else {}),
         "quantemplate": {field: value for field, value in made.items() if field not in apart},
         "after": made["after"],
         "executed_at": made.get("executed_at"),  # release 1.0.0 has noted none

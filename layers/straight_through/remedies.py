@@ -18,7 +18,7 @@ UNNAMED = "Mend the cause that the message names, then {redrive}."
 READS_THE_FILE = ("CheckFile", "TakeTurn", "UploadAndExecute")
 ASKS_QUANTEMPLATE = ("UploadAndExecute", "CheckStatus", "DownloadOutput")
 READS_THE_ROUTE = ("CheckFile", "TakeTurn", "UploadAndExecute", "CheckStatus", "PublishRun")
-WRITES_THE_OUTBOX = ("DownloadOutput", "PublishRun")
+WRITES_THE_OUTBOX = ("UploadAndExecute", "DownloadOutput", "PublishRun")
 ANY = ("CheckFile", "TakeTurn", "UploadAndExecute", "CheckStatus", "DownloadOutput", "PublishRun")
 
 

@@ -23,7 +23,6 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.executions import Execution
-from straight_through.formats import MeasuredBody
 from straight_through.listing import ABOVE_ALL, Listing
 from straight_through.patience import vanished
 from straight_through.pipelines import NONE_SEEN, Pipelines
@@ -121,7 +120,7 @@ class Runs:
             "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
             "user": self._known_user(queue),
             "granted_at": queue["holder"]["granted_at"],
-            "measures": body.measures if isinstance(body, MeasuredBody) else NOT_MEASURED,
+            "measures": getattr(body, "measures", NOT_MEASURED),
         }
         self._turns.post(turn, mark, attempt.run, post)
         return self._execute(post)

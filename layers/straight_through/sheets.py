@@ -7,6 +7,7 @@ python-calamine where it is XLS, XLSB or ODS. What is unpacked is bounded before
 import io
 import re
 import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +21,13 @@ from straight_through.bodies import CHUNK, File
 from straight_through.errors import FileTooLarge, TableUnclear, WrongFormat
 from straight_through.selection import matches
 from straight_through.unzipping import SMALL, Limits, unzipped
-from straight_through.xlsx import EPOCH, Row, XlsxBook, damage, moment_text, number_text
+from straight_through.xlsx import EPOCH, Row, XlsxBook, damage, moment_text, number_text, parser_of
 
 GZIP, ZIP, OLE = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+LONGEST, MOST = 60, 8  # characters of a name, and names, that a message shows
 LOOK_BYTES = 1024 * 1024  # of a text in which its table is looked for, before it is read whole
-MOST_IN_MEMORY = 48 * 1024 * 1024  # bytes of a workbook, unpacked, that is read as a whole
+# Bytes of a workbook, unpacked, that is read as a whole: one of 46 MB takes 345 MiB of memory.
+MOST_IN_MEMORY = 24 * 1024 * 1024
 # What a packer of a person's machine adds.
 BESIDE = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)|/$")
 NO_TEXT = {
@@ -40,12 +43,15 @@ XLS_ERROR = re.compile(
     re.DOTALL,
 )
 XLSB_ERRORS = (3, 11)  # BrtCellError, BrtFmlaError
+XLSB_ROW = 0  # BrtRowHdr; the kinds of cells are those up to 11
+MOST_CELLS = 4_000_000  # of a sheet that is read as a whole
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-PASSWORD = (
+LOCKED = (
     "The workbook has a password, so that it cannot be read. Save it without one and drop it "
     "again. Nothing was uploaded."
 )
-ODS_ERROR = b'calcext:value-type="error"'
+# What an XLS says of where a sheet's cells begin and end.
+XLS_DIMENSIONS = re.compile(rb"\x00\x02\x0e\x00(.{12})", re.DOTALL)
 
 Opens = Callable[[], IO[bytes]]
 
@@ -101,11 +107,13 @@ def chosen(sheets: Sequence[Sheet], pattern: str) -> Sheet:
     filled = [sheet for sheet in fitting if _has_cells(sheet)] if len(fitting) > 1 else fitting
     if len(filled) == 1:
         return filled[0]
-    names = ", ".join(repr(sheet.name) for sheet in (filled or sheets)[:10])
+    listed = filled or sheets
+    names = ", ".join(repr(sheet.name[:LONGEST]) for sheet in listed[:MOST])
+    names += f" and {len(listed) - MOST:,} more" if len(listed) > MOST else ""
     told = (
-        f"Its pattern {pattern!r} fits several sheets that have cells: {names}"
+        f"Its pattern {pattern[:LONGEST]!r} fits several sheets that have cells: {names}"
         if filled
-        else f"No visible sheet with cells fits its pattern {pattern!r}. The sheets are {names}"
+        else f"No visible sheet fits its pattern {pattern[:LONGEST]!r}. The sheets are {names}"
     )
     raise TableUnclear(
         f"It cannot be told in which sheet the table stands. {told}. Name the sheet in the "
@@ -129,7 +137,7 @@ def _archive(
     if start.startswith(OLE):
         _require_in_memory(size)
         if ENCRYPTED in stream.read():
-            raise WrongFormat(PASSWORD)
+            raise WrongFormat(LOCKED)
         return Unpacked(sheets=_read_whole(stack, stream, _xls_errors))
     with damage():
         archive = stack.enter_context(zipfile.ZipFile(stream))
@@ -151,7 +159,8 @@ def _archive(
     if len(members) != 1:
         raise TableUnclear(
             f"The zip archive has {len(members):,} files, and one is expected: "
-            f"{', '.join(repr(member.filename) for member in members[:5])}. Drop each by itself. "
+            f"{', '.join(repr(member.filename[:LONGEST]) for member in members[:MOST])}. Drop each "
+            "by itself. "
             "Nothing was uploaded."
         )
     if members[0].flag_bits & 1:
@@ -300,7 +309,7 @@ def reading() -> Iterator[None]:
     try:
         yield
     except calamine.PasswordError:
-        raise WrongFormat(PASSWORD) from None
+        raise WrongFormat(LOCKED) from None
     except BaseException as error:
         # A panic of the library's Rust is no Exception.
         if not isinstance(error, calamine.CalamineError) and "Panic" not in type(error).__name__:
@@ -329,30 +338,76 @@ def _said(cell: Any) -> str:
 
 
 def _xls_errors(stream: IO[bytes]) -> bool:
-    """Whether an XLS has cells with errors."""
+    """Whether an XLS has cells with errors. Raises FileTooLarge."""
     stream.seek(0)
-    return bool(XLS_ERROR.search(stream.read()))
+    data = stream.read()
+    for found in XLS_DIMENSIONS.finditer(data):
+        first, last, left, right = struct.unpack("<IIHH", found[1])
+        if last <= 65_536 and right <= 256:  # else it is something else
+            _require_cells((last - first) * (right - left))
+    return bool(XLS_ERROR.search(data))
 
 
 def _ods_errors(archive: zipfile.ZipFile, _stream: IO[bytes]) -> bool:
-    """Whether an ODS has cells with errors."""
+    """Whether an ODS has cells with errors. Raises FileTooLarge: a cell may stand for thousands."""
+    rows = columns = 1
+    wide = cells = 0
+    errors = False
+
+    def start(name: str, said: dict[str, str]) -> None:
+        nonlocal rows, columns, wide, errors
+        bare = name.rpartition(":")[2]
+        if bare == "table-row":
+            rows, columns, wide = int(said.get("table:number-rows-repeated", 1)), 0, 0
+        elif bare in ("table-cell", "covered-table-cell"):
+            columns += int(said.get("table:number-columns-repeated", 1))
+            if "office:value-type" in said:
+                wide = columns
+            errors |= said.get("calcext:value-type") == "error"
+
+    def end(name: str) -> None:
+        nonlocal cells
+        if name.rpartition(":")[2] == "table-row":
+            cells += rows * wide
+            _require_cells(cells)
+
     with damage():
-        return ODS_ERROR in archive.read("content.xml")
+        parser_of(start, end).Parse(archive.read("content.xml"), True)  # noqa: FBT003
+    return errors
 
 
 def _xlsb_errors(archive: zipfile.ZipFile, _stream: IO[bytes]) -> bool:
-    """Whether an XLSB has cells with errors: it is a row of records, each with kind and size."""
+    """Whether an XLSB has cells with errors: it is a row of records, each with kind and size.
+
+    Raises FileTooLarge.
+    """
     with damage():
         for name in archive.namelist():
             if name.startswith("xl/worksheets/") and name.endswith(".bin"):
-                data, at = archive.read(name), 0
+                data, at, rows, columns = archive.read(name), 0, set[int](), set[int]()
                 while at < len(data):
                     record, at = _seven_bits(data, at, keeps_mark=True)
                     size, at = _seven_bits(data, at)
                     if record in XLSB_ERRORS:
                         return True
+                    if record <= max(XLSB_ERRORS) and size >= 4:
+                        (rows if record == XLSB_ROW else columns).add(
+                            int.from_bytes(data[at : at + 4], "little")
+                        )
                     at += size
+                if rows and columns:
+                    _require_cells((max(rows) - min(rows) + 1) * (max(columns) - min(columns) + 1))
     return False
+
+
+def _require_cells(cells: int) -> None:
+    """Raise FileTooLarge for a sheet that is read as a whole and has too many cells for it."""
+    if cells > MOST_CELLS:
+        raise FileTooLarge(
+            f"A sheet of such a workbook is read as a whole, of at most {MOST_CELLS:,} cells, and "
+            f"this one spans {cells:,}. Clear what stands far away from the table, or save it as "
+            "XLSX or CSV, which are read row by row, and drop that. Nothing was uploaded."
+        )
 
 
 def _seven_bits(data: bytes, at: int, *, keeps_mark: bool = False) -> tuple[int, int]:

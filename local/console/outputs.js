@@ -28,6 +28,8 @@ export function outputsOf(app) {
     if (mine.place !== manifest) {
       try {
         mine.manifest = await read(bucket, manifest);
+        // The table that was made of the file, beside what came of it.
+        if (mine.manifest.prepared) mine.manifest.outputs.push({ name: "What was sent", ...mine.manifest.prepared });
         mine.said = "";
       } catch (error) {
         if (!error.code) throw error;

@@ -15,6 +15,7 @@ MEASUREMENTS = (
     "cost",
     "cold_start",
     "memory",
+    "tables",
     "listing",
     "throughput",
     "scale",

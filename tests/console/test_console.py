@@ -45,6 +45,21 @@ def end_of(route: Route, stand_in: Control) -> None:
     stand_in.finish(runs[-1]["id"])
 
 
+def test_the_table_that_was_made_of_a_file_is_shown_beside_the_outputs(
+    console: Console, road: Road, stand_in: Control
+) -> None:
+    # Given a route that takes the table out of what people send
+    route = make_route(road, stand_in, "Copy: Sheet 1", table={})
+    # When a file with a title and a total is processed
+    text = "Bordereau\n\nReference,Amount\nA-1,10\nA-2,20\nTotal,30\n"
+    run = road.processed(f"{route.name}/march.csv", text.encode())
+    console.open(f"runs/{run.name}")
+    # Then what was sent is seen there
+    console.press("What was sent")
+    expect(console.page.locator(".preview")).to_contain_text("All 2 rows.")
+    assert console.table() == [["Reference", "Amount"], ["A-1", "10"], ["A-2", "20"]]
+
+
 def test_a_file_that_is_chosen_is_followed_to_its_outputs(console: Console, road: Road) -> None:
     # Given the console, by its shortest address
     console.page.goto(f"{road.endpoint}/_local/console")
