@@ -223,7 +223,9 @@ def test_a_zip_of_two_files_is_refused_with_their_names(sent: Any) -> None:
     assert "has 2 files, and one is expected: 'a.csv', 'b.csv'" in told
 
 
-@pytest.mark.parametrize("inner", [zipped(("a.csv", b"x")), gzip.compress(b"x")])
+@pytest.mark.parametrize(
+    "inner", [zipped(("a.csv", b"x")), gzip.compress(b"x")], ids=["zip", "gzip"]
+)
 def test_what_is_packed_twice_is_refused(sent: Any, inner: bytes) -> None:
     with pytest.raises(WrongFormat, match="packed twice"):
         prepared(sent(zipped(("a.zip", inner))))
