@@ -55,7 +55,8 @@ def upload(handler: Any, wire: Wire) -> Handler:
     """The handler, before a Quantemplate where all goes well."""
     wire.answer("GET", EXECUTIONS, json_reply([]))
     wire.answer("POST", DATASET, Reply(200))
-    wire.answer("POST", EXECUTIONS, json_reply(RUN | {"status": "Started"}))
+    runs = [RUN | {"status": "Started", "id": f"e-{n}", "runNumber": n} for n in (7, 8)]
+    wire.answer("POST", EXECUTIONS, *map(json_reply, runs))
     loaded: Handler = handler("upload_and_execute")
     return loaded
 
