@@ -32,6 +32,7 @@ function machine(definition, path) {
   for (const each of plain) each.width = common;
   const rows = [];
   for (const [name, at] of layer) (rows[at - (path ? 1 : 0)] ??= []).push(nodes.get(name));
+  for (const row of rows) row.sort((one, other) => side(one.name, edges) - side(other.name, edges));
   const widths = rows.map((row) => row.reduce((sum, each) => sum + each.width + ASIDE, -ASIDE));
   const column = Math.max(...widths);
   let y = PADDING;
@@ -56,6 +57,13 @@ function machine(definition, path) {
   const found = ways.edges.map(({ from, to, label, caught }) => ({ from, to, label, caught, path }));
   for (const each of nodes.values()) for (const inner of each.inner) found.push(...inner.edges);
   return { shapes, boxes, edges: found, width: Math.ceil(ways.right + shift + PADDING), height: y - GAP + PADDING };
+}
+
+/** Where a state stands beside others: what goes back left, what ends right, as their edges do. */
+function side(name, edges) {
+  const leaving = edges.filter((edge) => edge.from === name);
+  if (leaving.some((edge) => edge.back)) return -1;
+  return leaving.every((edge) => edge.to === END) ? 1 : 0;
 }
 
 const moved = (box, x, y) => ({ ...box, x: box.x + x, y: box.y + y });
