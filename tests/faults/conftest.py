@@ -11,8 +11,6 @@ from botocore import xform_name
 from botocore.client import BaseClient
 
 from local.quantemplate import Control, running
-from straight_through import quantemplate, replies
-from tests.faults.faults import PATIENCE
 from tests.faults.world import World
 from tests.model.dynamodb import TABLE, DynamoDB
 from tests.unit.conftest import OUTBOX, aws, load, s3, secret_arn, session
@@ -53,10 +51,6 @@ def world(
     """The application with a table, a topic and a stand-in Quantemplate."""
     assert s3
     monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
-    for name in ("REPLY_TIMEOUT", "UPLOAD_REPLY_TIMEOUT"):
-        monkeypatch.setattr(quantemplate, name, PATIENCE)
-    for name in ("SMALL_SECONDS", "LIST_SECONDS"):  # for a reply without an end
-        monkeypatch.setattr(replies, name, 2 * PATIENCE)
     variables = {
         "POWERTOOLS_METRICS_NAMESPACE": "StraightThrough",
         "STATE_MACHINE_ARN": MACHINE,

@@ -16,7 +16,7 @@ from local.quantemplate.pipelines import OLD_RUN
 from tests.unit.machine import Clock
 
 Order = tuple[str, dict[str, Any]]  # of the stand-in: its kind and its fields
-PATIENCE = 0.25  # seconds that the client waits for a reply in these tests
+PATIENCE = 1.0  # seconds that the client waits for a reply that stalls or has no end
 OUTSIDE_LASTS = timedelta(minutes=10)  # of a fault that a person mends, where no execution ends
 THROTTLED = {  # by service
     "s3": (503, "SlowDown"),
@@ -119,9 +119,9 @@ ONE_MORE = (OLD_RUN % {b"n": 1}).decode() + ","
 ORDERS: dict[tuple[str, str], list[Order]] = {  # by fault and call
     ("reset half way", UPLOAD): [("drop", {"after_bytes": 4})],
     ("reset half way", ""): [("reset", {"after_bytes": 1})],
-    ("slow first byte", ""): [("delay", {"seconds": PATIENCE / 5})],
+    ("slow first byte", ""): [("delay", {"seconds": 0.1})],
     ("stalled", UPLOAD): [("delay", {"seconds": PATIENCE * 2, **AFTER})],  # no body could stall
-    ("stalled", ""): [("stall", {"after_bytes": 1, "seconds": PATIENCE * 3})],
+    ("stalled", ""): [("stall", {"after_bytes": 1, "seconds": PATIENCE * 2})],
     ("204", UPLOAD): [("relabel", {"status": 204})],
     ("truncated", UPLOAD): [
         ("reply", {"status": 200, "body": "{}", **AFTER}),
