@@ -16,6 +16,7 @@ from tests.model.dynamodb import TABLE, DynamoDB
 from tests.unit.conftest import OUTBOX, aws, load, s3, secret_arn, session
 from tests.unit.machine import MACHINE
 
+boto3_client = cache(boto3.client)  # for all tests: making one takes long
 __all__ = ["aws", "load", "s3", "secret_arn", "session"]
 
 
@@ -50,7 +51,7 @@ def world(
 ) -> World:
     """The application with a table, a topic and a stand-in Quantemplate."""
     assert s3
-    monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
+    monkeypatch.setattr(boto3, "client", boto3_client)
     variables = {
         "POWERTOOLS_METRICS_NAMESPACE": "StraightThrough",
         "STATE_MACHINE_ARN": MACHINE,

@@ -44,13 +44,9 @@ NAMES = {error.__name__ for error in REMEDIES}
 
 def some() -> list[Cell]:
     """Each call once and each fault once, at least."""
-    chosen = []
-    for number, (function, call) in enumerate(calls()):
-        faults = OF_HTTP if (function, call) in QUANTEMPLATE else OF_AWS
-        chosen.append(Cell(function, call, faults[number % len(faults)]))
-    for number, fault in enumerate(OF_HTTP):
-        chosen.append(Cell(*QUANTEMPLATE[number % len(QUANTEMPLATE)], fault))
-    return list(dict.fromkeys(chosen))
+    http = [Cell(*QUANTEMPLATE[n % len(QUANTEMPLATE)], fault) for n, fault in enumerate(OF_HTTP)]
+    others = [call for call in calls() if call not in QUANTEMPLATE]
+    return http + [Cell(*call, OF_AWS[n % len(OF_AWS)]) for n, call in enumerate(others)]
 
 
 def calls() -> list[tuple[str, str]]:
