@@ -132,18 +132,13 @@ class Road:
             return execution if execution["status"] != "RUNNING" else None
 
         execution = self.until(described, f"the end of {arn}")
-        entered = [
-            event["stateEnteredEventDetails"]["name"]
-            for event in self.history(arn)
-            if "stateEnteredEventDetails" in event
-        ]
         return Run(
             arn=arn,
             name=execution["name"],
             status=execution["status"],
             error=execution.get("error", ""),
             cause=execution.get("cause", ""),
-            failed_at=entered[-1] if execution["status"] == "FAILED" else "",
+            failed_at=self._left_open(arn) if execution["status"] == "FAILED" else "",
             output=json.loads(execution.get("output") or "{}"),
         )
 
@@ -152,6 +147,16 @@ class Road:
         states = self.client("stepfunctions")
         pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
         return [event for page in pages for event in page["events"]]
+
+    def _left_open(self, arn: str) -> str:
+        """The state that was entered last of those that were never left."""
+        open_states: list[str] = []
+        for event in self.history(arn):
+            if entered := event.get("stateEnteredEventDetails"):
+                open_states.append(entered["name"])
+            if left := event.get("stateExitedEventDetails"):
+                open_states.remove(left["name"])
+        return open_states[-1]
 
     def entered(self, run: Run) -> list[str]:
         """Names of the states that the run entered, in order."""

@@ -80,7 +80,8 @@ def test_manifest_tells_what_was_dropped(road: Road, copy_route: Route) -> None:
     # And the states are those of the design, in order
     states = ["Release?", "CheckFile", "FileChecked?", "TakeTurn", "UploadAndExecute"]
     assert road.entered(run)[:6] == [*states, "WaitForPipeline"]
-    assert road.entered(run)[-3:] == ["DownloadOutputs", "DownloadOutput", "PublishRun"]
+    download = ["DownloadOutputs", "DownloadOutput", "OutputStored?", "OutputStored"]
+    assert road.entered(run)[-5:] == [*download, "PublishRun"]
 
 
 @pytest.mark.parametrize(

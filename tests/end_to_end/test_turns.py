@@ -350,6 +350,8 @@ def test_a_file_costs_the_same_however_long_its_queue_is(
             "UploadAndExecute",
             "DownloadOutputs",
             "DownloadOutput",
+            "OutputStored?",
+            "OutputStored",
             "PublishRun",
         ]
         scheduled = [e for e in road.history(arn) if e["type"] == "TaskScheduled"]

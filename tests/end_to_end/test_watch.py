@@ -319,7 +319,7 @@ def test_what_costs_bears_the_stacks_name(road: Road) -> None:
     ]
     # Then they are all found
     services = [arn.split(":")[2] for arn in arns]
-    assert services.count("lambda") == 9
+    assert services.count("lambda") == 10
     assert services.count("sqs") == 3
     assert {"dynamodb", "sns"} <= set(services)
     # And secret, state machine and logs say the same when they are described
