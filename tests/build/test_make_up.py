@@ -78,6 +78,8 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
             "PipelineFinished?",
             "DownloadOutputs",
             "DownloadOutput",
+            "OutputStored?",
+            "OutputStored",
             "PublishRun",
         ]
         assert "claims/may/" in checkout.shell('aws s3 ls --recursive "s3://$OUTBOX_BUCKET/"')

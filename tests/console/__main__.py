@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.live import consoles, progress_on
 from local.process import ROOT
@@ -21,7 +21,8 @@ def main() -> None:
     """Make all of them."""
     _, err = consoles()
     with (
-        launched() as browser,
+        sync_playwright() as playwright,
+        launched(playwright) as browser,
         progress_on(err) as progress,
         tempfile.TemporaryDirectory() as logs,
     ):

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 from local.process import ROOT
 
@@ -22,13 +22,12 @@ def executable() -> str:
 
 
 @contextmanager
-def launched(*options: str) -> Iterator[Browser]:
+def launched(playwright: Playwright, *options: str) -> Iterator[Browser]:
     """A browser without a window."""
     # As root, Chromium has no sandbox; it opens nothing but pages of this machine.
     arguments = [*options, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=arguments)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=executable(), args=arguments)
+    try:
+        yield browser
+    finally:
+        browser.close()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from local.quantemplate import Control
 from tests.console.browser import WIDE, launched
@@ -18,10 +18,17 @@ DEADLINE = 30_000  # milliseconds, far beyond what anything here takes
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    """What drives all browsers of a process: there can be one only."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """A browser."""
     expect.set_options(timeout=DEADLINE)
-    with launched() as browser:
+    with launched(playwright) as browser:
         yield browser
 
 

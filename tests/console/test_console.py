@@ -25,6 +25,8 @@ STATES = [
     "PipelineFinished?",
     "DownloadOutputs",
     "DownloadOutput",
+    "OutputStored?",
+    "OutputStored",
     "PublishRun",
 ]
 CLAIMS = ROOT / "local" / "samples" / "claims_may.csv"
@@ -71,8 +73,10 @@ def test_a_file_that_is_chosen_is_followed_to_its_outputs(console: Console, road
     # and every state of the picture is lit
     assert console.lit("done") == STATES
     # with what went in and out
-    console.page.locator('.picture [data-state="TakeTurn"]').click()
+    console.page.locator('.picture [data-state="CheckFile"]').click()
     assert console.data("Input")["key"] == "claims/claims_may.csv"
+    assert console.data("Output")["route"] == "claims"
+    console.page.locator('.picture [data-state="TakeTurn"]').click()
     assert console.data("Output")["turn"]["queue"] == "p-claims"
     # and its first output as a table, as it lies in the outbox
     (key,) = (k for k in road.stored_keys(f"claims/claims_may/{console.run}/Clean") if k)
@@ -113,7 +117,7 @@ def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
 
 def test_a_name_that_starts_nothing_is_told_at_once(console: Console, copy_route: Route) -> None:
     console.open().choose(copy_route.name, {"name": "~$may.csv", "mimeType": "", "buffer": b"x"})
-    expect(console.page.locator(".drops")).to_contain_text("names like this start no run")
+    expect(console.page.locator(".drops")).to_contain_text("it starts no run: its name fits ~$*")
 
 
 def test_a_run_that_fails_says_what_to_do_and_is_redriven_and_run_again(

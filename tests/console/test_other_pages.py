@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Playwright, Route
 
 from local.quantemplate import Control
 from tests.console.browser import launched
@@ -73,12 +73,12 @@ def other_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def deceived() -> Iterator[Browser]:
+def deceived(playwright: Playwright) -> Iterator[Browser]:
     """A browser for which a stranger's name leads to this machine."""
     # Not every browser keeps pages of the web from addresses of this machine, as newer ones do.
     own = "LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
     rules = (f"--host-resolver-rules=MAP {EVIL} 127.0.0.1", f"--disable-features={own}")
-    with launched(*rules) as browser:
+    with launched(playwright, *rules) as browser:
         yield browser
 
 
