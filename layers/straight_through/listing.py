@@ -66,34 +66,78 @@ def reduced(
 ) -> Listing:
     """Return the listing of an API's list. Raises NotWhole where one that counts is not whole.
 
-    An old execution that has ended may lack anything: it harms nobody.
+    An old execution that has ended may lack anything: it harms nobody. One that tells neither a
+    status nor an end has ended where a newer one has, since runs of a pipeline queue.
     """
-    mine: dict[str, Execution] = {}
-    others: list[tuple[int, int, Execution]] = []  # a heap, the lowest number first
-    successes: list[tuple[int, int, Any, Any, Any]] = []  # likewise
-    highest = count = 0
-    for count, item in enumerate(items, 1):
+    reduction = _Reduction(after, ours)
+    for item in items:
+        reduction.take(item)
+    return reduction.listing(date)
+
+
+class _Reduction:
+    """What is kept of a list so far."""
+
+    def __init__(self, after: int, ours: Collection[str]) -> None:
+        """Keep nothing yet; the heaps have the lowest number first."""
+        self._after, self._ours = after, ours
+        self._mine: dict[str, Execution] = {}
+        self._others: list[tuple[int, int, Execution]] = []
+        self._silent: list[tuple[int, int, Execution | NotWhole]] = []
+        self._successes: list[tuple[int, int, Any, Any, Any]] = []
+        self._highest = self._last_ended = self._count = 0
+
+    def take(self, item: Any) -> None:
+        """Keep what counts of the next item. Raises NotWhole."""
         if not isinstance(item, dict):
             raise NotWhole("an execution that is no object")
+        self._count += 1
         number, status = number_of(item), item.get("status")
         ended = isinstance(status, str) and status in ENDED
-        if number is not None and number > highest:
-            highest = number
-        if ours and isinstance(item.get("id"), str | int) and str(item["id"]) in ours:
+        over = ended or bool(item.get("finishedAt"))
+        self._highest = max(self._highest, number or 0)
+        if over:
+            self._last_ended = max(self._last_ended, number or 0)
+        if self._ours and isinstance(item.get("id"), str | int) and str(item["id"]) in self._ours:
             execution = execution_of(item)
-            mine[execution.id] = execution
-        elif (number or 0) > after or not (ended or item.get("finishedAt")):
+            if execution.id not in self._mine or self._mine[execution.id].goes_on:
+                self._mine[execution.id] = execution  # an end is not taken back
+        elif (number or 0) > self._after or (status and not over):
             execution = execution_of(item, with_outputs=False)
-            _keep(others, MOST_KEPT, (execution.run_number, count, execution))
+            _keep(self._others, MOST_KEPT, (execution.run_number, self._count, execution))
+        elif not over:
+            self._keep_silent(number, item)
         if ended and status == SUCCEEDED and number is not None:
             times = item.get("createdAt"), item.get("startedAt"), item.get("finishedAt")
-            _keep(successes, 4 * RECENT_RUNS, (number, count, *times))
-    found = itertools.chain(mine.values(), (execution for _, _, execution in others))
-    kept = sorted(found, key=lambda each: each.run_number, reverse=True)
-    durations = (_seconds(*times) for _, _, *times in sorted(successes, reverse=True))
-    known = (seconds for seconds in durations if seconds > 0)
-    last = tuple(itertools.islice(known, RECENT_RUNS))
-    return Listing(tuple(kept), highest, last, count, date)
+            _keep(self._successes, 4 * RECENT_RUNS, (number, self._count, *times))
+
+    def _keep_silent(self, number: int | None, item: dict[str, Any]) -> None:
+        """Keep an old execution that tells neither a status nor an end, until the end tells."""
+        try:
+            if number is None and item.get("id") is None:
+                return  # it tells nothing at all
+            kept: Execution | NotWhole = execution_of(item, with_outputs=False)
+        except NotWhole as error:
+            if number is None:
+                raise
+            kept = error
+        _keep(self._silent, MOST_KEPT, (number, self._count, kept))
+
+    def listing(self, date: datetime | None) -> Listing:
+        """Return what was kept, when all has been taken. Raises NotWhole."""
+        for number, count, kept in self._silent:
+            if number > self._last_ended:
+                if isinstance(kept, NotWhole):
+                    raise kept
+                _keep(self._others, MOST_KEPT, (number, count, kept))
+        # One that is listed twice is one, and has ended where either has.
+        others = sorted((each for _, _, each in self._others), key=lambda each: not each.goes_on)
+        found = {each.id: each for each in others} | self._mine
+        newest_first = sorted(found.values(), key=lambda each: each.run_number, reverse=True)
+        durations = (_seconds(*times) for _, _, *times in sorted(self._successes, reverse=True))
+        known = (seconds for seconds in durations if seconds > 0)
+        last = tuple(itertools.islice(known, RECENT_RUNS))
+        return Listing(tuple(newest_first), self._highest, last, self._count, date)
 
 
 def items_of(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:

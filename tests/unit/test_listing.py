@@ -87,6 +87,47 @@ def test_what_counts_must_be_whole(odd: Any) -> None:
         reduced([run(8), odd], after=8, ours=["e-9"])
 
 
+SILENT: dict[str, Any] = {"status": None, "finishedAt": None, "startedAt": None}
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        run(7, **SILENT),
+        run(7, **SILENT | {"status": ""}),
+        {"id": "e-7", "runNumber": 7},
+        run(7, **SILENT, id=None),
+        {"id": None, "runNumber": None, **SILENT},
+        {},
+    ],
+    ids=str,
+)
+def test_an_old_run_that_tells_nothing_of_its_end_keeps_nobody_waiting(
+    silent: dict[str, Any],
+) -> None:
+    for listed in ([silent, run(8)], [run(8), silent]):
+        found = reduced(listed, after=8)
+        assert (found.kept, found.highest) == ((), 8)
+
+
+def test_a_run_that_tells_nothing_goes_on_until_a_newer_one_has_ended() -> None:
+    goes_on = run(9, status="Paused", finishedAt=None)
+    found = reduced([run(6), run(7, **SILENT), run(8, **SILENT), goes_on], after=9)
+    assert [each.run_number for each in found.going_on] == [9, 8, 7]
+    for odd in (run(7, **SILENT, id=None), {"id": "e-7", "runNumber": None}):
+        with pytest.raises(NotWhole):
+            reduced([run(6), odd], after=9)
+
+
+def test_a_run_that_is_listed_twice_is_one_and_an_end_is_not_taken_back() -> None:
+    started = run(7, status="Started", finishedAt=None)
+    for listed in ([started, run(7)], [run(7), started], [run(7), run(7)]):
+        (ours,) = reduced(listed, after=9, ours=["e-7"]).kept
+        assert ours.status == "Succeeded"
+        assert len(reduced(listed, after=6).kept) == 1
+        assert not reduced(listed, after=6).going_on
+
+
 def test_what_a_server_lists_as_newer_is_bounded() -> None:
     found = reduced((run(n, status="Started", finishedAt=None) for n in range(5000)), after=0)
     assert [each.run_number for each in found.kept] == list(range(4999, 4999 - MOST_KEPT, -1))
