@@ -119,8 +119,6 @@ class Download:
             raise ApiUnavailable(f"{what} brought a web page and no output.")
         if kind not in OUTPUT_TYPES:
             raise ApiUnavailable(f"{what} brought {kind[:100]!r} and no output.")
-        if self.size is None and not chunked:
-            raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
         self._head = head_of(self._next, JUDGED)
         if not self._head and self.size is None:
             raise ApiUnavailable(f"{what} brought nothing at all, and no length that says so.")
@@ -128,6 +126,8 @@ class Download:
             raise ApiUnavailable(f"{what} brought a web page and no output.")
         if len(self._head) < JUDGED and is_json_object(self._head):  # and all of it is there
             raise ApiUnavailable(f"{what} brought a JSON document and no output.")
+        if self.size is None and not chunked:
+            raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
 
     def read(self, size: int = CHUNK) -> bytes:
         """Return up to `size` bytes, none at the end. Raises OutputIncomplete at a break."""

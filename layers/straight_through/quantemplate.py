@@ -236,12 +236,15 @@ class Quantemplate:
         """Call the API and yield a reply that may be one; a rejected token is renewed once."""
         try:
             with self._named(call):
+                client_id = self.credentials.client_id
                 if time.monotonic() >= self._token_expires:
                     self.authenticate()
+                self._require_user(call, what, client_id)
                 response = self._request_api(call, path, what, body)
                 if response.status_code == requests.codes.unauthorized:
                     response.close()
                     self.authenticate()
+                    self._require_user(call, what, client_id)
                     response = self._request_api(call, path, what, body)
                 with response:
                     self._check(call, response, what)
@@ -249,6 +252,19 @@ class Quantemplate:
         except StraightThroughError as error:
             self._failed(error)
             raise
+
+    def _require_user(self, call: str, what: str, client_id: str) -> None:
+        """Execute nothing as another user than the caller knows: it finds a lost run by its user.
+
+        Raises ApiUnavailable: nothing was sent, and the next try knows the new one.
+        """
+        if call == "execute_pipeline" and self.credentials.client_id != client_id:
+            raise ApiUnavailable(
+                f"{what}: the credentials of the client id {client_id!r} have been replaced by "
+                f"those of {self.credentials.client_id!r}. Nothing was executed; it is tried again "
+                "with these.",
+                sent=False,
+            )
 
     @contextmanager
     def _named(self, call: str) -> Iterator[None]:

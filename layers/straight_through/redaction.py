@@ -35,7 +35,7 @@ class Secrets:
         It may echo the request as it was, or quoted for a URL, JSON, HTML or Basic. `cut` says that
         more followed, so that the last characters may begin a secret.
         """
-        text = body.decode(errors="replace")
+        text = body.decode(errors="replace").replace("\0", "")  # UTF-16 has them between letters
         for form in sorted({f for forms in self._forms for f in forms}, key=len, reverse=True):
             text = re.sub(form, HIDDEN, text, flags=re.IGNORECASE)
         if cut:

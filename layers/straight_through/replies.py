@@ -6,15 +6,18 @@ status of success or a redirect says nothing of the call: it is waited for as no
 
     call                what counts as done                           body
     token               200, 201                                      JSON with `access_token`
-    Upload Dataset      200, 201, 204                                 none, plain text, JSON
+    Upload Dataset      200, 201, 204                                 none, plain text, JSON (*)
     Execute Pipeline    200, 201, 202                                 the execution, JSON
     List Executions     200; 204 where no run is known                an array, JSON
     Download            200 (`bodies.py` has what counts as output)   CSV
     Download Dataset    likewise; 204 where it has no data yet        CSV
 
 Nothing that speaks of an error counts: a JSON object with a non-empty `error` or `errors`, or with
-a number of 400 or more as `status` or `code`. Words never do: an output whose header is `Error,Row`
-is a gate's report, and "0 errors" is what a server says that took a file.
+a number of 400 or more as `status` or `code`; nor does an object that breaks off. Words never do:
+an output whose header is `Error,Row` is a gate's report, and "0 errors" is what a server says that
+took a file.
+
+(*) Of any type: many servers call each reply text/html, also an empty one or JSON.
 """
 
 import json
@@ -51,9 +54,12 @@ LIST_SECONDS = 80  # for a list to come; a function that looks has 120
 MOST_WAIT = 90 * 24 * 3600  # seconds that a server can ask us to wait: no run lives longer
 PIECE = 32 * 1024  # bytes
 
-_PAGE = re.compile(rb"<(!doctype|html|head|body|!--|\?xml|script|title|meta)", re.IGNORECASE)
-_JSON_SPACE = b" \t\r\n"
+# A tag, and not a column's name that begins like one: `<header>`, `<metadata>`.
+_PAGE = re.compile(
+    rb"<(!doctype|!--|\?xml|(html|head|body|script|title|meta)[\s/>])", re.IGNORECASE
+)
 _BOM = b"\xef\xbb\xbf"
+_BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def media_type(response: "requests.Response") -> str:
@@ -65,7 +71,7 @@ def is_page(response: "requests.Response", head: bytes) -> bool:
     """Whether a reply is a web page, by its type or its first bytes; XML is taken for one."""
     kind = media_type(response)
     named = kind in ("text/html", "text/xml", "application/xml") or kind.endswith("+xml")
-    return named or bool(_PAGE.match(head.removeprefix(_BOM).lstrip()))
+    return named or bool(_PAGE.match(_start(head)))
 
 
 def encoding_of(response: "requests.Response") -> str:
@@ -86,20 +92,25 @@ def speaks_of_error(document: Any) -> bool:
 
 def not_taken(response: "requests.Response", body: bytes) -> str:
     """Return what an upload's reply is that does not say that the file was taken, "" if it does."""
+    if not body.strip():
+        return ""
+    document = document_of(body)
+    if speaks_of_error(document):
+        return "an error"
+    if document is not None:
+        return ""
     if is_page(response, body):
         return "a web page"
-    if speaks_of_error(document_of(body)):
-        return "an error"
+    if _start(body)[:1] == b"{":
+        return "JSON that cannot be read"
     kind = media_type(response)
     plain = kind in ("", "application/octet-stream") or kind.startswith("text/") or "json" in kind
-    return "" if plain or not body else f"a body of type {kind[:100]!r}"
+    return "" if plain else f"a body of type {kind[:100]!r}"
 
 
 def is_json_object(body: bytes) -> bool:
     """Whether all of a body is one JSON object, which no CSV is."""
-    return body.removeprefix(_BOM).lstrip(_JSON_SPACE)[:1] == b"{" and isinstance(
-        document_of(body), dict
-    )
+    return _start(body)[:1] == b"{" and isinstance(document_of(body), dict)
 
 
 def document_of(body: bytes) -> Any:
@@ -126,7 +137,9 @@ def retry_after(response: "requests.Response") -> float:
 
 
 def date_of(response: "requests.Response") -> datetime | None:
-    """Return the server's own clock, as it was when it answered."""
+    """Return the server's own clock, as it was when it answered; a copy from a cache has none."""
+    if response.headers.get("Age", "0").strip() != "0":
+        return None
     return _moment(str(response.headers.get("Date", "")))
 
 
@@ -172,10 +185,17 @@ def head_of(read: Callable[[int], bytes], size: int) -> bytes:
     head = b""
     while len(head) < size and (piece := read(size - len(head))):
         head += piece
-        start = head.removeprefix(_BOM).lstrip()
+        start = _start(head)
         if (start and start[:1] not in (b"{", b"<")) or (len(head) > 4096 and start[:1] == b"<"):
             break
     return head
+
+
+def _start(body: bytes) -> bytes:
+    """Return a body from its first character on, in UTF-8: a page may come in UTF-16."""
+    if body[:2] in _BOMS_16:
+        body = body[: len(body) // 2 * 2].decode("utf-16", errors="replace").encode()
+    return body.removeprefix(_BOM).lstrip()
 
 
 def _moment(value: str) -> datetime | None:

@@ -296,6 +296,12 @@ def test_a_file_is_uploaded_with_its_length_and_not_in_chunks(
         Reply(200, b"0 errors", {"Content-Type": "text/plain"}),
         Reply(200, b"error: none", {"Content-Type": "text/csv"}),
         Reply(200, b"OK", {"Content-Type": "application/json"}),
+        Reply(200, b"", {"Content-Type": "text/html; charset=utf-8"}),
+        Reply(204, b"", {"Content-Type": "text/html"}),
+        Reply(200, b"\r\n", {"Content-Type": "text/html"}),
+        Reply(200, b'{"version": 2}', {"Content-Type": "text/html"}),
+        Reply(200, b'\xef\xbb\xbf{"error": ""}', {"Content-Type": "application/json"}),
+        *(json_reply(document) for document in (None, [], {}, "ok", {"data": {"error": "nested"}})),
     ],
 )
 def test_what_an_upload_is_answered_that_was_taken(
@@ -322,6 +328,13 @@ def test_what_an_upload_is_answered_that_was_taken(
         json_reply({"status": 500}),
         json_reply({"code": 400.0}),
         Reply(200, b'{"error": "in plain text"}', {"Content-Type": "text/plain"}),
+        Reply(200, b'{"error": "in a page"}', {"Content-Type": "text/html"}),
+        Reply(200, '{"error": "in UTF-16"}'.encode("utf-16"), {"Content-Type": "text/plain"}),
+        Reply(200, "<html>in UTF-16".encode("utf-16"), {"Content-Type": "text/plain"}),
+        Reply(200, b'{"error": "cut off', {"Content-Type": "application/json"}),
+        Reply(200, b'{"error": "long", "n": %b}' % (b"9" * 5000), {"Content-Type": "text/plain"}),
+        Reply(200, b'{"error": "deep", "n": %b' % (b"[" * 100_000), {"Content-Type": "text/json"}),
+        json_reply({"status": float("inf")}),
         Reply(200, b"OK", missing=3),
         Reply(200, b"x" * 300_000),
     ],
@@ -367,6 +380,46 @@ def test_a_short_reply_is_never_taken_for_a_whole_one(client: Quantemplate, wire
         client.download_dataset(ORG, "d-claims") as download,
     ):
         list(download)
+
+
+CSV = {"Content-Type": "text/csv"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{id},name\n1,x\n", b"<a>,b\n", b"[x],y\n", b"[x]", b'"ok"', b"null", b"{id}", b"<"),
+        *(b"<header>,b\n", b"<metadata>\n1\n", b"<titles>,<bodyshop>\n", b"\xef\xbb\xbfid\n", b"a"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("kind", ["", "text/csv; charset=UTF-8", "TEXT/CSV", "application/csv"])
+def test_a_csv_that_looks_like_something_else_is_one(
+    client: Quantemplate, wire: Wire, body: bytes, kind: str
+) -> None:
+    wire.answer("GET", DATASET, Reply(200, body, {"Content-Type": kind} if kind else {}))
+    with client.download_dataset(ORG, "d-claims") as download:
+        assert b"".join(download) == body
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, '{"error": "in UTF-16"}'.encode("utf-16"), CSV),
+        Reply(200, "\ufeff<html>in UTF-16".encode("utf-16-be"), CSV),
+        *(Reply(200, body, CSV, endless=True) for body in (b"", b'{"error": 1}', b"<html>")),
+        *(Reply(200, body, CSV, chunked=True) for body in (b"", b'{"error": 1}', b"<html>")),
+    ],
+)
+def test_what_is_no_output_is_waited_for_however_it_comes(
+    client: Quantemplate, wire: Wire, reply: Reply
+) -> None:
+    wire.answer("GET", DATASET, reply)
+    with (
+        pytest.raises(ApiUnavailable, match="Download Dataset d-claims brought"),
+        client.download_dataset(ORG, "d-claims"),
+    ):
+        pass
 
 
 def test_ids_are_one_segment_of_the_path(client: Quantemplate, wire: Wire) -> None:
@@ -508,3 +561,24 @@ def test_execute_without_a_legible_answer_may_have_been_executed(
         client.execute_pipeline(ORG, PIPELINE)
     assert raised.value.sent
     assert len(wire.calls("POST", EXECUTIONS)) == 1
+
+
+@pytest.mark.parametrize("expired", [True, False])
+def test_nothing_is_executed_as_another_user_than_the_caller_knows(
+    wire: Wire, *, expired: bool
+) -> None:
+    # Given credentials that are replaced by those of another client, after a first call
+    old, new = Credentials("old", "s3cr3t-1"), Credentials("new", "s3cr3t-2")
+    client = Quantemplate(old, api_url=wire.api_url, token_url=wire.token_url, renewed=lambda: new)
+    wire.answer("GET", EXECUTIONS, json_reply([]))
+    wire.answer("POST", TOKEN_PATH, token_reply("t-1", 0 if expired else 300))
+    client.list_executions(ORG, PIPELINE)
+    wire.answer("POST", TOKEN_PATH, Reply(401), token_reply("t-2"))
+    taken = json_reply(STARTED)
+    wire.answer("POST", EXECUTIONS, *([taken] if expired else [Reply(401), taken]))
+    # Then Execute is not sent as that one before the caller can know
+    with pytest.raises(ApiUnavailable, match="'old' have been replaced by those of 'new'") as met:
+        client.execute_pipeline(ORG, PIPELINE)
+    assert (met.value.sent, met.value.call) == (False, "execute_pipeline")
+    assert len(wire.calls("POST", EXECUTIONS)) == (0 if expired else 1)
+    assert client.execute_pipeline(ORG, PIPELINE).id == "e-7"

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -328,3 +329,15 @@ def test_a_secret_goes_over_tls_or_nowhere(url: str, fits: bool) -> None:  # noq
         else:
             with pytest.raises(RequestRefused, match="https://"):
                 Quantemplate(Credentials("id", "s3cr3t"), **addresses)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_no_secret_is_shown_of_a_page_in_another_encoding(wire: Wire, encoding: str) -> None:
+    client = Quantemplate(Credentials("id", SECRET), api_url=wire.api_url, token_url=wire.token_url)
+    wire.answer("POST", TOKEN_PATH, token_reply(TOKEN))
+    wire.answer("GET", EXECUTIONS, Reply(500, f"You sent {TOKEN}, no?".encode(encoding)))
+    with pytest.raises(ApiUnavailable) as raised:
+        call(client, "list_executions")
+    bare = re.sub(r"\\x[0-9a-f]{2}", "", str(raised.value))
+    assert TOKEN not in bare
+    assert "You sent" in bare

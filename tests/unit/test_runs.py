@@ -208,6 +208,24 @@ def test_several_runs_that_it_may_have_made_are_left_to_a_person(world: World, w
     assert world.executed == 1
 
 
+def test_a_run_that_is_listed_twice_is_adopted(world: World, wire: Wire) -> None:
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6, run(7), run(7)))
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    assert world.process()["execution_id"] == "e-7"
+    assert world.executed == 1
+
+
+def test_a_clock_out_of_a_cache_is_none(world: World, wire: Wire) -> None:
+    # Given a run by our user that began before the POST, and a copy of the list from before it
+    listed = dated(START - timedelta(seconds=60), run(6, "Succeeded"), run(7, createdAt=at(-30)))
+    listed = replace(listed, headers=dict(listed.headers) | {"Age": "60"})
+    wire.answer("GET", EXECUTIONS, runs(6), listed)
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    # Then it is not adopted at once
+    with pytest.raises(ApiUnavailable):
+        world.process()
+
+
 def test_somebody_elses_run_is_never_adopted(world: World, wire: Wire) -> None:
     # Given that our own user is known from an earlier reply, where release 1.0.0 has noted it
     known = {"client_id": "straight-through", "user": "u-api"}
