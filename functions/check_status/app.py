@@ -139,6 +139,8 @@ def succeeded(record: dict[str, Any], execution: Execution, listing: Listing) ->
 
 
 def pass_turn_on(record: dict[str, Any], attempt: Attempt) -> None:
-    """Let the next file of the queue begin: this one's run has ended."""
+    """Let the next file of the queue begin: this one's run has ended, or it has none."""
     if turn := record["turn"]:
-        turns.pass_on(turn["queue"], attempt.execution_arn, attempt.redrive_count, turn["turn_id"])
+        # Without a run, what became of the file before may still be open.
+        ended = turn["turn_id"] if record["quantemplate"] else ""
+        turns.pass_on(turn["queue"], attempt.execution_arn, attempt.redrive_count, ended)

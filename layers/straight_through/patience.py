@@ -11,6 +11,7 @@ from straight_through.errors import ApiUnavailable, NotFound, PipelineBusy, Wait
 from straight_through.polling import LONGEST_WAIT, next_wait
 from straight_through.text import told
 
+UNAVAILABLE = "ApiUnavailable"  # the kind of wait
 SHORTEST_BACKOFF = 5  # seconds
 LONGEST_WORDS = 1024  # bytes of what a waiting record says: it travels with each look
 
@@ -26,10 +27,8 @@ def wait_out(
     """
     busy = isinstance(trouble, PipelineBusy)
     hours = float(os.environ["BUSY_DEADLINE_HOURS" if busy else "API_PATIENCE_HOURS"])
-    kind = "PipelineBusy" if busy else "ApiUnavailable"
-    before = record.get("waiting", {})
-    same = (before.get("kind"), before.get("redrive_count")) == (kind, attempt.redrive_count)
-    since = before["since"] if same else iso(now)
+    kind = "PipelineBusy" if busy else UNAVAILABLE
+    since = since_of(record, kind, attempt, now)
     began = datetime.fromisoformat(since)
     waited = (now - began).total_seconds()
     left = hours * 3600 - waited
@@ -53,7 +52,33 @@ def wait_out(
         "redrive_count": attempt.redrive_count,
         "for": told(f"{type(trouble).__name__}: {trouble}", LONGEST_WORDS),
     }
+    if interrupted := _interrupted(record, kind, attempt):
+        waiting["interrupts"] = interrupted
     return record | {"waiting": waiting, "wait_seconds": math.ceil(max(wait, 1))}
+
+
+def since_of(record: dict[str, Any], kind: str, attempt: Attempt, now: datetime) -> str:
+    """Return since when something of this kind is waited for, by this attempt.
+
+    An API that does not answer now and then ends no other wait, or two that take turns would have
+    no deadline; one that tells what else is waited for does answer.
+    """
+    before = record.get("waiting") or {}
+    for wait in (before, before.get("interrupts") or {}):
+        if (wait.get("kind"), before.get("redrive_count")) == (kind, attempt.redrive_count):
+            return str(wait["since"])
+    return iso(now)
+
+
+def _interrupted(record: dict[str, Any], kind: str, attempt: Attempt) -> dict[str, str] | None:
+    """Return the `kind` and `since` of the wait that an unavailable API interrupts, if any."""
+    before = record.get("waiting") or {}
+    same_attempt = before.get("redrive_count") == attempt.redrive_count
+    if not before or kind != UNAVAILABLE or not same_attempt:
+        return None
+    if before["kind"] == UNAVAILABLE:
+        return before.get("interrupts")
+    return {"kind": before["kind"], "since": before["since"]}
 
 
 def vanished(error: NotFound) -> ApiUnavailable:

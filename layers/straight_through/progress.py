@@ -15,6 +15,7 @@ from straight_through.errors import (
     PipelineOverdue,
 )
 from straight_through.names import file_names
+from straight_through.patience import since_of
 from straight_through.polling import moment_of, next_wait, seconds_between, seconds_since
 from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
 
@@ -118,12 +119,11 @@ def unknown_status(
     record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
 ) -> dict[str, Any]:
     """Return the record with what is waited for where nobody knows the run's status."""
-    run, before = record["quantemplate"], record.get("waiting", {})
-    same = (before.get("kind"), before.get("redrive_count")) == (UNKNOWN, attempt.redrive_count)
+    run = record["quantemplate"]
     begun = moment_of(attempt.began) if attempt.redrive_count else begin_of(record, attempt, now)
     waiting = {
         "kind": UNKNOWN,
-        "since": before["since"] if same else iso(now),
+        "since": since_of(record, UNKNOWN, attempt, now),
         "until": iso((begun or now) + timedelta(hours=deadline_hours)),
         "redrive_count": attempt.redrive_count,
         "for": f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']} "

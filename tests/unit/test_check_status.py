@@ -124,6 +124,21 @@ def test_the_next_file_gets_the_turn_of_a_run_that_ended(
     assert table.first("tickets#p-claims") is None
 
 
+def test_a_skipped_file_gives_its_turn_back_and_settles_nothing(
+    check: Handler, event: Event, table: Table
+) -> None:
+    # Given a file that was skipped, and an Execute before it of which nobody knows what it made
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    table.update(queue_key("p-claims"), "SET #last_post = :post", post={"id": "of-before"})
+    given["record"] |= {"status": "Skipped", "quantemplate": None}
+    assert check(given)["status"] == "Skipped"
+    # Then the next file still finds out
+    state = table.get(queue_key("p-claims")) or {}
+    assert "holder" not in state
+    assert state["last_post"] == {"id": "of-before"}
+
+
 def test_the_wait_that_a_throttling_server_asks_for_is_waited(
     check: Handler, wire: Wire, event: Event
 ) -> None:
@@ -268,6 +283,23 @@ def test_an_unknown_status_that_goes_on_is_told_after_an_hour(
     # And when the status is known again, it is as ever
     listed(wire, **GOES_ON)
     assert "waiting" not in check(given | {"record": record})
+
+
+def test_an_unknown_status_is_told_though_the_api_is_away_now_and_then(
+    check: Handler, wire: Wire, event: Event
+) -> None:
+    listed(wire, **GOES_ON | {"status": "Paused"})
+    given = executed_now(event)
+    record = check(given)
+    since = record["waiting"]["since"]
+    for _ in range(3):
+        wire.answer("GET", EXECUTIONS, Reply(503))
+        record = check(given | {"record": record})
+        assert record["waiting"]["kind"] == "ApiUnavailable"
+        listed(wire, **GOES_ON | {"status": "Paused"})
+        record = check(given | {"record": record})
+    assert record["waiting"]["kind"] == "UnknownStatus"
+    assert record["waiting"]["since"] == since
 
 
 ODD_TIMES = [

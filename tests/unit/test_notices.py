@@ -126,6 +126,16 @@ def test_each_kind_of_wait_is_told_for_itself(world: World) -> None:
     ]
 
 
+def test_a_wait_that_an_unavailable_api_interrupts_is_told_once(world: World) -> None:
+    for _ in range(90):
+        for trouble in (PipelineBusy("Run 7 is going on."), ApiUnavailable("Down.")):
+            world.waits(trouble)
+            world.now += timedelta(seconds=60)
+    ((subject, text),) = world.told
+    assert "PipelineBusy" in subject
+    assert "since 2026-05-04T08:00:00.000Z" in text
+
+
 def test_a_function_that_notes_it_again_tells_nothing_twice(world: World) -> None:
     # Given a function that dies right after its note, and is called again later
     before = world.record

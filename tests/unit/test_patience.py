@@ -61,6 +61,21 @@ def test_another_kind_of_trouble_and_a_redrive_count_anew() -> None:
     assert waited(ApiThrottled("Later."), 99, "ApiUnavailable", redrive=1)["wait_seconds"] <= 5
 
 
+def test_two_waits_that_take_turns_have_a_deadline_all_the_same() -> None:
+    # Given a pipeline that is busy for ever, and an API that does not answer every other time
+    record: dict[str, Any] = {}
+    for minute in range(24 * 60):
+        trouble = ApiUnavailable("Down.") if minute % 2 else PipelineBusy("Busy.")
+        record = wait_out(record, trouble, attempt(), NOW + timedelta(minutes=minute))
+        # Then what the API was asked for last is always waited for since it was asked first
+        began = NOW + timedelta(minutes=minute if minute % 2 else 0)
+        assert record["waiting"]["since"] == iso(began)
+    with pytest.raises(PipelineBusy, match="deadline is 24 hours"):
+        wait_out(record, PipelineBusy("Busy."), attempt(), NOW + timedelta(hours=24.1))
+    # And one odd answer ends nothing, however long the other wait was
+    wait_out(record, ApiUnavailable("Down."), attempt(), NOW + timedelta(hours=24.1))
+
+
 def test_a_wait_that_is_asked_for_is_kept_up_to_the_deadline() -> None:
     for asked, wait in [(17, 17), (0.2, 1), (3600, 3600), (10**9, 12 * 3600), (math.inf, 43200)]:
         throttled = ApiThrottled("Later.", retry_after=asked)
