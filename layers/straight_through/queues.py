@@ -240,7 +240,15 @@ class Queues:
             return
         executed = [other.get("executed_at") for other in states.values()]
         if any(isinstance(at, str) and at > paused["since"] for at in executed):
-            self.resume(queue)
+            with suppress(Refused):  # a person has paused it since, or resumed it
+                self._table.update(
+                    queue_key(queue),
+                    "REMOVE #paused",
+                    "#paused.#since = :since AND #paused.#error = :error",
+                    since=paused["since"],
+                    error=paused["error"],
+                )
+            self._turns.grant(queue)
 
     def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
         """Fail the executions whose turn has not come in time."""

@@ -316,7 +316,7 @@ class Turns:
             queue = self.table.update(
                 queue_key(turn.queue),
                 f"SET #holder.#kills = :none{', #executed_at = :at' if executed else ''}"
-                f" REMOVE #holder.#mark{', #last_trouble' if executed else ''}",
+                " REMOVE #holder.#mark",
                 "#holder.#mark.#id = :mark",
                 **values,
             )
@@ -360,7 +360,8 @@ class Turns:
         if turn_id:
             theirs += " AND #holder.#turn_id = :turn"
             values["turn"] = turn_id
-            given_back += ", #last_post"  # what became of it is known
+            # What became of it is known, and nothing kept it from its end.
+            given_back += ", #last_post, #last_trouble"
         while True:
             try:
                 now = iso(self._now())

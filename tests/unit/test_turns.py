@@ -25,7 +25,7 @@ from straight_through.names import run_name
 from straight_through.queues import Queues
 from straight_through.records import Records
 from straight_through.table import Table
-from straight_through.turns import Turn, Turns, queue_key, tickets
+from straight_through.turns import QUEUES, Turn, Turns, queue_key, tickets
 from tests.unit.conftest import TURNS
 from tests.unit.fake_states import FakeStates
 
@@ -458,6 +458,19 @@ def test_a_run_that_gets_through_ends_the_row(world: World) -> None:
     assert not is_paused(world)
 
 
+def test_a_run_that_was_executed_and_never_seen_to_end_is_no_end_of_the_row(world: World) -> None:
+    # Given runs that are executed, and then end at the same call
+    for key in "ab":
+        attempt = world.drop(key)
+        turn = world.taken(attempt)
+        mark = world.enter(turn, attempt)
+        world.turns.unmark(turn, mark, attempt.execution_arn, executed=True)
+        assert not is_paused(world)
+        fails(world, key, ApiUnavailable, "list_executions")
+    # Then the next files do not wait for hours each
+    assert is_paused(world)
+
+
 def test_a_run_that_never_asked_does_not_end_the_row(world: World) -> None:
     fails(world, "a", NotFound, "list_executions")
     fails(world, "b", SourceDenied, "")
@@ -509,6 +522,19 @@ def test_credentials_that_work_in_another_queue_resume_this_one(world: World) ->
     world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
     world.queues.sweep(timedelta(hours=1))
     assert world.turn(token)
+
+
+def test_a_pause_by_hand_that_comes_in_between_stays(world: World) -> None:
+    # Given a sweep that has read a pause for rejected credentials, which work again
+    fails(world, "a", CredentialsRejected, "token")
+    at = iso(START + timedelta(seconds=1))
+    world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
+    seen = {item["sk"]: item for item in world.table.items(QUEUES)}
+    # When a person pauses the queue before it goes on
+    world.queues.pause(QUEUE, "closing")
+    world.queues._sweep_queue(QUEUE, seen, timedelta(hours=1))
+    # Then that pause stays
+    assert world.turns.state(QUEUE)["paused"]["reason"] == "closing"
 
 
 def test_a_queue_is_paused_and_resumed_by_hand(world: World) -> None:
