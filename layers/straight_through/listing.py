@@ -95,9 +95,10 @@ class _Reduction:
         number, status = number_of(item), item.get("status")
         ended = isinstance(status, str) and status in ENDED
         over = ended or bool(item.get("finishedAt"))
-        self._highest = max(self._highest, number or 0)
-        if over:
-            self._last_ended = max(self._last_ended, number or 0)
+        if number is not None and number > self._highest:
+            self._highest = number
+        if over and number is not None and number > self._last_ended:
+            self._last_ended = number
         if self._ours and isinstance(item.get("id"), str | int) and str(item["id"]) in self._ours:
             execution = execution_of(item)
             if execution.id not in self._mine or self._mine[execution.id].goes_on:

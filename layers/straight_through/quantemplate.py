@@ -35,6 +35,7 @@ from straight_through.listing import Listing
 from straight_through.redaction import Secrets
 from straight_through.refusals import refusal, token_refusal
 from straight_through.replies import CALLS
+from straight_through.session import Session
 
 __all__ = ["CALLS", "Credentials", "Execution", "Listing", "Output", "Quantemplate"]
 
@@ -97,9 +98,7 @@ class Quantemplate:
         self._token_url = _safe(token_url)
         self._renewed = renewed
         self._failed = failed
-        self._session = _Session()
-        # Or requests would put what a .netrc holds in the place of our own header.
-        self._session.auth = lambda request: request
+        self._session = Session()
         self._session.headers["Accept-Encoding"] = "identity"
         self._token = ""
         self._token_expires = 0.0
@@ -287,7 +286,7 @@ class Quantemplate:
         """Send one request; a connection that fails is ApiUnavailable."""
         patience = UPLOAD_REPLY_TIMEOUT if options.get("data") else REPLY_TIMEOUT
         try:
-            return self._session.request(
+            response = self._session.request(
                 method,
                 url,
                 timeout=(CONNECT_TIMEOUT, patience),
@@ -302,6 +301,10 @@ class Quantemplate:
                 f"{what}: no answer from {url} ({type(error).__name__}).",
                 sent=not _refused_connection(error),
             ) from None
+        if response.status_code < requests.codes.ok:  # and the reply itself is still to come
+            response.close()
+            raise ApiUnavailable(f"{what}: HTTP {response.status_code} and no answer from {url}.")
+        return response
 
     def _check(self, call: str, response: requests.Response, what: str) -> None:
         """Raise the error that the reply's status stands for, if it is one."""
@@ -351,14 +354,6 @@ class Quantemplate:
         """Return what a server says in brackets, nothing where it says nothing."""
         said = self._secrets.shown(body)
         return f" ({said})" if said else ""
-
-
-class _Session(requests.Session):
-    """Follows no redirect, and does not read its body either, which may have no end."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """Find none."""
-        return None
 
 
 @contextmanager
