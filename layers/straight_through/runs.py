@@ -35,6 +35,7 @@ from straight_through.turns import Turn, Turns
 
 MOST_NAMED = 10  # executions that a message names
 LOOK_AGAIN = 10  # seconds
+BEHIND = 3600  # seconds for which a list may be older than one that was seen
 NOT_MEASURED = {"sha256": None, "rows": None}
 MOST_KILLS = 5  # functions in a row that died while they held a turn
 
@@ -239,7 +240,7 @@ class Runs:
         if known:
             pass
         elif not found:
-            self._made_nothing(post, whose, noted["posted"].get("answered"), listing)
+            self._made_nothing(post, whose, noted["posted"].get("answered"), listing, left)
         elif len(found) > 1:
             self._records.uncertain(post, _several(post, whose, found))
         elif left > 0 and not surely_made(post, found[0], listing, asked_at):
@@ -259,23 +260,39 @@ class Runs:
             _require_free([each for each in found if each.goes_on], post["pipeline_id"])
 
     def _made_nothing(
-        self, post: Item, whose: str, answered: Item | None, listing: Listing
+        self, post: Item, whose: str, answered: Item | None, listing: Listing, left: float
     ) -> None:
-        """Note that no new run has shown, which says that none was made, unless a reply told one.
+        """Note that no new run has shown, which says that none was made, with two exceptions.
 
-        Then a person has to look, and numbers count from there: else each next file met the same.
+        Where a reply told one, or the list stays behind what was seen, a person has to look, and
+        numbers count from there: else each next file met the same. `left` is minus the seconds
+        since the list should show a run. Raises PipelineBusy while the list may be an older copy.
         """
-        if answered is None:
+        seen = self._pipelines.highest(post) or NONE_SEEN
+        if answered:
+            why = (
+                f"The {whose} was answered with run {answered['number']} ({answered['id']}), which "
+                f"is no new one: number {post['after']} was seen before, and the list shows no "
+                "newer. Look at it in Quantemplate."
+            )
+        elif listing.highest < seen:
+            why = (
+                f"The reply to the {whose} was lost, and the list shows no run above "
+                f"{listing.highest}, although {seen} was seen before. Look in Quantemplate for a "
+                "newer one."
+            )
+            if left > -BEHIND:
+                raise PipelineBusy(f"{why} The list is looked at again.", retry_after=LOOK_AGAIN)
+        else:
             self._records.not_executed(post)
             return
         self._records.uncertain(
             post,
-            f"The {whose} was answered with run {answered['number']} ({answered['id']}), which is "
-            f"no new one: number {post['after']} was seen before, and the list shows no newer. "
-            "Look at it in Quantemplate. If it is this file's, start a new execution with the same "
-            'input and "execution_id"; if it is not, start one with the same input.',
+            f"{why} If it is this file's, start a new execution with the same input and "
+            '"execution_id"; if it is not, start one with the same input.',
         )
-        self._pipelines.count_anew(post, max(answered["number"], listing.highest))
+        number = answered["number"] if answered else NONE_SEEN
+        self._pipelines.count_anew(post, max(number, listing.highest))
 
     def _candidates(self, post: Item, listing: Listing) -> list[Execution]:
         """Return the first of the executions that an Execute may have made."""

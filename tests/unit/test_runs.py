@@ -334,6 +334,50 @@ def test_a_list_that_goes_backwards_hides_nothing(world: World, wire: Wire) -> N
     assert world.process()["execution_id"] == "e-8"
 
 
+@pytest.mark.parametrize("older", [runs(6), runs(5), json_reply([])])
+def test_an_older_copy_of_the_list_never_tells_that_no_run_was_made(
+    world: World, wire: Wire, older: Reply
+) -> None:
+    # Given a lost reply, and a run that a list has shown once: perhaps ours
+    doubtful = run(7, createdAt=at(-10))
+    wire.answer("GET", EXECUTIONS, runs(6), runs(6, doubtful), older)
+    wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(8)))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    # When the allowance has passed, and an older copy of the list does not show it
+    world.now += timedelta(seconds=LATE_LIST)
+    with pytest.raises(PipelineBusy, match="although 7 was seen before"):
+        world.process()
+    # Then the file is not executed twice, and goes on with the newer list
+    wire.answer("GET", EXECUTIONS, runs(6, doubtful))
+    assert world.process()["execution_id"] == "e-7"
+    assert (world.executed, world.uploaded) == (1, 1)
+
+
+def test_a_list_that_stays_behind_is_left_to_a_person_and_the_next_file_goes_on(
+    world: World, wire: Wire
+) -> None:
+    # Given a pipeline whose numbers begin anew, and a lost reply
+    wire.answer("GET", EXECUTIONS, runs(600), runs(1))
+    wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(3)))
+    first = world.attempt("first")
+    with pytest.raises(ApiUnavailable):
+        world.process(first)
+    wire.answer("GET", EXECUTIONS, runs(1, 2))
+    world.now += timedelta(seconds=LATE_LIST + 3500)
+    with pytest.raises(PipelineBusy):
+        world.process(first)
+    world.now += timedelta(seconds=100)
+    with pytest.raises(
+        ExecuteUncertain, match=r"no run above 2, although 600 was seen.*same input"
+    ):
+        world.process(first)
+    world.end(first)
+    # Then the next file goes on
+    assert world.process(world.attempt("second"))["execution_id"] == "e-3"
+    assert world.executed == 2
+
+
 def test_what_execute_has_told_was_seen_too(world: World, wire: Wire) -> None:
     # Given a run whose end nobody of us saw, and a list that does not show it
     wire.answer("GET", EXECUTIONS, runs(6))
