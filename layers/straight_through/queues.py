@@ -101,6 +101,11 @@ class Queues:
             self._pause_for(queue, end, arn, redrive_count)
             return
         if call not in OF_ALL_FILES:
+            if "execution" in record:  # none of these calls has kept it from its end
+                with suppress(Refused):
+                    self._table.update(
+                        queue_key(queue), "REMOVE #last_trouble", HELD, **_held(arn, redrive_count)
+                    )
             return
         state = self._turns.state(queue)
         before = state.get("last_trouble", {})

@@ -15,6 +15,7 @@ from straight_through.errors import (
     CredentialsRejected,
     NotFound,
     PipelineBusy,
+    PipelineOverdue,
     RequestRefused,
     SourceDenied,
     StraightThroughError,
@@ -23,7 +24,7 @@ from straight_through.errors import (
 )
 from straight_through.names import run_name
 from straight_through.queues import Queues
-from straight_through.records import Records
+from straight_through.records import Records, record_key
 from straight_through.table import Table
 from straight_through.turns import QUEUES, Turn, Turns, queue_key, tickets
 from tests.unit.conftest import TURNS
@@ -469,6 +470,16 @@ def test_a_run_that_was_executed_and_never_seen_to_end_is_no_end_of_the_row(worl
         fails(world, key, ApiUnavailable, "list_executions")
     # Then the next files do not wait for hours each
     assert is_paused(world)
+
+
+def test_a_run_that_was_executed_and_ends_elsewhere_ends_the_row(world: World) -> None:
+    fails(world, "a", NotFound, "list_executions")
+    made = {"execution_id": "e-7"}
+    key = record_key(world.drop("b").run)
+    world.table.update(key, "SET #execution = :made", made=made)
+    fails(world, "b", PipelineOverdue, "")
+    fails(world, "c", NotFound, "list_executions")
+    assert not is_paused(world)
 
 
 def test_a_run_that_never_asked_does_not_end_the_row(world: World) -> None:
