@@ -1,6 +1,5 @@
 """DownloadOutput: stream one output from Quantemplate into the outbox."""
 
-import math
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +14,12 @@ from straight_through.errors import ApiThrottled, ApiUnavailable, concerning
 from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.outbox import store_output
 from straight_through.pace import seconds_left
-from straight_through.polling import LONGEST_WAIT
+from straight_through.patience import wait_asked_for
 
 logger = Logger()
 s3 = client("s3")
 quantemplate = connection(metrics.counting(logger))
 OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
-PATIENCE = 12 * 3600  # seconds of waits that Quantemplate asks for
 
 
 @logger.inject_lambda_context(correlation_id_path="run")
@@ -48,19 +46,3 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     metrics.record({metrics.BYTES_DOWNLOADED: stored["bytes"]})
     logger.info("Stored", key=key, **stored)
     return {"id": output["id"], "name": output["name"], "key": key, **stored}
-
-
-def wait_asked_for(event: dict[str, Any], asked: float, now: datetime) -> dict[str, Any] | None:
-    """Return the wait that a server has asked for, None where it did not, or for too long.
-
-    It grows with the time waited, so that a short one does not fill the history. Only a definition
-    that knows the wait says `may_wait`: the one of release 1.0.0 tries again by its own.
-    """
-    if not asked or not event.get("may_wait"):
-        return None
-    since = event.get("waiting_since", now.isoformat())
-    waited = (now - datetime.fromisoformat(since)).total_seconds()
-    if waited > PATIENCE:
-        return None
-    seconds = math.ceil(min(max(asked, min(waited, LONGEST_WAIT), 1), PATIENCE))
-    return {"waiting_since": since, "wait_seconds": seconds}

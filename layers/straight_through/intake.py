@@ -1,6 +1,7 @@
-"""What is done with a dropped file before anybody waits for its turn: pin, find, note, judge.
+"""What is done with a dropped file: pin, find, note, judge; and within its turn, make it ready.
 
-CheckFile does it, and TakeTurn for executions that were begun by a definition without CheckFile.
+CheckFile does the first four before anybody waits, and TakeTurn for executions that were begun by a
+definition without CheckFile.
 """
 
 import math
@@ -9,13 +10,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 from straight_through.attempts import Attempt, moment_of
-from straight_through.checks import Checked, check_file
+from straight_through.bodies import Body, File, LaterBody, Measured
+from straight_through.checks import Checked, as_it_goes_up, check_file, known_check
 from straight_through.errors import EmptyFile, StraightThroughError, concerning
 from straight_through.execution_input import named_file
+from straight_through.formats import MeasuredBody, is_text
 from straight_through.inbox import Source, SourceBody, newest, pin_source
 from straight_through.pace import Left, unhurried
 from straight_through.records import Records
 from straight_through.routes import Route, find_route
+from straight_through.table import Item
 from straight_through.unzipping import Limits
 
 if TYPE_CHECKING:
@@ -81,6 +85,38 @@ class Intake:
             checked = check_file(route, file, self.limits, left)
         self.records.checked(attempt.run, asdict(checked))
         return checked
+
+    def judged(self, record: Item, attempt: Attempt, route: Route, file: File) -> Body:
+        """Return a file, within its turn, as it may go up.
+
+        What was not judged whole, or by other settings, is judged now, once. Raises what
+        `check_file` does.
+        """
+        if "execution" in record or attempt.input.get("execution_id"):
+            return file  # nothing goes up
+        checked = known_check(record, route)
+        if checked is None:
+            checked = check_file(route, file, self.limits)
+            self.records.checked(attempt.run, asdict(checked))
+        return as_it_goes_up(file, checked)
+
+    def to_send(
+        self, attempt: Attempt, route: Route, file: SourceBody, judged: Body, outbox: str
+    ) -> Measured:
+        """Return what is sent of a judged file: its bytes, or the table that is made of them.
+
+        The table is made, and stored in the outbox, at its first use: a busy pipeline may be looked
+        at hundreds of times until then.
+        """
+        if not route.table:
+            return MeasuredBody(judged, is_text=is_text(file.name))
+        return LaterBody(lambda: self._table(attempt, route, file, outbox))
+
+    def _table(self, attempt: Attempt, route: Route, file: SourceBody, outbox: str) -> Measured:
+        """Make the table that a route asks for, and store it."""
+        from straight_through.prepared import stored_table  # noqa: PLC0415 - by such routes only
+
+        return stored_table(self.s3, outbox, route, attempt.run, file, self.limits, file.left)
 
     def wait_for_replacement(self, source: Source, patience: timedelta, now: datetime) -> int:
         """Return how many seconds to wait for a version that replaces an empty one, 0 if it came.

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from straight_through.errors import TransferTooSlow
 
 SURE_AFTER = 60  # seconds, from which on the rate so far is one to judge by
 HOPELESS = 2  # times too slow: a rate may double yet, but not more
+END = timedelta(seconds=10)  # that a function may take to end after its time-out
 LAST = 30  # seconds before the end at which to stop: what has begun is cleaned up in them
 
 Left = Callable[[], float]
@@ -16,6 +18,11 @@ Left = Callable[[], float]
 def seconds_left(context: Any) -> Left:
     """Return what tells how many seconds the invocation has left."""
     return lambda: float(context.get_remaining_time_in_millis() / 1000)
+
+
+def ended_by(context: Any, now: datetime) -> datetime:
+    """Return when the invocation has ended for sure."""
+    return now + timedelta(milliseconds=context.get_remaining_time_in_millis()) + END
 
 
 def unhurried() -> float:

@@ -9,10 +9,12 @@ from typing import Any
 from straight_through.attempts import Attempt, iso
 from straight_through.errors import ApiUnavailable, NotFound, PipelineBusy, WaitedFor
 from straight_through.polling import LONGEST_WAIT, next_wait
+from straight_through.table import Item
 from straight_through.text import told
 
 UNAVAILABLE = "ApiUnavailable"  # the kind of wait
 SHORTEST_BACKOFF = 5  # seconds
+PATIENCE = 12 * 3600  # seconds of waits that are asked for while an output is fetched
 LONGEST_WORDS = 1024  # bytes of what a waiting record says: it travels with each look
 
 
@@ -88,3 +90,20 @@ def vanished(error: NotFound) -> ApiUnavailable:
     )
     waited_for.call = error.call or "list_executions"
     return waited_for
+
+
+def wait_asked_for(event: Item, asked: float, now: datetime) -> Item | None:
+    """Return the wait that a server has asked for while an output was fetched.
+
+    None where it asked for none, or for too long. It grows with the time waited, so that a short
+    one does not fill the history. Only a definition that knows the wait says `may_wait`: the one of
+    release 1.0.0 tries again by its own.
+    """
+    if not asked or not event.get("may_wait"):
+        return None
+    since = event.get("waiting_since", now.isoformat())
+    waited = (now - datetime.fromisoformat(since)).total_seconds()
+    if waited > PATIENCE:
+        return None
+    seconds = math.ceil(min(max(asked, min(waited, LONGEST_WAIT), 1), PATIENCE))
+    return {"waiting_since": since, "wait_seconds": seconds}

@@ -206,6 +206,18 @@ class PreparedBody:
             write_object(s3, bucket, key, self._file.read, "text/csv; charset=utf-8", metadata)
 
 
+def stored_table(
+    s3: "S3Client", bucket: str, route: Route, run: str, file: Body, limits: Limits, left: Left
+) -> PreparedBody:
+    """Make the table of a file and put it into the outbox, where everybody sees what is sent.
+
+    Raises what `prepare` and `PreparedBody.store` raise.
+    """
+    table = PreparedBody(route, run, file, limits, left)
+    table.store(s3, bucket)
+    return table
+
+
 class _Written:
     """A CSV that is hashed while it is written."""
 

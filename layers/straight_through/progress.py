@@ -14,14 +14,18 @@ from straight_through.errors import (
     PipelineFailed,
     PipelineOverdue,
 )
+from straight_through.listing import ABOVE_ALL
 from straight_through.names import file_names
-from straight_through.patience import since_of
+from straight_through.patience import since_of, vanished
 from straight_through.polling import moment_of, next_wait, seconds_between, seconds_since
+from straight_through.selection import selected
 from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
 
 if TYPE_CHECKING:
     from straight_through.executions import Execution, Output
     from straight_through.listing import Listing
+    from straight_through.quantemplate import Quantemplate
+    from straight_through.routes import Route
 
 UNKNOWN = "UnknownStatus"  # the kind of wait
 AUTO_RUN = 300  # seconds around our Execute within which a run of another user may be an Auto Run
@@ -130,6 +134,59 @@ def unknown_status(
         f"goes on with the status {look.status!r}, which nobody here knows.",
     }
     return record | {"waiting": waiting}
+
+
+def listed(client: "Quantemplate", record: dict[str, Any]) -> "Listing":
+    """Return what the pipeline's list shows of the run, and of newer ones where we have made it.
+
+    Raises ApiUnavailable also where the pipeline is not found: it was listed before the run was
+    made.
+    """
+    run = record["quantemplate"]
+    try:
+        return client.list_runs(
+            run["organisation_id"],
+            run["pipeline_id"],
+            after=record["after"] if record["turn"] else ABOVE_ALL,
+            ours=[run["execution_id"]],
+        )
+    except NotFound as error:
+        raise vanished(error) from None
+
+
+def shows_newer(listing: "Listing", record: dict[str, Any]) -> bool:
+    """Whether the list shows a higher run number than all that the record knows of."""
+    known = record["after"], record["quantemplate"]["run_number"], record.get("seen", 0)
+    return bool(listing.highest > max(known))
+
+
+def looked_at_record(
+    record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+) -> dict[str, Any]:
+    """Return the record as a look leaves it: its status, the wait, and what it is waited for."""
+    if look.known or not look.execution:
+        record = without_waiting(record)
+    else:
+        record = unknown_status(record, look, attempt, deadline_hours, now)
+    return record | {"status": look.status, "wait_seconds": look.wait_seconds}
+
+
+def succeeded_record(
+    record: dict[str, Any], execution: "Execution", listing: "Listing", route: "Route"
+) -> dict[str, Any]:
+    """Return the record with what the next steps need of a run that succeeded.
+
+    Raises OutputMissing.
+    """
+    times = {"started_at": execution.started_at, "finished_at": execution.finished_at}
+    run = record["quantemplate"] | times
+    other = not_ours(listing, run, record["after"]) if record["turn"] else None
+    return record | {
+        "quantemplate": run,
+        "outputs": outputs_of(selected(execution.outputs, route)),
+        "gated": bool(route.hold_if_rows),
+        "not_ours": other.id if other else None,
+    }
 
 
 def without_waiting(record: dict[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Runs:
         self._now = now
         self._pipelines = Pipelines(turns.table)
         self.durations: Sequence[float] = ()  # of the pipeline's earlier runs, once listed
+        self.uploaded = 0  # bytes
 
     def make(
         self,
@@ -95,8 +96,8 @@ class Runs:
         queue = self._turns.state(turn.queue)
         if queue["holder"]["kills"] > MOST_KILLS:
             raise FunctionKilled(
-                f"The function died {MOST_KILLS} times in a row while it uploaded {len(body):,} "
-                "bytes: too little memory or time for this file. Look at its log, then redrive."
+                f"The function died {MOST_KILLS} times in a row while it uploaded the file: too "
+                "little memory or time for it. Look at its log, then redrive."
             )
         record = self._records.get(attempt.run)
         for post in _open_posts(queue.get("last_post"), record):
@@ -111,7 +112,9 @@ class Runs:
         listing = self._list(ids, seen, above=seen or ABOVE_ALL)
         _require_free(listing.going_on, route.pipeline_id)
         self.durations = listing.durations
+        size = len(body)  # what is made of the file is made here, and refused before it goes up
         self._client.upload_dataset(route.organisation_id, route.dataset_id, body)
+        self.uploaded = size
         post = {
             "id": uuid.uuid4().hex,
             "run": attempt.run,

@@ -339,6 +339,13 @@ class Turns:
         self._release(queue, execution_arn, redrive_count, turn_id)
         self.grant(queue)
 
+    def run_ended(self, record: Item, attempt: Attempt) -> None:
+        """Let the next file of the queue begin: the run of this turn has ended, or it has none."""
+        if turn := record["turn"]:
+            # Without a run, what became of the file before may still be open.
+            ended = turn["turn_id"] if record["quantemplate"] else ""
+            self.pass_on(turn["queue"], attempt.execution_arn, attempt.redrive_count, ended)
+
     def leave(self, queue: str, ticket: str, execution_arn: str, redrive_count: int) -> None:
         """Give back ticket and turn that this execution has, in no later attempt."""
         with suppress(Refused):  # it waits no more, or a later attempt does

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from straight_through.bodies import CHUNK, Body
 from straight_through.errors import FileTooLarge, WrongFormat
@@ -32,9 +33,13 @@ class WithoutMark:
     """
 
     def __init__(self, body: Body) -> None:
-        """Read the body once, for its new length."""
+        """Read nothing yet."""
         self._body = body
-        self._size = sum(map(len, self))
+
+    @cached_property
+    def _size(self) -> int:
+        """Read the body once, for its new length."""
+        return sum(map(len, self))
 
     def __len__(self) -> int:
         """Return the size in bytes."""
