@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ class Run:
     facts: Item
     redrivable: str = ""  # why it is not, "" if it is
     redrives: int = 0
+    prepared: Item = field(default_factory=dict)  # the table that was made of the file, if any
 
     @property
     def status(self) -> str:
@@ -150,6 +151,7 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
         facts=facts,
         redrivable="" if able == "REDRIVABLE" else why,
         redrives=found.get("redriveCount") or 0,
+        prepared=prepared_of(record or {}),
     )
 
 
@@ -163,6 +165,12 @@ def named(stack: Stack, name: str) -> Run:
 def record_of(stack: Stack, run: str) -> Item:
     """Return what the application itself keeps of a run, empty where it keeps nothing."""
     return stack.table.get((f"run#{run}", "record")) or {}
+
+
+def prepared_of(record: Item) -> Item:
+    """Return what a run's record tells of the table made of its file, as its manifest does."""
+    sent = record.get("execution") or record.get("posted") or {}
+    return sent.get("measures", {}).get("prepared") or {}
 
 
 def route_names(stack: Stack) -> list[str]:

@@ -14,6 +14,7 @@ from stp.runs import GOOD, RUNNING, Run
 from stp.timeline import Phase
 from straight_through.messages import held_because, rows_in, rows_out
 from straight_through.statuses import HELD
+from straight_through.table import Item
 from straight_through.text import lines_shown, shown
 
 LONGEST_KEY = 1100  # characters of an address in S3
@@ -65,6 +66,7 @@ def run_details(run: Run, phases: Sequence[Phase], links: dict[str, str]) -> Ren
         "same bytes as": shown(f"{twin['key']} (run {twin['run']}, {twin['at']})", LONGEST_KEY)
         if twin
         else None,
+        "table": table_told(run.prepared) if run.prepared else None,
         "rows in": rows_in(facts),
         "rows out": "\n".join(rows_out(facts)),
         "outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
@@ -81,6 +83,22 @@ def run_details(run: Run, phases: Sequence[Phase], links: dict[str, str]) -> Ren
     ]
     title = Text.assemble((run.name, "bold"), "  ", status_text(run.status, facts["error"]))
     return Group(title, timeline_table(phases), *told)
+
+
+def table_told(prepared: Item) -> str:
+    """Return where the table that went up lies, how large it is, and where it stood in the file."""
+    where, left_out = prepared["where"], prepared["left_out"]
+    stood = [
+        f"{name} '{shown(where[name])}'"
+        for name in ("member", "sheet", "encoding", "delimiter")
+        if where.get(name)
+    ]
+    stood += [f"header in row {where['header_row']}", f"from column {where['first_column']} on"]
+    parts = [f"{number:,} {name.replace('_', ' ')}" for name, number in left_out.items() if number]
+    size = f"{prepared['rows']:,} rows, {prepared['columns']:,} columns"
+    return f"{prepared['key']} ({size})\nIt stood at {', '.join(stood)}" + (
+        f"; left out: {', '.join(parts)}" if parts else ""
+    )
 
 
 def timeline_table(phases: Sequence[Phase]) -> Table:

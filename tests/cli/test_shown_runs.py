@@ -1,6 +1,7 @@
 """How runs look in a terminal, whatever others have named."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from stp.commands_drop import _ending
-from stp.runs import Run
+from stp.runs import Run, prepared_of
 from stp.shown_runs import run_details, runs_table
 
 EVIL = "may[red]\x1b[2J\u202e\ud800\nNext: nothing.csv"
@@ -71,3 +72,47 @@ def test_a_run_without_outputs_says_so() -> None:
     nothing = run(status="Succeeded", no_outputs=True, held=[])
     assert "none: the run made no outputs" in printed(run_details(nothing, [], {}))
     assert f"{SEEN}: the run made no outputs." in _ending(nothing, [])
+
+
+def test_a_table_that_was_made_of_the_file_is_told_and_where_it_stood() -> None:
+    # Given a run of a route with a table, as the application's own record keeps it
+    prepared = {
+        "key": "prepared/claims/may-1.csv",
+        "rows": 2000,
+        "columns": 3,
+        "where": {
+            "member": None,
+            "sheet": EVIL,
+            "encoding": None,
+            "delimiter": "\t",
+            "header_row": 3,
+            "first_column": "B",
+        },
+        "left_out": {"rows_above": 2, "rows_below": 1, "blank_rows": 0, "blank_columns": 0},
+    }
+    record = {"execution": {"measures": {"sha256": "5ee", "rows": 2000, "prepared": prepared}}}
+    assert prepared_of(record) == prepared
+    # When it is shown
+    shown = printed(run_details(replace(run(), prepared=prepared_of(record)), [], {}))
+    # Then key, rows and place are told, and a sheet's name forges no line
+    assert "table         prepared/claims/may-1.csv (2,000 rows, 3 columns)\n" in shown
+    assert f"It stood at sheet '{SEEN}', delimiter '\\t', header in row 3" in shown
+    assert "left out: rows above 2, rows below 1\n" in shown
+    # And a run without one has no such line
+    assert prepared_of({}) == {}
+    assert "table" not in printed(run_details(run(), [], {}))
+
+
+def test_a_run_whose_empty_file_was_replaced_ends_quietly() -> None:
+    replaced = run(
+        **dict.fromkeys(("rows_in_reason", "outputs", "identical_to")),
+        status="Replaced",
+        rows_out={},
+        held=[],
+        next="Nothing.",
+    )
+    assert _ending(replaced, []) == [f"{SEEN} was empty, and a newer version has replaced it."]
+    told = printed(run_details(replaced, [], {}))
+    assert "✓ Replaced" in told
+    named = [line.split()[0] for line in told.splitlines()[1:] if line.strip()]
+    assert named == ["file", "version", "route", "next"]

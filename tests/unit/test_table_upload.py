@@ -10,9 +10,12 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from straight_through.errors import OutboxDenied, OutboxUnavailable, TableUnclear
+from straight_through.errors import FunctionKilled, OutboxDenied, OutboxUnavailable, TableUnclear
+from straight_through.inbox import SourceBody
 from straight_through.outbox import manifest_of
+from straight_through.prepared import PreparedBody
 from straight_through.table import Table
+from straight_through.turns import queue_key
 from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler, give_turn
 from tests.unit.test_upload_and_execute import EXECUTION
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
@@ -32,6 +35,34 @@ def upload(handler: Any, wire: Wire) -> Handler:
     wire.answer("POST", EXECUTIONS, json_reply(EXECUTION))
     loaded: Handler = handler("upload_and_execute")
     return loaded
+
+
+@pytest.fixture
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the dropped files, each time that one is opened."""
+    read: list[str] = []
+    opened = SourceBody._opened
+
+    def note(body: SourceBody, **more: str) -> Any:
+        read.append(body.name)
+        return opened(body, **more)
+
+    monkeypatch.setattr(SourceBody, "_opened", note)
+    return read
+
+
+@pytest.fixture
+def tables_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The routes for which a table is made, each time that one is."""
+    made: list[str] = []
+    make = PreparedBody.__init__
+
+    def note(body: PreparedBody, route: Any, *given: Any) -> None:
+        made.append(route.name)
+        make(body, route, *given)
+
+    monkeypatch.setattr(PreparedBody, "__init__", note)
+    return made
 
 
 def dropped(s3: Any, turns: Table, event: Event, content: bytes, **route: Any) -> dict[str, Any]:
@@ -144,6 +175,50 @@ def test_the_same_bytes_are_known_by_the_file_that_was_dropped(
     assert record["identical_to"] == twin
     assert wire.calls("POST", DATASET) == []
     assert "Contents" not in s3.list_objects_v2(Bucket=OUTBOX)
+
+
+def test_looks_at_a_busy_pipeline_prepare_nothing(
+    upload: Handler,
+    s3: Any,
+    table: Table,
+    event: Event,
+    wire: Wire,
+    files_read: list[str],
+    tables_made: list[str],
+) -> None:
+    # Given a pipeline that is busy with another's run
+    given = dropped(s3, table, event, TITLES, table={})
+    other = EXECUTION | {
+        "id": "e-other",
+        "runNumber": 6,
+        "status": "Started",
+        "createdBy": "u-other",
+    }
+    wire.answer("GET", EXECUTIONS, json_reply([other]))
+    # When it is looked at again and again
+    waiting = upload(given)
+    first = list(files_read)
+    for _ in range(5):
+        waiting = upload(given | {"record": waiting})
+    # Then the file is judged once, and nothing is read or made of it any more
+    assert waiting["waiting"]["kind"] == "PipelineBusy"
+    assert files_read == first
+    assert tables_made == []
+    assert "Contents" not in s3.list_objects_v2(Bucket=OUTBOX)
+    # And when the pipeline is free, the table is made, once
+    wire.answer("GET", EXECUTIONS, json_reply([]))
+    assert upload(given | {"record": waiting})["status"] == "Started"
+    assert tables_made == ["claims"]
+
+
+def test_a_function_that_died_five_times_does_not_make_the_table_once_more(
+    upload: Handler, s3: Any, table: Table, event: Event, tables_made: list[str]
+) -> None:
+    given = dropped(s3, table, event, TITLES, table={})
+    table.update(queue_key("p-claims"), "SET #holder.#kills = :five", five=5)
+    with pytest.raises(FunctionKilled):
+        upload(given)
+    assert tables_made == []
 
 
 def test_what_cannot_be_told_is_not_sent(
