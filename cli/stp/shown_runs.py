@@ -94,7 +94,7 @@ def table_told(prepared: Item) -> str:
         if where.get(name)
     ]
     stood += [f"header in row {where['header_row']}", f"from column {where['first_column']} on"]
-    parts = [f"{number:,} {name.replace('_', ' ')}" for name, number in left_out.items() if number]
+    parts = [f"{name.replace('_', ' ')} {number:,}" for name, number in left_out.items() if number]
     size = f"{prepared['rows']:,} rows, {prepared['columns']:,} columns"
     return f"{prepared['key']} ({size})\nIt stood at {', '.join(stood)}" + (
         f"; left out: {', '.join(parts)}" if parts else ""

@@ -151,7 +151,7 @@ class RouteConflict(StraightThroughError):
 
 
 class WrongFormat(StraightThroughError):
-    """The first bytes are not what the file's name says, or it cannot be unzipped."""
+    """The bytes are not what the file's name says, or nothing that Quantemplate takes."""
 
 
 class FileTooLarge(StraightThroughError):
@@ -202,7 +202,7 @@ class CredentialsRejected(StraightThroughError):
 
 
 class AccessDenied(StraightThroughError):
-    """403: a wrong organisation, what is not shared in "Can edit" mode, or a file S3 denies."""
+    """403: a wrong organisation, what is not shared in "Can edit" mode, or a firewall's no."""
 
 
 class NotFound(StraightThroughError):
@@ -214,7 +214,7 @@ class RequestRefused(StraightThroughError):
 
 
 class ExecuteUncertain(StraightThroughError):
-    """Execute's reply was lost, and the list shows several runs that it may have made."""
+    """Execute's reply was lost, or told an old run, and the list does not tell what it made."""
 
 
 class TransferTooSlow(StraightThroughError):

@@ -54,7 +54,10 @@ def refusal(
         return _forbidden(call, told, page=page)
     if call == "upload_dataset":
         return UploadRefused(f"{told} Quantemplate does not take this file. Mend it and drop it.")
-    return RequestRefused(f"{told} Check the file and the API's address.")
+    return RequestRefused(
+        f"{told} Check the API's address, which is the stack's parameter QuantemplateApiUrl, and "
+        "the ids in the route; then redrive the execution."
+    )
 
 
 def _passing(told: str, status: int, retry_after: float) -> StraightThroughError | None:

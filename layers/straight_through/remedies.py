@@ -37,16 +37,18 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."
     ),
     errors.WrongFormat: Remedy(
-        READS_THE_FILE, "Give the file a name that fits it, or mend it; then {drop}."
+        READS_THE_FILE, "Do what the message says for what the file is, then {drop}."
     ),
     errors.FileTooLarge: Remedy(
-        READS_THE_FILE, "Make the file smaller, or allow more by the parameter; then {drop}."
+        READS_THE_FILE,
+        "Send it in parts (for each, {drop}), or allow more as the message says and {redrive}.",
     ),
     errors.TableUnclear: Remedy(
         READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
     ),
     errors.UploadRefused: Remedy(
-        ("UploadAndExecute",), "Do what the message says for this file, then {redrive}."
+        ("UploadAndExecute",),
+        "As the message says: mend the file and {drop}, or let it through and {redrive}.",
     ),
     errors.HeaderMismatch: Remedy(
         READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
@@ -80,17 +82,18 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         "Restore the secret (restore-secret) if need be, put a value, then {redrive}.",
     ),
     errors.CredentialsRejected: Remedy(
-        ASKS_QUANTEMPLATE, "Put the right client id and secret, then {redrive}."
+        ASKS_QUANTEMPLATE,
+        "Do what the message says of the client id and its secret, then {redrive}.",
     ),
     errors.AccessDenied: Remedy(
         ASKS_QUANTEMPLATE,
-        'Share it in "Can edit" mode, let the file be read, or mend the route; then {redrive}.',
+        'Share it in "Can edit" mode, mend the route, or let the firewall pass it; then {redrive}.',
     ),
     errors.NotFound: Remedy(
         ASKS_QUANTEMPLATE, "Mend the route and {redrive}; where a run is gone, {rerun}."
     ),
     errors.RequestRefused: Remedy(
-        ASKS_QUANTEMPLATE, "Check the addresses and the file, then {redrive}."
+        ASKS_QUANTEMPLATE, "Check the addresses and the route's ids, then {redrive}."
     ),
     errors.ExecuteUncertain: Remedy(
         ("UploadAndExecute",),
