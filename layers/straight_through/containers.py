@@ -4,7 +4,6 @@ import struct
 import zipfile
 
 from straight_through.bodies import File
-from straight_through.sheets import seekable
 
 OLE_HEADER = 512  # bytes
 ENTRY = 128  # bytes of an entry of an OLE directory; the first 64 are its name
@@ -53,6 +52,8 @@ def has_biff_password(start: bytes) -> bool:
 
 def zip_names(file: File) -> list[str] | None:
     """Return the names of an archive's members in their order, None where its end is missing."""
+    from straight_through.sheets import seekable  # noqa: PLC0415 - not of a text
+
     end = file.part(max(len(file) - END_OF_ZIP - LONGEST_COMMENT, 0), END_OF_ZIP + LONGEST_COMMENT)
     at = end.rfind(b"PK\x05\x06")
     if at < 0 or len(end) - at < END_OF_ZIP:

@@ -20,6 +20,10 @@ COSTLY = {
     "aws_xray_sdk": set(),
     "pydantic": set(),
     "asyncio": set(),
+    "python_calamine": set(),  # where a workbook is read
+    "straight_through.first_rows": set(),
+    "straight_through.prepared": set(),  # by routes with a table
+    "straight_through.sheets": set(),
     "requests": {"check_status", "download_output", "upload_and_execute"},
     "straight_through.outbox": {"download_output", "publish_run"},
     "straight_through.turns": {
