@@ -67,14 +67,14 @@ def _said_row(rows: Sequence[Row], number: int, header: Sequence[str]) -> Place:
     if cells is None:
         raise TableUnclear(
             f"Row {number}, which the route's table has as its header_row, is empty. The first "
-            f"rows are {shown(rows)}. {MEND}"
+            f"rows are {rows_shown(rows)}. {MEND}"
         )
     place = _place(number, cells)
     if header and not _is_header(place, header):
         raise HeaderMismatch(_difference(place, header))
     if not header and len(set(map(str.casefold, place.names))) < len(place.names):
         raise TableUnclear(
-            f"Row {number}, the header, has a name twice: {shown([(number, cells)])}. {MEND}"
+            f"Row {number}, the header, has a name twice: {rows_shown([(number, cells)])}. {MEND}"
         )
     return _named(place, header) if header else _in_one_piece(place)
 
@@ -85,7 +85,7 @@ def _equal_row(rows: Sequence[Row], header: Sequence[str]) -> Place:
     equal = [place for place in places if _is_header(place, header)]
     if len(equal) > 1:
         both = [row for row in rows if row[0] in (equal[0].header_row, equal[1].header_row)]
-        raise TableUnclear(f"The header stands there twice: {shown(both)}. {MEND}")
+        raise TableUnclear(f"The header stands there twice: {rows_shown(both)}. {MEND}")
     if equal:
         return _named(equal[0], header)
     wanted = {folded(name) for name in header}
@@ -94,7 +94,7 @@ def _equal_row(rows: Sequence[Row], header: Sequence[str]) -> Place:
         raise HeaderMismatch(_difference(nearest, header))
     raise TableUnclear(
         f"None of the first {LOOK} rows is the header that the route asks for. The first rows are "
-        f"{shown(rows)}. {MEND}"
+        f"{rows_shown(rows)}. {MEND}"
     )
 
 
@@ -118,7 +118,7 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
         raise TableUnclear(
             "It cannot be told which row is the header: none of the first "
             f"{min(len(rows), LOOK)} rows has names only, over columns of numbers, dates or codes. "
-            f"The first rows are {shown(rows)}. {MEND}"
+            f"The first rows are {rows_shown(rows)}. {MEND}"
         )
     first = found[0]
     width = len(sets[first])
@@ -132,7 +132,7 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
     rivals = [at for at in found[1:] if len(sets[at]) > width] + near[:1]
     if rivals:
         both = [rows[at] for at in sorted((first, rivals[0]))]
-        raise TableUnclear(f"Two rows could be the header: {shown(both)}. {MEND}")
+        raise TableUnclear(f"Two rows could be the header: {rows_shown(both)}. {MEND}")
     return _in_one_piece(_place(*rows[first]))
 
 
@@ -220,7 +220,7 @@ def _require_one_header(rows: Sequence[Row], place: Place) -> None:
     lacks = len(rest) > 1 and not first[0] and all(trimmed(at_cell(r, begins)) for r in rest)
     if differs or counts or lacks:
         both = [row for row in rows if row[0] == place.header_row] + below[:1]
-        raise TableUnclear(f"The header may have two rows: {shown(both)}. {MEND}")
+        raise TableUnclear(f"The header may have two rows: {rows_shown(both)}. {MEND}")
 
 
 def _place(number: int, cells: Sequence[str]) -> Place:
@@ -352,7 +352,7 @@ class Cut:
         if self._doubted:
             raise TableUnclear(
                 "The last row may be one of the table, or a total or a note below it: "
-                f"{shown([self._doubted[0]])}. {_REMOVE}"
+                f"{rows_shown([self._doubted[0]])}. {_REMOVE}"
             )
 
     def _look_below(self, row: Row, own: list[str], count: int) -> None:
@@ -360,7 +360,7 @@ class Cut:
         if self._spec.below != "ignore" and not self._is_none(own, count):
             raise TableUnclear(
                 f"Below the blank row at which the table ends there is what looks like more of it: "
-                f"{shown([row])}. Take the blank row or those below out; or say in the route's "
+                f"{rows_shown([row])}. Take the blank row or those below out; or say in the route's "
                 'field \'table\' "until": "end", or "below": "ignore", and redrive the execution. '
                 "Nothing was uploaded."
             )
@@ -408,11 +408,11 @@ class Cut:
         if self._aside:
             raise TableUnclear(
                 f"Row {self._aside[0][0]} looks like no row of the table, and row {number} like "
-                f"one: {shown([*self._aside[:2], row])}. {_REMOVE}"
+                f"one: {rows_shown([*self._aside[:2], row])}. {_REMOVE}"
             )
         if not self.rows and count == 1 and len(own) > 2:
             raise TableUnclear(
-                f"Below the header there is a row with one cell: {shown([row])}. {_REMOVE}"
+                f"Below the header there is a row with one cell: {rows_shown([row])}. {_REMOVE}"
             )
         if count != count_of(own):
             raise TableUnclear(
@@ -420,7 +420,9 @@ class Cut:
                 f"{_REMOVE}"
             )
         if folded(own[0]) == self._header[0] and self._header == [folded(c) for c in own]:
-            raise TableUnclear(f"Row {number} is the header once more: {shown([row])}. {_REMOVE}")
+            raise TableUnclear(
+                f"Row {number} is the header once more: {rows_shown([row])}. {_REMOVE}"
+            )
 
 
 _REMOVE = "Mend the file and drop it again. Nothing was uploaded."
@@ -495,7 +497,7 @@ def is_value(cell: str) -> bool:
     )
 
 
-def shown(rows: Sequence[Row]) -> str:
+def rows_shown(rows: Sequence[Row]) -> str:
     """Return the first rows and cells as a message shows them, in one line."""
     told = [
         f"row {number} has {_cut_list([repr(_short(cell)) for cell in cells if trimmed(cell)])}"

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, TypedDict
 from straight_through.bodies import CHUNK, Body, File, FileBody
 from straight_through.csv_text import delimiters_of, encoding_of, lines_of, rows_of
 from straight_through.errors import FileTooLarge, HeaderMismatch, TableUnclear
-from straight_through.finding import LOOK, Cut, Place, count_of, place_of, shown
+from straight_through.finding import LOOK, Cut, Place, count_of, place_of, rows_shown
 from straight_through.names import LONGEST_FILE_NAME, prepared_key
 from straight_through.pace import Left, Pace, unhurried
 from straight_through.routes import FIND, Route, TableSpec
@@ -310,7 +310,7 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
         raise TableUnclear(
             "It cannot be told what separates the columns. With "
             + "; with ".join(
-                f"{source.where['delimiter']!r} {shown(rows[:2])}"
+                f"{source.where['delimiter']!r} {rows_shown(rows[:2])}"
                 for source, rows in zip(found, likeness, strict=True)
             )
             + ". Say the \"delimiter\" in the route's field 'table' and redrive the execution. "
