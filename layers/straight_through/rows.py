@@ -14,7 +14,7 @@ from functools import cache
 _NO_MARK = bytes(set(range(256)) - set(b'"\n'))  # every byte but quote and newline
 _BLANKS = re.compile(rb"\n\n+")
 _BLANK = re.compile(rb"\n\n")  # `in` takes twice as long to find it, at many short lines
-_LONE = re.compile(rb"\r(?!\n)")
+_TO_NEWLINE = bytes.maketrans(b"\r", b"\n")
 # What no header has: it may be another encoding, or other ends of lines, and hide rows.
 _NO_HEADER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _LONGEST_START = 64 * 1024  # bytes within which the first line should end
@@ -26,6 +26,7 @@ NO_HEADER = "blank lines only, not even a header"
 NUL = "it has NUL bytes, as UTF-16 has and a CSV has not"
 NOT_UTF8 = "its header is not UTF-8"
 ODD_HEADER = "its header has control characters"
+TWO_WAYS = "its header can be read in two ways, as one line or as several"
 
 
 class RowCount:
@@ -40,6 +41,7 @@ class RowCount:
         self._in_quotes = False
         self._ended = 0  # rows that have ended, the header too
         self._header = b""  # the last few bytes of the header, if they are no whole character
+        self._first = b""  # what the header may be, as far as it is looked at once more
         self._doubt = ""  # why the header cannot be believed to be all
         self._reason = ""
 
@@ -89,14 +91,29 @@ class RowCount:
         elif not end._reason and end._ended == 0:
             end._reason = NO_HEADER
         elif not end._reason and end._ended == 1:
-            end._reason = end._doubt or (NOT_UTF8 if end._header else "")
+            end._reason = end._doubt or (NOT_UTF8 if end._header else end._other_way())
         return end
+
+    def _other_way(self) -> str:
+        """Say whether a header of several lines has rows in it, if another delimiter is its own."""
+        if b'"' not in self._first or not re.search(rb"[\r\n].", self._first):
+            return ""
+        if len(self._first) > _LONGEST_START:
+            return TWO_WAYS
+        for delimiter in DELIMITERS:
+            other = RowCount(bytes([delimiter]))
+            other._begun = True
+            other._take(self._first.rstrip(b"\r\n") + b"\n")
+            if not other._reason and not other._in_quotes and other._ended > 1:
+                return TWO_WAYS
+        return ""
 
     def _take(self, text: bytes) -> None:
         """Count on, in bytes that end in no quote and in no \\r of a pair."""
         if not self._begun:
             text = self._begin(text)
         if self._ended < 2:  # all that has come may be header
+            self._first += text[: _LONGEST_START + 1 - len(self._first)]
             self._look_at_header(text)
         if text and not self._reason:
             self._count(text)
@@ -128,15 +145,17 @@ class RowCount:
         """Count the lines that end outside of quotes and are not blank."""
         delimiter = self._delimiter or b","
         if b"\r" in text:
-            if _LONE.search(text):
-                text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            else:
+            pairs = text.count(b"\r\n")
+            if pairs == text.count(b"\r"):
                 text = text.translate(None, b"\r")
+            else:
+                text = (text.replace(b"\r\n", b"\n") if pairs else text).translate(_TO_NEWLINE)
         # With what came before, so that the first quote and the first line's end can be told.
         text = (delimiter + b'"' if self._in_quotes else self._before) + text
         ends = -1 if text.startswith(b"\n") else 0
         self._before = text[-1:]
-        if b'"' not in text:
+        # Where no value begins with a quote, none means anything: 5" pipe.
+        if b'"' not in text or not (delimiter + b'"' in text or b'\n"' in text):
             self._ended += ends + _lines(text)
             return
         whole, still_open, no_text = _patterns(delimiter)

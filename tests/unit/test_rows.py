@@ -8,7 +8,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from straight_through.rows import NO_BYTES, NO_HEADER, NOT_UTF8, NUL, ODD_HEADER, RowCount
+from straight_through.rows import (
+    NO_BYTES,
+    NO_HEADER,
+    NOT_UTF8,
+    NUL,
+    ODD_HEADER,
+    TWO_WAYS,
+    RowCount,
+)
 from tests.unit.conftest import ROOT
 
 CASES = ROOT / "tests/unit/reports"
@@ -103,6 +111,12 @@ def test_the_reports_that_people_have_sent(name: str, rows: int | None, reason: 
         (b'"Row,Value\n2,x\n', None, "a quote in the header that never ends"),
         (b'"Row" ,Value\n2,x\n', None, "text after a closing quote in the header"),
         (b'Row;"Value"\n2;"x"\n', 1, ""),
+        (b'Error;"Row\n2;x"\n', 1, ""),
+        (b'Error;Why,"so\n2;it,"\n', None, TWO_WAYS),
+        (b'Error|"Why,"\r2|"it,"\r', None, "text after a closing quote in the header"),
+        (b'"Row\nNo","' + b"x" * 70_000 + b'"\n', None, TWO_WAYS),
+        (b"Row,Value\n,\n", 1, ""),
+        (b"Row,Value\n \n", 1, ""),
         (b'"Row";"Value"\n', None, "text after a closing quote in the header"),
     ],
 )
