@@ -85,7 +85,7 @@ def _rows(route: Route, file: File, limits: Limits) -> Iterator[Sequence[str]]:
         return
     start = file.part(0, LONGEST_HEADER)
     if kind_of(file, start) in (XLSX, XLS):
-        with first_rows(file, start) as rows:
+        with first_rows(file, start, limits) as rows:
             yield from (cells for _, cells in islice(rows, FIRST + 1))
         return
     if file.name.lower().endswith(".gz"):

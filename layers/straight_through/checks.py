@@ -61,7 +61,7 @@ def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried)
         whole, mark = _check_gzip(route, file, limits, left)
         return Checked(settings, whole, mark)
     if route.header and kind in (XLSX, XLS):
-        _check_sheet(route, file, start)
+        _check_sheet(route, file, start, limits)
     elif route.header:
         check_header(name, start, route.header)
     return Checked(settings, whole=True)
@@ -80,11 +80,11 @@ def _check_table(route: Route, file: File, limits: Limits) -> None:
     find(file, route.table, route.header, limits)
 
 
-def _check_sheet(route: Route, file: File, start: bytes) -> None:
+def _check_sheet(route: Route, file: File, start: bytes, limits: Limits) -> None:
     """Check the header of a workbook's first sheet."""
     from straight_through.first_rows import first_rows  # noqa: PLC0415 - seldom needed
 
-    with first_rows(file, start) as rows:
+    with first_rows(file, start, limits) as rows:
         check_header_row(rows, route.header)
 
 

@@ -26,8 +26,16 @@ SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 # What other encodings look like when they are read as Windows-1252: a sign within a word, a capital
 # letter with an accent after a small one, a word of such letters only.
 _SIGNS = re.escape("¡¢£¤¥¦§¨©ª«¬®¯°±²³µ¶") + "\xb8-\xb9" + "º»¼½¾¿€" + "\u201a-\u203a\u02c6\u02dcƒ™"
+_CONSONANT = "[bcdfghjklmnpqrstvwxz]"
+_NOT_DANISH = "[áíìèýúùòï]"
 STRANGE = re.compile(
-    f"[A-Za-zÀ-ÿ][{_SIGNS}][A-Za-zÀ-ÿ]|[a-zß-ÿ][À-ÖØ-ÞŸŠŽŒ]|[{_SIGNS}]{{2}}[a-z]|[À-ÿ]{{4}}"
+    f"[A-Za-zÀ-ÿ][{_SIGNS}][A-Za-zÀ-ÿ]|[a-zß-ÿ][À-ÖØ-ÞŸŠŽŒ]|[{_SIGNS}À-ÿ]{{3}}"
+    f"|[{_SIGNS}]{{2}}[a-z]"
+    # Turkish and Icelandic share these bytes; ã and õ are Portuguese before certain letters only,
+    # else Romanian and Hungarian; Czech has what reads as an Italian letter within a word.
+    f"|[ÝýÞþÐðŸ]|õ(?!e)|ã(?![oe]|s?\\b)|È[a-zß-ÿ]|[ìùò][a-zß-ÿ]"
+    f"|ø\\w{{0,20}}{_NOT_DANISH}|{_NOT_DANISH}\\w{{0,20}}ø|Ø{_NOT_DANISH}"
+    f"|(?i:{_CONSONANT})š{_CONSONANT}"  # Mac's ö
 )
 
 
@@ -111,7 +119,7 @@ def rows_of(
     if skips_first:
         next(lines, None)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    number, before = 0, list[Row]()
+    number, line, before = 0, 0, list[Row]()
     while True:
         number += 1
         try:
@@ -126,11 +134,36 @@ def rows_of(
                 "Look whether its quotes close, and each quote within a value is doubled. "
                 "Nothing was uploaded."
             ) from None
+        if cells and cells[0].startswith("\ufeff") and number > 1:
+            raise TableUnclear(
+                f"Row {number} begins with the mark that stands at the start of a file: several "
+                "files may have been put together. Mend the file, or drop each by itself. Nothing "
+                "was uploaded."
+            )
+        if reader.line_num > line + 1:
+            _require_closed(number, cells, delimiter)
+        line = reader.line_num
         if cells and whole:
             yield number, cells
         elif cells:
             yield from before
             before = [(number, cells)]
+
+
+def _require_closed(number: int, cells: list[str], delimiter: str) -> None:
+    """Raise TableUnclear where a value of several lines may be rows between two lone quotes."""
+    for at, cell in enumerate(cells):
+        lines = cell.splitlines()
+        if len(lines) < 2 or len(cells) < 2:
+            continue
+        # Its lines would be rows as wide as this one.
+        before, after = lines[0].count(delimiter), lines[-1].count(delimiter)
+        if at + before + 1 == len(cells) and after == at:
+            raise TableUnclear(
+                f"Row {number} has a value of {len(lines):,} lines which may be rows between two "
+                "quotes that do not belong together. Look whether the quotes in it are right: "
+                "each quote within a value is doubled. Nothing was uploaded."
+            )
 
 
 def _utf_16_of(start: bytes) -> str:

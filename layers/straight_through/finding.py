@@ -4,6 +4,7 @@ A row is its number and its cells. What the rules cannot tell is refused with th
 about; `docs/table-from-a-workbook.md` says the rules as people need them.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -258,10 +259,11 @@ def _difference(place: Place, header: Sequence[str]) -> str:
 class Cut:
     """Cuts the table's own rows out of those below its header, and counts what is left out."""
 
-    def __init__(self, place: Place, spec: TableSpec) -> None:
-        """Begin below the header."""
-        self._place, self._spec = place, spec
+    def __init__(self, place: Place, spec: TableSpec, *, is_text: bool = False) -> None:
+        """Begin below the header. The rows of a text have all of their cells, empty ones too."""
+        self._place, self._spec, self._is_text = place, spec, is_text
         self._header = [folded(name) for name in place.names]
+        self._names = {f(name) for name in place.names for f in (str, str.upper, str.lower)}
         self._last = place.header_row  # the row that was seen last
         self._aside: list[Row] = []  # no rows of the table, unless some follow
         self._doubted: tuple[Row, list[str]] | None = None  # a row of the table, if some follow
@@ -271,7 +273,9 @@ class Cut:
         self._always = list(range(len(place.columns)))
         self._values = set(self._always)
         self._words = self._longest = 0  # of the cells of the first column that always is filled
+        self._sums = dict.fromkeys(self._always, 0.0)  # of the columns that have numbers only
         self.rows = 0
+        self.last_row = place.header_row  # of the table, its number
         self.rows_above = 0  # with cells, above the header
         self.rows_below = 0
         self.blank_rows = 0  # between the header and the last row
@@ -301,6 +305,7 @@ class Cut:
             if self.rows and self._is_doubtful(own):
                 self._doubted = row, own
                 continue
+            self.last_row = number
             yield self._taken(own)
         if whole:
             self._end()
@@ -332,8 +337,31 @@ class Cut:
                 key = trimmed(own[self._always[0]])
                 self._words = max(self._words, len(key.split()))
                 self._longest = max(self._longest, len(key))
+        if self.rows == LEARNS:  # enough of them to know a sum
+            last = list(self._sums)[-FEW:] if self._has_names() else []
+            self._sums = {at: self._sums[at] for at in last}
+        for at, total in list(self._sums.items()):
+            if (number := number_of(own[at])) is not None:
+                self._sums[at] = total + number
+            elif trimmed(own[at]):
+                del self._sums[at]
         self.rows += 1
         return own
+
+    def _has_names(self) -> bool:
+        """Whether rows begin with names, so that a total's own name does not tell it."""
+        return not (self._always and self._always[0] in self._values)
+
+    def _is_sum(self, own: list[str]) -> bool:
+        """Whether the numbers of a row are the sums of those above it, whatever it calls itself."""
+        if self.rows < 2 or not self._has_names():
+            return False
+        told = [at for at in self._sums if trimmed(own[at])]
+        numbers = {at: number_of(own[at]) for at in told}
+        return any(numbers.values()) and all(
+            number is not None and math.isclose(number, self._sums[at], rel_tol=1e-6)
+            for at, number in numbers.items()
+        )
 
     def _gap(self, blank: int) -> None:
         """Take note of blank rows. Between the header and the first row they are no end."""
@@ -389,12 +417,12 @@ class Cut:
 
     def _is_doubtful(self, own: list[str]) -> bool:
         """Whether a row, if it is the last one, may be a total or a note below the table."""
-        if TOTAL_OF.match(_begin(own)):
+        if TOTAL_OF.match(_begin(own)) or self._is_sum(own):
             return True
         if not self._always:
             return False
         key = trimmed(own[self._always[0]])
-        if not key:
+        if not key or (self._has_names() and count_of(own) == 1 < self._least):
             return True
         return self._always[0] in self._values and (kind(key) == NAME or self._is_longer(key))
 
@@ -419,7 +447,15 @@ class Cut:
                 f"Row {number} has values in columns without a name: {_unnamed(row, self._place)}. "
                 f"{_REMOVE}"
             )
-        if folded(own[0]) == self._header[0] and self._header == [folded(c) for c in own]:
+        if self._is_text and len(row[1]) <= self._place.columns[-1]:
+            raise TableUnclear(
+                f"Row {number} ends after {len(row[1]):,} of {self._place.columns[-1] + 1:,} "
+                f"columns: a separator or a value is missing in it, or the end of the file: "
+                f"{rows_shown([row])}. Mend the file, or drop the workbook itself. Nothing was uploaded."
+            )
+        again = len(self._names.intersection(own))  # in any order
+        same = folded(own[0]) == self._header[0] and self._header == [folded(c) for c in own]
+        if same or (again > 1 and 2 * again >= len(own)):
             raise TableUnclear(
                 f"Row {number} is the header once more: {rows_shown([row])}. {_REMOVE}"
             )
@@ -495,6 +531,18 @@ def is_value(cell: str) -> bool:
         or cell.strip().upper() in ("TRUE", "FALSE")
         or cell.startswith("#")
     )
+
+
+def number_of(cell: str) -> float | None:
+    """Return the number that a cell is, with a decimal point or comma, None for anything else."""
+    text = re.sub("[\\s'\u2019]", "", cell)
+    if "," in text:
+        grouped = re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", text)
+        text = text.replace(",", "") if grouped else text.replace(".", "").replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def rows_shown(rows: Sequence[Row]) -> str:

@@ -12,7 +12,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from straight_through.finding import LOOK, Cut, Place, count_of, place_of, rows_
 from straight_through.names import LONGEST_FILE_NAME, prepared_key
 from straight_through.pace import Left, Pace, unhurried
 from straight_through.routes import FIND, Route, TableSpec
-from straight_through.sheets import Unpacked, chosen, unpacked
+from straight_through.sheets import Sheet, Unpacked, chosen, unpacked
 from straight_through.unzipping import Limits
 from straight_through.xlsx import Row, letters_of
 
@@ -97,6 +97,7 @@ class _Source:
     where: Where
     place: Place
     rows: Callable[[], Iterator[Row]]
+    sheet: Sheet | None = None  # None for a text
 
 
 def find(file: File, spec: TableSpec, header: Sequence[str], limits: Limits) -> Found:
@@ -108,7 +109,8 @@ def find(file: File, spec: TableSpec, header: Sequence[str], limits: Limits) -> 
         source = _located(opened, spec, header)
         window = _window(source.rows(), source.place.header_row + LOOK)
         whole = opened.whole and len(window) < source.place.header_row + LOOK
-        rows = list(Cut(source.place, spec).rows_of(window, whole=whole))
+        cut = Cut(source.place, spec, is_text=source.sheet is None)
+        rows = list(cut.rows_of(window, whole=whole))
     first = tuple(tuple(row) for row in rows[:FIRST_ROWS])
     return Found(source.where, source.place.names, first)
 
@@ -134,9 +136,11 @@ def prepare(
         spool.flush()
         with unpacked(FileBody(Path(spool.name)), limits, whole=True) as opened:
             source = _located(opened, spec, header)
-            cut, written = Cut(source.place, spec), _Written(out, left)
+            cut = Cut(source.place, spec, is_text=source.sheet is None)
+            written = _Written(out, left)
             written.write([source.place.names])
             written.write(cut.rows_of(source.rows()))
+            _require_unmerged(source, cut.last_row)
     columns = source.place.columns
     left_out: LeftOut = {
         "rows_above": cut.rows_above,
@@ -271,7 +275,7 @@ def _located(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -> _Sourc
             "member": _legible(opened.member),
             "sheet": _legible(sheet.name),
         }
-        return _placed(where, sheet.rows, spec, header)
+        return replace(_placed(where, sheet.rows, spec, header), sheet=sheet)
     return _located_in_text(opened, spec, header)
 
 
@@ -317,6 +321,21 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
             "Nothing was uploaded."
         )
     return found[0]
+
+
+def _require_unmerged(source: _Source, last_row: int) -> None:
+    """Raise TableUnclear where several cells of the table are shown as one: one has its value."""
+    columns = source.place.columns
+    for first, last, left, right in source.sheet.merged() if source.sheet else []:
+        of_table = [at for at in columns if left <= at <= right]
+        within = last + 1 > source.place.header_row and first < last_row
+        if within and of_table and (first < last or len(of_table) > 1):
+            name = f"{letters_of(left)}{first + 1}:{letters_of(right)}{last + 1}"
+            raise TableUnclear(
+                f"The cells {name} of the table are merged: only the first of them has the value, "
+                "and it cannot be told what belongs into the others. Split them, fill each, and "
+                "drop the file again. Nothing was uploaded."
+            )
 
 
 def _legible(name: str | None) -> str | None:

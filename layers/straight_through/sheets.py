@@ -7,7 +7,6 @@ python-calamine where it is XLS, XLSB or ODS. What is unpacked is bounded before
 import io
 import re
 import shutil
-import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,17 @@ from straight_through.bodies import CHUNK, File
 from straight_through.errors import FileTooLarge, TableUnclear, WrongFormat
 from straight_through.selection import matches
 from straight_through.unzipping import SMALL, Limits, unzipped
-from straight_through.xlsx import EPOCH, Row, XlsxBook, damage, moment_text, number_text, parser_of
+from straight_through.xls import spread_of
+from straight_through.xlsx import (
+    EPOCH,
+    Row,
+    XlsxBook,
+    column_of,
+    damage,
+    moment_text,
+    number_text,
+    parser_of,
+)
 
 GZIP, ZIP, OLE = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 LONGEST, MOST = 60, 8  # characters of a name, and names, that a message shows
@@ -36,12 +45,6 @@ NO_TEXT = {
     b"{\\rtf": "a text with styles (RTF)",
     b"version https://git-lfs": "a pointer of Git LFS, without the file",
 }
-# Records of XLS with an error in a cell: BOOLERR, and FORMULA with an error as its value.
-XLS_ERROR = re.compile(
-    rb"\x05\x02\x08\x00.{6}[\x00\x07\x0f\x17\x1d\x24\x2a]\x01"
-    rb"|\x06\x00.{8}\x02.[\x00\x07\x0f\x17\x1d\x24\x2a].{3}\xff\xff",
-    re.DOTALL,
-)
 XLSB_ERRORS = (3, 11)  # BrtCellError, BrtFmlaError
 XLSB_ROW = 0  # BrtRowHdr; the kinds of cells are those up to 11
 MOST_CELLS = 4_000_000  # of a sheet that is read as a whole
@@ -50,19 +53,24 @@ LOCKED = (
     "The workbook has a password, so that it cannot be read. Save it without one and drop it "
     "again. Nothing was uploaded."
 )
-# What an XLS says of where a sheet's cells begin and end.
-XLS_DIMENSIONS = re.compile(rb"\x00\x02\x0e\x00(.{12})", re.DOTALL)
-
 Opens = Callable[[], IO[bytes]]
+
+
+# First and last row, first and last column of cells that are shown as one, all counted from 0.
+Merged = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of a workbook, and how its rows are read from their start."""
+    """One sheet of a workbook, and how its rows are read from their start.
+
+    `merged` tells of cells that are shown as one, once all rows were read.
+    """
 
     name: str
     hidden: bool
     rows: Callable[[], Iterator[Row]]
+    merged: Callable[[], list[Merged]]
 
 
 @dataclass(frozen=True)
@@ -135,25 +143,28 @@ def _archive(
     start = stream.read(8)
     stream.seek(0)
     if start.startswith(OLE):
-        _require_in_memory(size)
+        require_in_memory(size)
         if ENCRYPTED in stream.read():
             raise WrongFormat(LOCKED)
-        return Unpacked(sheets=_read_whole(stack, stream, _xls_errors))
+        return Unpacked(sheets=_read_whole(stack, stream, xls_errors))
     with damage():
         archive = stack.enter_context(zipfile.ZipFile(stream))
-    _require_bounds(archive, size, limits)
+    require_bounds(archive, size, limits)
     names = set(archive.namelist())
     sizes = sum(info.file_size for info in archive.infolist())
     if "xl/workbook.bin" in names:
-        _require_in_memory(sizes)
+        require_in_memory(sizes)
         return Unpacked(sheets=_read_whole(stack, stream, partial(_xlsb_errors, archive)))
     if "content.xml" in names:
-        _require_in_memory(sizes)
+        require_in_memory(sizes)
         return Unpacked(sheets=_read_whole(stack, stream, partial(_ods_errors, archive)))
     if "[Content_Types].xml" in names:
         book = XlsxBook(archive)
         return Unpacked(
-            sheets=[Sheet(s.name, s.hidden, partial(book.rows, s)) for s in book.sheets]
+            sheets=[
+                Sheet(s.name, s.hidden, partial(book.rows, s), partial(_merged, book, s.part))
+                for s in book.sheets
+            ]
         )
     members = [info for info in archive.infolist() if not BESIDE.search(info.filename)]
     if len(members) != 1:
@@ -234,7 +245,7 @@ def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes
             yield piece
 
 
-def _require_bounds(archive: zipfile.ZipFile, size: int, limits: Limits) -> None:
+def require_bounds(archive: zipfile.ZipFile, size: int, limits: Limits) -> None:
     """Raise FileTooLarge where a zip archive would become larger than the stack allows."""
     unzipped_size = sum(info.file_size for info in archive.infolist())
     if unzipped_size > limits.size or (
@@ -249,7 +260,7 @@ def _require_bounds(archive: zipfile.ZipFile, size: int, limits: Limits) -> None
         )
 
 
-def _require_in_memory(size: int) -> None:
+def require_in_memory(size: int) -> None:
     """Raise FileTooLarge for a workbook that is read as a whole and too large for it."""
     if size > MOST_IN_MEMORY:
         raise FileTooLarge(
@@ -283,6 +294,7 @@ def _read_whole(
             about.name,
             about.visible != calamine.SheetVisibleEnum.Visible,
             partial(rows_of_sheet, book, about.name),
+            partial(_merged_in_whole, book, about.name),
         )
         for about in book.sheets_metadata
         if about.typ == calamine.SheetTypeEnum.WorkSheet
@@ -299,6 +311,25 @@ def rows_of_sheet(book: Any, name: str) -> Iterator[Row]:
         for number, cells in enumerate(sheet.iter_rows(), 1):
             if any(cell != "" for cell in cells):
                 yield number, before + [_said(cell) for cell in cells]
+
+
+def _merged(book: XlsxBook, part: str) -> list[Merged]:
+    """Return the merged cells of a sheet of an XLSX."""
+    found = []
+    with damage():
+        for reference in book.merged.get(part, []):
+            corners = re.fullmatch(r"([A-Z]+)(\d+):([A-Z]+)(\d+)", reference)
+            if corners:
+                left, first, right, last = corners.groups()
+                found.append((int(first) - 1, int(last) - 1, column_of(left), column_of(right)))
+    return found
+
+
+def _merged_in_whole(book: Any, name: str) -> list[Merged]:
+    """Return the merged cells of a sheet that was read as a whole, none where it cannot be told."""
+    with reading():
+        ranges = book.get_sheet_by_name(name).merged_cell_ranges or []
+    return [(first[0], last[0], first[1], last[1]) for first, last in ranges]
 
 
 @contextmanager
@@ -337,15 +368,13 @@ def _said(cell: Any) -> str:
     return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
-def _xls_errors(stream: IO[bytes]) -> bool:
-    """Whether an XLS has cells with errors. Raises FileTooLarge."""
+def xls_errors(stream: IO[bytes]) -> bool:
+    """Whether an XLS has cells with errors. Raises FileTooLarge, WrongFormat."""
     stream.seek(0)
-    data = stream.read()
-    for found in XLS_DIMENSIONS.finditer(data):
-        first, last, left, right = struct.unpack("<IIHH", found[1])
-        if last <= 65_536 and right <= 256:  # else it is something else
-            _require_cells((last - first) * (right - left))
-    return bool(XLS_ERROR.search(data))
+    with damage():
+        spread = spread_of(stream.read())
+    _require_cells(spread.cells)
+    return spread.errors
 
 
 def _ods_errors(archive: zipfile.ZipFile, _stream: IO[bytes]) -> bool:

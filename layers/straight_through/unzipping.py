@@ -10,6 +10,7 @@ from straight_through.errors import FileTooLarge, WrongFormat
 
 MARK = b"\xef\xbb\xbf"  # UTF-8's byte-order mark
 READ_GZIP = 31  # zlib's window bits for a gzip stream
+SLICE = 16 * 1024  # bytes that are unzipped at a time
 SMALL = 100_000_000  # bytes, up to which no ratio is too large
 
 
@@ -73,8 +74,8 @@ def unzipped(body: Body, limits: Limits | None = None) -> Iterator[bytes]:
 def _unzipped(body: Body) -> Iterator[bytes]:
     """Unzip, all members of the stream, never more than a chunk at once. Raises WrongFormat."""
     unzip, within = zlib.decompressobj(READ_GZIP), False
-    for chunk in body:
-        rest = chunk
+    for piece in _in_slices(body):
+        rest = piece
         while rest := rest if within else rest.lstrip(b"\0"):  # some pad the end with zeros
             within = True
             try:
@@ -87,6 +88,13 @@ def _unzipped(body: Body) -> Iterator[bytes]:
                 unzip, within = zlib.decompressobj(READ_GZIP), False
     if within:
         raise WrongFormat(_damaged("its end is missing"))
+
+
+def _in_slices(body: Body) -> Iterator[bytes]:
+    """Read a body in small pieces: what follows a member is copied at the end of each."""
+    for chunk in body:
+        for begin in range(0, len(chunk), SLICE):
+            yield chunk[begin : begin + SLICE]
 
 
 def _check_size(size: int, zipped: int, limits: Limits) -> None:

@@ -15,8 +15,10 @@ double what the function costs in every run: so this reads the XML itself, of wh
 six elements. The other kinds of workbooks are read by python-calamine (`sheets.py`).
 """
 
+import math
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -33,6 +35,13 @@ T = TypeVar("T")
 Row = tuple[int, list[str]]  # its number in the sheet, counted from 1, and its cells from column A
 
 PIECE = 256 * 1024  # bytes of XML that are read at a time
+SLICE = 16 * 1024  # of them, that are parsed at a time: their rows may be a thousand times as large
+MOST_TAG = 1024 * 1024  # bytes of XML in one piece, a tag or so, which the parser keeps
+MOST_DEPTH = 100  # elements within each other
+LONGEST_CODE = 2000  # characters of a number's format; Excel has 255
+MOST_ELEMENTS = 300_000  # of a part that describes a workbook; Excel has 65,490 styles of cells
+WANTED = {"Relationship", "workbookPr", "sheet", "numFmt", "cellXfs", "/cellXfs", "xf"}
+MOST_CELL = 1024 * 1024  # characters; Excel has 32,767
 MOST_PART = 32 * 1024 * 1024  # bytes of XML that describe a workbook: its sheets, its styles
 MOST_TEXTS = 512 * 1024 * 1024  # bytes of XML of the texts that the sheets share
 WIDEST = 16_384  # columns; what Excel has
@@ -61,6 +70,7 @@ class XlsxBook:
 
     archive: zipfile.ZipFile
     sheets: list[XlsxSheet] = field(default_factory=list)
+    merged: dict[str, list[str]] = field(default_factory=dict)  # of a sheet that was read whole
     _texts: list[str] = field(
         default_factory=list
     )  # that cells share, as far as they were asked for
@@ -80,6 +90,7 @@ class XlsxBook:
             cells = _Cells(self._text, self._kinds, self._epoch)
             with self.archive.open(sheet.part) as stream:
                 yield from cells.read(stream)
+            self.merged[sheet.part] = cells.merged
 
     def _read(self) -> None:
         """Find the parts by their relations, the sheets by their names, and the styles' kinds."""
@@ -128,11 +139,27 @@ class XlsxBook:
         """Return the elements of a small part, by their bare names, and `/name` at their ends."""
         require_size(self.archive, part, MOST_PART)
         found: list[tuple[str, dict[str, str]]] = []
-        parser = parser_of(
-            lambda name, said: found.append((name.rpartition(":")[2], said)),
-            lambda name: found.append(("/" + name.rpartition(":")[2], {})),
-        )
-        parser.Parse(self.archive.read(part), True)  # noqa: FBT003
+        depth = 0
+
+        def note(name: str, said: dict[str, str]) -> None:
+            if name in WANTED:
+                found.append((name, said))
+            if len(found) > MOST_ELEMENTS:
+                raise ValueError(f"its part {part} has too many elements")
+
+        def start(name: str, said: dict[str, str]) -> None:
+            nonlocal depth
+            depth = _deeper(depth)
+            note(name.rpartition(":")[2], said)
+
+        def end(name: str) -> None:
+            nonlocal depth
+            depth -= 1
+            note("/" + name.rpartition(":")[2], {})
+
+        with self.archive.open(part) as stream:
+            for _ in _parsed(stream, parser_of(start, end), list):
+                pass
         return found
 
     def _shared_texts(self) -> Iterator[str]:
@@ -159,6 +186,7 @@ def damage() -> Iterator[None]:
         ValueError,
         NotImplementedError,
         RuntimeError,  # a part has a password of its own
+        struct.error,
     ) as error:
         raise WrongFormat(
             f"The workbook is damaged or has a form of its own: it cannot be read ({error!r:.80}). "
@@ -174,7 +202,9 @@ def _kinds_of(elements: list[tuple[str, dict[str, str]]]) -> list[str]:
     within = False
     for element, said in elements:
         if element == "numFmt":
-            codes[int(said["numFmtId"])] = said.get("formatCode", "")
+            code = codes[int(said["numFmtId"])] = said.get("formatCode", "")
+            if len(code) > LONGEST_CODE:
+                raise ValueError(f"it has a format of {len(code):,} characters")
         elif element in ("cellXfs", "/cellXfs"):
             within = element == "cellXfs"
         elif element == "xf" and within:
@@ -215,20 +245,24 @@ class _Texts:
         self._pieces: list[str] = []
         self._takes = False
         self._spoken = False
+        self._depth = 0
         self.parser = parser_of(self._start, self._end, self._take)
 
     def taken(self) -> list[str]:
         """Return what has been found since, and forget it."""
+        _require_cell(self._pieces)
         found, self.found = self.found, []
         return found
 
     def _start(self, name: str, _said: dict[str, str]) -> None:
         bare = name.rpartition(":")[2]
+        self._depth = _deeper(self._depth)
         self._spoken |= bare == "rPh"
         self._takes = bare == "t" and not self._spoken
 
     def _end(self, name: str) -> None:
         bare = name.rpartition(":")[2]
+        self._depth -= 1
         self._takes = False
         if bare == "rPh":
             self._spoken = False
@@ -248,6 +282,7 @@ class _Cells:
         self._text, self._kinds, self._epoch = text, kinds, epoch
         self._columns: dict[str, int] = {}  # by their letters
         self._found: list[Row] = []
+        self.merged: list[str] = []  # the ranges of cells that are shown as one
         self._row: list[str] = []
         self._number, self._at = 0, -1  # of the row and of the column
         self._cell: dict[str, str] = {}
@@ -256,6 +291,8 @@ class _Cells:
         self._spoken = False
         self._formula = False
         self._valued = False
+        self._in_row = self._in_cell = self._in_text = False
+        self._depth = 0  # of all other elements
         self._names = ("row", "c", "v", "t", "rPh", "f")
         self._parser = parser_of(self._root, self._end, self._take)
 
@@ -264,6 +301,7 @@ class _Cells:
         return _parsed(stream, self._parser, self._taken)
 
     def _taken(self) -> list[Row]:
+        _require_cell(self._value)
         found, self._found = self._found, []
         return found
 
@@ -276,22 +314,35 @@ class _Cells:
     def _start(self, name: str, said: dict[str, str]) -> None:
         row, cell, value, text, spoken, formula = self._names
         if name == cell:
+            if self._in_cell or not self._in_row:
+                raise ValueError("a cell stands in no row or in another cell")
+            self._in_cell = True
             self._cell, self._value = said, []
             self._formula = self._valued = False
             self._at = self._column(said.get("r"))
         elif name in (value, text):
-            self._takes = not self._spoken
+            if self._in_text:
+                raise ValueError("a value stands in another one")
+            self._in_text = True
+            self._takes = self._in_cell and not self._spoken
             self._valued = True
-        elif name == formula:
-            self._formula = True
         elif name == row:
             number = int(said.get("r", self._number + 1))
             if number <= self._number:
                 raise ValueError(f"row {number} stands below row {self._number}")
+            if self._in_row:
+                raise ValueError("a row stands in another one")
+            self._in_row = True
             self._number, self._at = number, -1
             self._row = []
-        elif name == spoken:
-            self._spoken = True
+        else:
+            self._depth = _deeper(self._depth)
+            if name.endswith("mergeCell"):
+                self.merged.append(said["ref"])
+                if len(self.merged) > MOST_ELEMENTS:
+                    raise ValueError("it has too many merged cells")
+            self._formula |= name == formula
+            self._spoken |= name == spoken
 
     def _take(self, text: str) -> None:
         if self._takes:
@@ -300,8 +351,9 @@ class _Cells:
     def _end(self, name: str) -> None:
         row, cell, value, text, spoken, _ = self._names
         if name in (value, text):
-            self._takes = False
+            self._takes = self._in_text = False
         elif name == cell:
+            self._in_cell = False
             if self._value:
                 self._put("".join(self._value))
             elif self._formula and not self._valued:
@@ -311,14 +363,18 @@ class _Cells:
                     "spreadsheet program, save it, and drop it again. Nothing was uploaded."
                 )
         elif name == row:
+            self._in_row = False
             if self._row:
                 self._found.append((self._number, self._row))
-        elif name == spoken:
-            self._spoken = False
+        else:
+            self._depth -= 1
+            self._spoken &= name != spoken
 
     def _column(self, reference: str | None) -> int:
         """Return the column of a cell, the next one where it does not say which."""
         if reference is None:
+            if self._at + 1 >= WIDEST:
+                raise ValueError(f"row {self._number} has more than {WIDEST} columns")
             return self._at + 1
         letters = reference.rstrip("0123456789")
         column = self._columns.get(letters)
@@ -334,6 +390,8 @@ class _Cells:
         elif column > len(row):
             row.extend([""] * (column - len(row)))
             row.append(self._said(value))
+        elif row[column]:
+            raise ValueError(f"row {self._number} has a cell twice")
         else:
             row[column] = self._said(value)
 
@@ -341,11 +399,11 @@ class _Cells:
         """Return a cell's value as text."""
         kind = self._cell.get("t", "n")
         if kind == "s":
-            return self._text(int(value))
+            return self._text(_index(value))
         if kind == "n":
             style = self._cell.get("s")
-            said = self._kinds[int(style)] if style is not None and self._kinds else ""
-            return moment_text(float(value), said, self._epoch) if said else number_text(value)
+            said = self._kinds[_index(style)] if style is not None and self._kinds else ""
+            return moment_text(_finite(value), said, self._epoch) if said else number_text(value)
         if kind == "b":
             return "TRUE" if value.strip() in ("1", "true") else "FALSE"
         # What a formula gave, an inline text, an error such as #N/A, a moment in ISO 8601.
@@ -358,11 +416,27 @@ def number_text(value: str | float) -> str:
         bare = value.strip()
         if bare.isascii() and bare.isdigit():
             return bare
-        value = float(bare)
+        value = _finite(bare)
     shortest = repr(value)
     if shortest.endswith(".0"):
         return shortest[:-2] if value else "0"
     return format(Decimal(shortest), "f") if "e" in shortest else shortest
+
+
+def _finite(text: str) -> float:
+    """Return a number. Raises ValueError for what only Python takes for one, and for none."""
+    value = float(text)
+    if not math.isfinite(value) or "_" in text:
+        raise ValueError(f"{text[:20]!r} is no number")
+    return value
+
+
+def _index(text: str) -> int:
+    """Return a position, counted from 0. Raises ValueError."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"{number} is no position")
+    return number
 
 
 def moment_text(value: float, kind: str, epoch: datetime) -> str:
@@ -402,7 +476,9 @@ def unescaped(text: str) -> str:
     """Return a text whose `_x000D_` and the like are the characters that they stand for."""
     if "_x" not in text:
         return text
-    return ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    found = ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    # Two halves of one character are that one; a half by itself is none, and raises ValueError.
+    return found.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def column_of(letters: str) -> int:
@@ -448,11 +524,30 @@ def _parsed(
     stream: IO[bytes], parser: expat.XMLParserType, taken: Callable[[], list[T]]
 ) -> Iterator[T]:
     """Parse a stream and give what was found, piece by piece."""
+    fed = 0
     while piece := stream.read(PIECE):
-        parser.Parse(piece, False)  # noqa: FBT003
-        yield from taken()
+        for begin in range(0, len(piece), SLICE):
+            part = piece[begin : begin + SLICE]
+            parser.Parse(part, False)  # noqa: FBT003
+            fed += len(part)
+            if fed - parser.CurrentByteIndex > MOST_TAG:
+                raise ValueError(f"it has a tag of more than {MOST_TAG:,} bytes")
+            yield from taken()
     parser.Parse(b"", True)  # noqa: FBT003
     yield from taken()
+
+
+def _deeper(depth: int) -> int:
+    """Return a depth of elements and one more. Raises ValueError where there are too many."""
+    if depth >= MOST_DEPTH:
+        raise ValueError(f"it has more than {MOST_DEPTH} elements within each other")
+    return depth + 1
+
+
+def _require_cell(pieces: list[str]) -> None:
+    """Raise ValueError where the text of a cell, as far as it has come, is longer than any is."""
+    if sum(map(len, pieces)) > MOST_CELL:
+        raise ValueError(f"it has a cell of more than {MOST_CELL:,} characters")
 
 
 def require_size(archive: zipfile.ZipFile, part: str, most: int) -> None:

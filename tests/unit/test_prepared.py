@@ -5,6 +5,7 @@ import datetime
 import gzip
 import io
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -535,6 +536,13 @@ REFUSED = [
     ("Id,No,X\nno claims,,\n", "It cannot be told which row is the header"),
     ('Id,No\n1,"2\n3,4\n', "cannot be read with ','"),
     ('Id,No\n1,"2"x\n', "cannot be read with ','"),
+    ("Policy,Insured,Premium\nA1,x,1\nA2,2\nA3,z,3\n", "Row 3 ends after 2 of 3 columns"),
+    ("Policy,Insured,Premium\nA1,x,1\nA2,y", "Row 3 ends after 2 of 3 columns"),
+    ('Policy,Insured,Premium\nA1,"x,1\nA2,y",2\nA3,z,3\n', "has a value of 2 lines which may be"),
+    ("Id,No\n1,2\n\ufeff3,4\n", "Row 3 begins with the mark that stands at the start of a file"),
+    ("Name,Class,Premium\nAnn,x,1\nBob,y,2.5\nSuma,,3.5\n", "The last row may be one of the table"),
+    ("Name;Net\nAnn;1.000,50\nBob;2,50\n合計;1.003,00\n", "The last row may be one of the table"),
+    ("Name,Net\nAnn,3\nBob,5\nSource: ledger,\n", "The last row may be one of the table"),
     ("A;B,C\n1;2,3\n4;5,6\n", "It cannot be told what separates the columns. With ',' row 1 has"),
 ]
 
@@ -616,6 +624,39 @@ def test_the_sheet_must_be_one(sent: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        *[("cp1250", "Dvořák"), ("cp1250", "Erdős"), ("cp1250", "Čapek"), ("cp1250", "Brăila")],
+        *[("cp1254", "Y\u0131lmaz"), ("cp1254", "Doğan"), ("mac-roman", "Söhne"), ("gbk", "北京")],
+    ],
+)
+def test_what_may_be_another_encoding_is_not_read_as_windows_1252(
+    sent: Any, encoding: str, name: str
+) -> None:
+    text = f"Policy;Insured;Premium\n1;{name};2\n"
+    assert "The text's encoding cannot be told" in refusal(sent(text.encode(encoding)))
+    assert prepared(sent(text.encode(encoding)), encoding=encoding)[1][1] == ["1", name, "2"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["Müller & Söhne", "Françoise Crêpin", "São João, Guimarães", "Ångström", "Smørrebrød"],
+        *["più virtù", "señor Núñez", "Škoda", "5 €", "Citroën", "“Groß”", "créée à Noël", "Põe"],
+    ],
+)
+def test_western_names_are_read_as_windows_1252(sent: Any, name: str) -> None:
+    text = f"Policy;Insured;Premium\n1;{name};2\n"
+    assert prepared(sent(text.encode("cp1252")))[1][1] == ["1", name, "2"]
+
+
+def test_a_header_once_more_is_met_in_any_order_and_place(sent: Any) -> None:
+    text = "Policy,Insured,Premium\n" + "1,2,3\n" * 200 + "POLICY,PREMIUM,INSURED\n4,5,6\n"
+    with pytest.raises(TableUnclear, match="Row 202 is the header once more"):
+        prepared(sent(text))
+
+
 # --- the end --------------------------------------------------------------------------------------
 def test_the_end_is_where_the_route_says(sent: Any) -> None:
     file = sent("Id,No\n1,2\n\n3,4\n\nTotal,6\n")
@@ -633,6 +674,38 @@ def test_columns_without_name_and_value_are_left_out_where_the_header_is_told(se
     assert table == [["Id", "No"], ["1", "2"]]
     assert made.left_out["blank_columns"] == 1
     assert made.where["first_column"] == "B"
+
+
+def test_cells_of_the_table_that_are_merged_are_refused_and_others_are_not(sent: Any) -> None:
+    def merged(*ranges: str) -> FileBody:
+        book = openpyxl.Workbook()
+        sheet = book.active
+        assert sheet is not None
+        for row in [["Bordereau"], [], ["Id", "No", "X"], [1, 2, 3], [4, 5, 6], ["Total", None, 9]]:
+            sheet.append(row)
+        for cells in ranges:
+            sheet.merge_cells(cells)
+        data = io.BytesIO()
+        book.save(data)
+        return sent(data.getvalue())
+
+    assert prepared(merged("A1:C2", "A6:B6"))[0].rows == 2
+    for cells in ("B4:B5", "B4:C4"):
+        with pytest.raises(TableUnclear, match=f"The cells {cells} of the table are merged"):
+            prepared(merged("A1:C2", cells))
+
+
+def test_merged_cells_of_an_older_workbook_are_refused(sent: Any) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("A")
+    for row, cells in enumerate([["Id", "No"], ["", 2], ["", 3]]):
+        sheet.write(row, 1, cells[1])
+    sheet.write(0, 0, "Id")
+    sheet.write_merge(1, 2, 0, 0, 7)
+    data = io.BytesIO()
+    book.save(data)
+    with pytest.raises(TableUnclear, match="The cells A2:A3 of the table are merged"):
+        prepared(sent(data.getvalue()))
 
 
 # --- bounds ---------------------------------------------------------------------------------------
@@ -703,3 +776,76 @@ def test_what_takes_longer_than_a_function_has_ends_in_time(sent: Any) -> None:
     clock = iter([900.0, *[10.0] * 1000])
     with pytest.raises(TransferTooSlow, match="Making the table"):
         prepared(sent(PLAIN + "007003,a,1\n" * 400_000), left=lambda: next(clock))
+
+
+SPOILT = {
+    "'nan' is no number": [("<v>2</v>", "<v>nan</v>")],
+    "'1e999' is no number": [("<v>2</v>", "<v>1e999</v>")],
+    "'1_0' is no number": [("<v>2</v>", "<v>1_0</v>")],
+    "-1 is no position": [('t="n"><v>2</v>', 't="s"><v>-1</v>')],
+    "has a cell twice": [('r="B2"', 'r="A2"')],
+    "more than 16384 columns": [('<row r="2">', '<row r="2">' + "<c/>" * 16_385)],
+    "a cell of more than 1,048,576": [(">x<", f">{'x' * 1_200_000}<")],
+    "a tag of more than 1,048,576": [("<sheetData>", f"<sheetData {'a' * 1_200_000}='1'>")],
+    "more than 100 elements": [("<sheetData>", "<sheetData>" + "<a>" * 101)],
+    "a row stands in another": [('<row r="2">', '<row r="2"><row r="3">')],
+    "a cell stands in no row": [('<row r="2">', '<row r="2"><c><c>')],
+    "unexpected end of data": [(">x<", ">_xD800_<")],
+}
+
+
+@pytest.mark.parametrize("told", SPOILT)
+def test_what_no_spreadsheet_program_writes_is_refused_in_little_memory(
+    sent: Any, told: str
+) -> None:
+    content = workbook(["Id", "No", "X"], [1, 2, "x"])
+    changes = SPOILT[told]
+    tracemalloc.start()
+    with pytest.raises(WrongFormat, match="damaged") as raised:
+        prepared(sent(changed(content, SHEET, *changes)))
+    (_, most) = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 24 * 2**20
+    assert told in str(raised.value.__context__)
+
+
+def test_half_characters_that_belong_together_are_one(sent: Any) -> None:
+    content = changed(workbook(["Id", "X"], [1, "x"]), SHEET, (">x<", ">_xD83D__xDE00_<"))
+    assert prepared(sent(content))[1][1] == ["1", "😀"]
+
+
+def test_rows_that_are_wide_and_empty_take_little_memory(sent: Any) -> None:
+    rows = "".join(f'<row r="{n}"><c r="XFD{n}"><v>1</v></c></row>' for n in range(1, 4000))
+    content = changed(workbook(["Id"]), SHEET, ("<sheetData>", "<sheetData>" + rows))
+    tracemalloc.start()
+    with pytest.raises((TableUnclear, WrongFormat)):
+        prepared(sent(content))
+    (_, most) = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 80 * 2**20
+
+
+def test_an_older_workbook_that_hides_how_far_its_cells_are_spread_is_refused(sent: Any) -> None:
+    # Given an XLS that says that it spans two rows, and has cells far away in one record
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("A")
+    for column, name in enumerate(["Id", "No"]):
+        sheet.write(0, column, name)
+        sheet.write(1, column, column)
+    for column in range(250, 256):
+        sheet.write(65_535, column, column)
+    data = io.BytesIO()
+    book.save(data)
+    content = data.getvalue()
+    at = content.index(b"\x00\x02\x0e\x00") + 4
+    content = content[:at] + struct.pack("<IIHH", 0, 2, 0, 2) + content[at + 12 :]
+    with pytest.raises(FileTooLarge, match="this one spans 16,777,216"):
+        prepared(sent(content))
+
+
+def test_a_format_without_end_is_refused_at_once(sent: Any) -> None:
+    content = changed(
+        workbook(["Id", "No"], [1, 2], B2="0.000"), "xl/styles.xml", ("0.000", "[h" * 5000)
+    )
+    with pytest.raises(WrongFormat, match="damaged"):
+        prepared(sent(content))
