@@ -119,6 +119,38 @@ def test_a_file_is_checked_here_as_the_stack_would(
     assert "Contents" not in asking.client("s3").list_objects_v2(Bucket="inbox")
 
 
+ODD = {
+    "blank.csv": b"\n\n\n",
+    "zeros.csv": bytes(5000),
+    "quote.csv": b'Policy,"Insured,Premium\n1,2,3\n',
+    "latin.csv": b"Policy;M\xfcller\n\xff\xfe\n",
+    "odd.csv": b"\xff\xfeP\x00o",
+    "cut.xlsx": workbook([["Policy", "Insured", "Premium"]])[:-30],
+    "book.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+    "cut.xls": old_workbook([["Policy"], ["1"]])[:3000],
+    "nothing.csv.gz": gzip.compress(b""),
+    "behind.csv.gz": gzip.compress(b"Policy,Insured,Premium\n") + b"garbage",
+    "zip.csv": b"PK\x03\x04" + bytes(100),
+    "no.zip": b"PK\x05\x06" + bytes(18),
+    "no-ending": b"\x00\x01",
+}
+
+
+@pytest.mark.parametrize("route", ["claims", "tables"])
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_a_file_is_its_check_ends_with_a_reason(
+    stp: Stp, asking: Stack, tmp_path: Path, name: str, route: str
+) -> None:
+    assert asking
+    path = tmp_path / name
+    path.write_bytes(ODD[name])
+    done = stp("drop", "--check", str(path), "--route", route, "--json")
+    assert done.code == FAILED
+    (told,) = done.json
+    assert told["error"] in ("WrongFormat", "HeaderMismatch", "TableUnclear")
+    assert told["message"].endswith("Nothing was uploaded.")
+
+
 GOOD = {
     "may.csv": b"\xef\xbb\xbfPolicy,Insured,Premium\n007001,M\xc3\xbcller,1250.50\n",
     "may.csv.gz": gzip.compress(b"Policy,Insured,Premium\n007001,M\xc3\xbcller,1250.50\n"),
