@@ -246,7 +246,13 @@ def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes
 
 
 def require_bounds(archive: zipfile.ZipFile, size: int, limits: Limits) -> None:
-    """Raise FileTooLarge where a zip archive would become larger than the stack allows."""
+    """Raise FileTooLarge where an archive would become larger than allowed; WrongFormat."""
+    names = archive.namelist()
+    if len(set(names)) < len(names):
+        raise WrongFormat(
+            "The zip archive or workbook has two parts of one name, and it cannot be told which "
+            "counts. Open it, save it anew, and drop that. Nothing was uploaded."
+        )
     unzipped_size = sum(info.file_size for info in archive.infolist())
     if unzipped_size > limits.size or (
         unzipped_size > SMALL and unzipped_size > limits.ratio * size

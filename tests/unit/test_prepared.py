@@ -849,3 +849,12 @@ def test_a_format_without_end_is_refused_at_once(sent: Any) -> None:
     )
     with pytest.raises(WrongFormat, match="damaged"):
         prepared(sent(content))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_workbook_with_two_parts_of_one_name_is_refused(sent: Any) -> None:
+    data = io.BytesIO(workbook(["Id", "No"], [1, 2]))
+    with zipfile.ZipFile(data, "a") as archive:
+        archive.writestr(SHEET, archive.read(SHEET).replace(b"<v>2</v>", b"<v>777</v>"))
+    with pytest.raises(WrongFormat, match="has two parts of one name"):
+        prepared(sent(data.getvalue()))
