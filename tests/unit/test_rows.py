@@ -57,7 +57,8 @@ def by_csv(text: str, delimiter: str = ",") -> int | None:
 @example('"""a"",""b"', [3, 1, 1])
 def test_every_count_is_that_of_the_csv_module(text: str, sizes: list[int]) -> None:
     rows = counted(text.encode(), sizes)
-    assert rows.rows == by_csv(text)
+    # A header of several lines alone may be rows of another separator: then it is not counted.
+    assert rows.rows == by_csv(text) or (rows.reason == TWO_WAYS and by_csv(text) == 0)
     assert bool(rows.reason) == (rows.rows is None)
 
 
@@ -66,7 +67,9 @@ def test_of_an_upload_the_first_line_tells_the_delimiter(
     pieces: list[str], sizes: list[int], delimiter: str
 ) -> None:
     text = f"id{delimiter}paid\n" + "".join(pieces).replace(",", delimiter)
-    assert counted(text.encode(), sizes, None).rows == by_csv(text, delimiter)
+    rows = counted(text.encode(), sizes, None)
+    expected = by_csv(text, delimiter)
+    assert rows.rows == expected or (rows.reason == TWO_WAYS and expected == 0)
 
 
 @pytest.mark.parametrize(
