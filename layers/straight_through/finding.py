@@ -388,8 +388,9 @@ class Cut:
         if self._spec.below != "ignore" and not self._is_none(own, count):
             raise TableUnclear(
                 f"Below the blank row at which the table ends there is what looks like more of it: "
-                f"{rows_shown([row])}. Take the blank row or those below out; or say in the route's "
-                'field \'table\' "until": "end", or "below": "ignore", and redrive the execution. '
+                f"{rows_shown([row])}. Take the blank row or those below out; or say in the "
+                'route\'s field \'table\' "until": "end", or "below": "ignore", and redrive the '
+                "execution. "
                 "Nothing was uploaded."
             )
         self.rows_below += 1
