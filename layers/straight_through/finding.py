@@ -390,8 +390,7 @@ class Cut:
                 f"Below the blank row at which the table ends there is what looks like more of it: "
                 f"{rows_shown([row])}. Take the blank row or those below out; or say in the "
                 'route\'s field \'table\' "until": "end", or "below": "ignore", and redrive the '
-                "execution. "
-                "Nothing was uploaded."
+                "execution. Nothing was uploaded."
             )
         self.rows_below += 1
 
@@ -452,7 +451,8 @@ class Cut:
             raise TableUnclear(
                 f"Row {number} ends after {len(row[1]):,} of {self._place.columns[-1] + 1:,} "
                 f"columns: a separator or a value is missing in it, or the end of the file: "
-                f"{rows_shown([row])}. Mend the file, or drop the workbook itself. Nothing was uploaded."
+                f"{rows_shown([row])}. Mend the file, or drop the workbook itself. Nothing was "
+                "uploaded."
             )
         again = len(self._names.intersection(own))  # in any order
         same = folded(own[0]) == self._header[0] and self._header == [folded(c) for c in own]
