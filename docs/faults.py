@@ -223,7 +223,7 @@ def _in_quantemplate(function: str, call: str, fault: Fault) -> End:
     refused = _refused(function, call, fault)
     if refused:
         return refused
-    if _harmless(call, fault):
+    if _harmless(function, call, fault):
         return End()
     asked = fault.name == "429 with Retry-After"  # a download keeps that, and no turn
     return End(how=WAITED if asked or function != DOWNLOADS else TRIED_AGAIN)
@@ -251,7 +251,7 @@ def _refused(function: str, call: str, fault: Fault) -> End | None:
     return None
 
 
-def _harmless(call: str, fault: Fault) -> bool:
+def _harmless(function: str, call: str, fault: Fault) -> bool:
     """Whether a run goes on as if nothing had happened."""
     effect_done = (
         "reset half way",
@@ -268,6 +268,8 @@ def _harmless(call: str, fault: Fault) -> bool:
             return True
         case "204", "upload_dataset":  # it is one of the answers that say that it was taken
             return True
+        case "204", "list_executions" if function != LOOKS:
+            return True  # of a pipeline that was never listed: it has no runs
         case name, "execute_pipeline" if name in effect_done:
             return True  # the list shows the run, which is adopted
     return False
