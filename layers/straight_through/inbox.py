@@ -130,9 +130,12 @@ class SourceBody:
             return b""  # S3 answers 416 to it
         try:
             with closing(self._opened(Range=f"bytes={start}-{start + size - 1}")) as stream:
-                return stream.read()
+                found = stream.read(size + 1)
         except (BotoCoreError, ClientError) as error:
             raise refusal_of(error, self._where) from None
+        if len(found) != min(size, self.source.size - start):
+            raise SourceUnavailable(f"Of {self._where}, S3 sent another part than was asked for.")
+        return found
 
     def __iter__(self) -> Iterator[bytes]:
         """Read the object from its start.

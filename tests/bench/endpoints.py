@@ -69,7 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(b"[]", "application/json")
             return
         size = _size(path)
-        self.send_response(200)
+        if asked := re.fullmatch(r"bytes=0-(\d+)", self.headers.get("Range", "")):
+            size = min(int(asked[1]) + 1, size)
+        self.send_response(206 if asked else 200)
         self.send_header("Content-Type", "text/csv")
         self.send_header("Content-Length", str(size))
         self.send_header("ETag", '"e"')

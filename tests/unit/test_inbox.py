@@ -78,6 +78,17 @@ def test_a_part_of_it_is_read(s3: Any) -> None:
     assert (body.part(10, 5), body.part(0, 0)) == (b"", b"")
 
 
+@pytest.mark.parametrize("sent", [b"0123456789", b"01"])
+def test_another_part_than_was_asked_for_is_none(s3: Any, sent: bytes) -> None:
+    # Given a server that answers with the whole object, or with less
+    source = Source(INBOX, KEY, "v1", 10, "abc", "2026-05-04T08:15:30Z")
+    with Stubber(s3) as stub:
+        stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(sent), len(sent))})
+        # When a part is read, then no more of it is kept, and it is read again later
+        with pytest.raises(SourceUnavailable, match="another part"):
+            SourceBody(s3, source, unhurried).part(0, 4)
+
+
 @pytest.mark.parametrize(
     "named",
     [
