@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 # Every file of every queue would meet them until a person has mended the cause.
 OF_ALL_QUEUES = ("CredentialsMissing", "CredentialsRejected")
 # What is met at these calls does not depend on the file, as at an upload or a download it may.
-OF_ALL_FILES = ("token", "list_executions", "execute_pipeline")
+OF_ALL_FILES = {  # each as messages name it
+    "token": "the request for a token",
+    "list_executions": "List Executions",
+    "execute_pipeline": "Execute Pipeline",
+}
 AT_ONCE = ("AccessDenied",)  # of those; any other pauses the queue when a second run ends with it
 HELD = "#holder.#execution_arn = :arn AND #holder.#redrive_count <= :count"
 UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
@@ -132,7 +136,7 @@ class Queues:
         """
         run, error = end["run"], end["error"]
         runs = f"run {run}" if before is None else f"runs {before['run']} and {run}"
-        where = f" at the call {end['call']}" if end["call"] else ""
+        where = f" at {OF_ALL_FILES[end['call']]}" if end["call"] else ""
         paused = {
             "since": iso(self._now()),
             "reason": f"{runs} ended with {error}{where}",

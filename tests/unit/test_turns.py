@@ -383,7 +383,12 @@ def is_paused(world: World) -> bool:
     return "paused" in world.turns.state(QUEUE)
 
 
-OF_ALL = ("token", "list_executions", "execute_pipeline")
+SAID = {
+    "token": "the request for a token",
+    "list_executions": "List Executions",
+    "execute_pipeline": "Execute Pipeline",
+}
+OF_ALL = tuple(SAID)
 
 
 @pytest.mark.parametrize(
@@ -420,7 +425,7 @@ def test_a_second_run_in_a_row_with_the_same_error_pauses_with_one_message(
     ((subject, text),) = world.messages
     assert subject == f"Queue {QUEUE} is paused: {error.__name__}"
     assert f"Runs {first.run} and {second.run} ended with {error.__name__}" in text
-    assert call in text
+    assert f" at {SAID[call]}, and every other file" in text
     # And when the second one is redriven the queue goes on
     world.now += timedelta(seconds=5)
     world.taken(world.drop("b", redrive=1))
