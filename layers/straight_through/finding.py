@@ -68,7 +68,7 @@ def _said_row(rows: Sequence[Row], number: int, header: Sequence[str]) -> Place:
     if cells is None:
         raise TableUnclear(
             f"Row {number}, which the route's table has as its header_row, is empty. The first "
-            f"rows are {rows_shown(rows)}. {MEND}"
+            f"rows: {rows_shown(rows)}. {MEND}"
         )
     place = _place(number, cells)
     if header and not _is_header(place, header):
@@ -94,7 +94,8 @@ def _equal_row(rows: Sequence[Row], header: Sequence[str]) -> Place:
     if 2 * len(wanted & set(map(folded, nearest.names))) >= len(wanted):
         raise HeaderMismatch(_difference(nearest, header))
     raise TableUnclear(
-        f"None of the first {LOOK} rows is the header that the route asks for. The first rows are "
+        f"None of the first {min(len(rows), LOOK)} rows is the header that the route asks for "
+        f"({_listed(header)}). The first rows: "
         f"{rows_shown(rows)}. {MEND}"
     )
 
@@ -119,7 +120,7 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
         raise TableUnclear(
             "It cannot be told which row is the header: none of the first "
             f"{min(len(rows), LOOK)} rows has names only, over columns of numbers, dates or codes. "
-            f"The first rows are {rows_shown(rows)}. {MEND}"
+            f"The first rows: {rows_shown(rows)}. {MEND}"
         )
     first = found[0]
     width = len(sets[first])

@@ -69,7 +69,10 @@ CUT_ZIP = Kind(
     "a workbook or a ZIP archive whose end is missing, so that it cannot be read",
     "It was cut off on its way. Drop it again from where it came.",
 )
-LFS = Kind("a pointer of Git LFS, which stands for the file", "Fetch the file (git lfs pull).")
+LFS = Kind(
+    "a pointer of Git LFS, which stands for the file",
+    "Fetch the file itself (git lfs pull), and drop that.",
+)
 PAGE = Kind(
     "a web page (HTML)",
     "A page to sign in, or an error, may have come in place of the file. " + _FETCH,

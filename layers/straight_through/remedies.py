@@ -31,7 +31,10 @@ class Remedy:
 
 
 REMEDIES: dict[type[StraightThroughError], Remedy] = {
-    errors.NoRoute: Remedy(READS_THE_ROUTE, "Add the route, then {redrive}."),
+    errors.NoRoute: Remedy(
+        READS_THE_ROUTE,
+        "Drop the file into a folder that has a route, or add the route and {redrive}.",
+    ),
     errors.RouteInvalid: Remedy(READS_THE_ROUTE, "Mend the route, then {redrive}."),
     errors.RouteConflict: Remedy(
         ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."

@@ -565,7 +565,9 @@ def test_with_a_header_the_row_that_equals_it_counts(sent: Any) -> None:
     with pytest.raises(TableUnclear, match="Row 202 is the header once more"):
         prepared(sent(late), HEADER)
     assert "'Premium' missing and 'Tax' too many" in told
-    assert "None of the first 100 rows is the header" in refusal(sent("A,B\n1,2\n"), HEADER)
+    told = refusal(sent("A,B\n1,2\n"), HEADER)
+    assert "None of the first 2 rows is the header" in told
+    assert "asks for ('Policy', 'Insured', 'Premium'). The first rows: row 1 has 'A', 'B'" in told
 
 
 def test_a_table_without_rows_needs_its_header_told(sent: Any) -> None:
