@@ -10,6 +10,7 @@ from stp.stack import Stack
 # What each state is for a person; a state that is not named belongs to what goes on already.
 PHASES = {
     "CheckFile": "checked",
+    "WaitForReplacement": "waited for the empty file to be replaced",
     "TakeTurn": "waited for its turn",
     "UploadAndExecute": "uploaded",
     "WaitForPipeline": "ran in Quantemplate",

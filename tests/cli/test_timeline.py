@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stp.timeline import phases
+import yaml
+
+from local.process import ROOT
+from stp.timeline import PHASES, phases
 
 START = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
@@ -19,6 +22,13 @@ def event(second: float, kind: str, state: str = "") -> dict[str, Any]:
 def entered(second: float, state: str) -> dict[str, Any]:
     """A state's entry."""
     return event(second, "TaskStateEntered", state)
+
+
+def test_every_state_that_takes_time_has_a_name_for_people() -> None:
+    text = (ROOT / "statemachine" / "straight_through.asl.yaml").read_text("utf-8")
+    states = yaml.safe_load(text)["States"]
+    timely = {name for name, each in states.items() if each["Type"] in ("Task", "Wait", "Map")}
+    assert timely == PHASES.keys()
 
 
 def told(events: list[dict[str, Any]]) -> list[tuple[str, float]]:
