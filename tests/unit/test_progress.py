@@ -1,5 +1,6 @@
 """What one look at a run tells."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.executions import Execution, Output
-from straight_through.listing import Listing
+from straight_through.listing import Listing, reduced
 from straight_through.progress import Look, look_at, outputs_of
 
 TURN = {"queue": "p-claims", "turn_id": "t"}
@@ -102,6 +103,45 @@ ODD_TIMES = [
     *(None, "2027-01-01T00:00:00Z", "1777881600000", "2026-05-04T08:00:00"),
     *("2026-05-04T08:00:00Z[UTC]", "2020-01-01T00:00:00Z", "yesterday"),
 ]
+
+
+def looks_at(seconds: int, told: Callable[[str], str | None]) -> int:
+    """How often a run of so many seconds is looked at, where `startedAt` is told like this."""
+    earlier = []
+    for number in range(1, 7):
+        made = BEGAN - timedelta(days=number)
+        ended = made + timedelta(seconds=seconds * (0.9 + number / 30))
+        item = {"id": f"e-{number}", "runNumber": number, "status": "Succeeded"}
+        times = {"createdAt": iso(made), "startedAt": told(iso(made)), "finishedAt": iso(ended)}
+        earlier.append(item | times)
+    ours = {"id": "e-7", "runNumber": 7, "status": "Started", "startedAt": told(iso(BEGAN))}
+    listing = reduced([*earlier, ours], ours=["e-7"])
+    record = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)}
+    elapsed, count = 0, 0
+    while elapsed < seconds:
+        now = BEGAN + timedelta(seconds=elapsed)
+        elapsed += look_at(listing, record, now, attempt(), 200, 300).wait_seconds
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("seconds", [20, 300, 3600, 86400])
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda _: None,
+        lambda _: "2027-01-01T00:00:00Z",
+        lambda text: str(int(datetime.fromisoformat(text).timestamp() * 1000)),
+        lambda text: text.removesuffix("Z"),
+        lambda text: f"{text}[UTC]",
+    ],
+    ids=["missing", "in the future", "epoch milliseconds", "no zone", "[UTC]"],
+)
+def test_an_odd_start_changes_the_number_of_looks_by_less_than_a_tenth(
+    told: Callable[[str], str | None], seconds: int
+) -> None:
+    plain = looks_at(seconds, lambda text: text)
+    assert abs(looks_at(seconds, told) - plain) * 10 < plain
 
 
 @pytest.mark.parametrize("told", ODD_TIMES)
