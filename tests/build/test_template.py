@@ -1,5 +1,6 @@
 """What the template's parameters change, read from the template itself."""
 
+import re
 from typing import Any
 
 import pytest
@@ -86,3 +87,23 @@ def test_no_inbox_is_made_where_one_exists() -> None:
     made = resources(ExistingInboxBucket="theirs")
     assert not {"InboxBucket", "InboxBucketPolicy"} & made.keys()
     assert made["DropRule"]["EventPattern"]["detail"]["bucket"]["name"] == ["theirs"]
+
+
+@pytest.mark.parametrize("parameter", ["QuantemplateApiUrl", "QuantemplateTokenUrl"])
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://fabric.prod.quantemplate.com/external/v1", True),
+        ("http://127.0.0.1:4567/external/v1", True),
+        ("http://localhost:4567/v1", True),
+        ("http://[::1]/v1", True),
+        ("http://fabric.prod.quantemplate.com/external/v1", False),
+        ("http://127.0.0.1.evil.example/v1", False),
+        ("http://localhost@evil.example/v1", False),
+        ("http://localhost:80@evil.example/v1", False),
+        ("ftp://127.0.0.1/v1", False),
+    ],
+)
+def test_without_tls_only_this_machine_is_asked(parameter: str, url: str, taken: bool) -> None:  # noqa: FBT001
+    pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, url)) is taken
