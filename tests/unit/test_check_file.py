@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -184,18 +185,29 @@ def test_an_input_without_a_file_is_told(check: Handler, given: dict[str, Any], 
 
 
 # --- empty versions -------------------------------------------------------------------------------
-def aged(app: ModuleType, monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
-    """Let the function's clock be ahead."""
+Aged = Callable[[float], None]
 
-    class Ahead(datetime):
-        """A clock that is ahead."""
 
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            """Return the time there."""
-            return datetime.now(tz) + timedelta(minutes=minutes)
+@pytest.fixture
+def aged(app: ModuleType, s3: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Aged:
+    """Sets the function's clock to so many minutes after the drop."""
 
-    monkeypatch.setattr(app, "datetime", Ahead)
+    def aged(minutes: float) -> None:
+        named = given["execution"]["Input"]
+        at = {"Key": named["key"], "VersionId": named["version_id"]}
+        then = s3.head_object(Bucket=named["bucket"], **at)["LastModified"]
+
+        class Clock(datetime):
+            """A clock that stands."""
+
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                """Return the time there."""
+                return (then + timedelta(minutes=minutes)).astimezone(tz)
+
+        monkeypatch.setattr(app, "datetime", Clock)
+
+    return aged
 
 
 @pytest.fixture
@@ -207,12 +219,13 @@ def app(check: Handler) -> ModuleType:
 
 
 def test_an_empty_version_waits_for_its_replacement(
-    check: Handler, s3: Any, given: dict[str, Any]
+    check: Handler, s3: Any, given: dict[str, Any], aged: Aged
 ) -> None:
     # Given an empty version, as a mounted bucket writes it first
-    found = check(drop(s3, given, b""))
-    assert found["status"] == "Empty"
-    assert 15 <= found["wait_seconds"] <= 20
+    drop(s3, given, b"")
+    aged(0)
+    found = check(given)
+    assert (found["status"], found["wait_seconds"]) == ("Empty", 15)
     # When the content comes as a version of its own
     s3.put_object(Bucket=INBOX, Key=given["execution"]["Input"]["key"], Body=FILE)
     # Then the empty one ends quietly
@@ -221,19 +234,14 @@ def test_an_empty_version_waits_for_its_replacement(
 
 
 def test_one_that_stays_empty_is_told_after_ten_minutes(
-    check: Handler,
-    app: ModuleType,
-    s3: Any,
-    given: dict[str, Any],
-    table: Table,
-    monkeypatch: pytest.MonkeyPatch,
+    check: Handler, s3: Any, given: dict[str, Any], table: Table, aged: Aged
 ) -> None:
     drop(s3, given, b"")
-    aged(app, monkeypatch, 4)
-    assert 239 <= check(given)["wait_seconds"] <= 245  # twice as old then
-    aged(app, monkeypatch, 9)
-    assert 50 <= check(given)["wait_seconds"] <= 60  # and at the end of the time
-    aged(app, monkeypatch, 10)
+    aged(4)
+    assert check(given)["wait_seconds"] == 240  # twice as old then
+    aged(9)
+    assert check(given)["wait_seconds"] == 60  # and at the end of the time
+    aged(10)
     with pytest.raises(EmptyFile, match=r"is empty \(0 bytes") as raised:
         check(given)
     assert "Schäden a+b" in str(raised.value)
