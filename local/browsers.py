@@ -65,9 +65,16 @@ def own(origin: str, host: str) -> bool:
     return origin.lower() == f"http://{host}".lower()
 
 
-def of_this_machine(origin: str, _host: str) -> bool:
-    """Whether a page comes from any server on this machine."""
-    return ORIGIN.fullmatch(origin) is not None
+def origins_on(port: int) -> tuple[str, str]:
+    """The origins that pages of a server on this port have, by the names that people type."""
+    return f"http://127.0.0.1:{port}", f"http://localhost:{port}"
+
+
+def origin_of_this_machine(text: str) -> str:
+    """The text, an origin on this machine. Raises ValueError where it is none."""
+    if not ORIGIN.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is no origin on this machine")
+    return text.lower()
 
 
 def _values(headers: Headers, name: str) -> list[str]:

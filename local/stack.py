@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError
 
 from local import deploy
+from local.browsers import origins_on
 from local.build import layer_zip
 from local.process import ROOT, Part, wait_until_ready
 
@@ -74,9 +75,11 @@ def running(
         log = folder / "log"
         parts.append(Part("local AWS", "local.aws", "--port", str(port), log=log / "aws.log"))
         if server is None:
-            name = "stand-in Quantemplate"
-            stand_in = Part(name, "local.quantemplate", "--port", "0", log=log / "quantemplate.log")
-            parts.append(stand_in)
+            options = ["--port", "0"]
+            for origin in origins_on(port):  # the console's
+                options += ["--page", origin]
+            name, log_file = "stand-in Quantemplate", log / "quantemplate.log"
+            parts.append(Part(name, "local.quantemplate", *options, log=log_file))
         progress("building the layer for this machine")
         layer = layer_zip(ROOT / "layers", LOCAL / "build")
         progress("starting " + " and ".join(part.name for part in parts))

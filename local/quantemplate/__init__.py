@@ -5,7 +5,7 @@ handle on a server in another process (`python -m local.quantemplate`).
 
 The API is at <url>/external/v1, the token endpoint at
 <url>/auth/realms/qt/protocol/openid-connect/token. The control endpoint takes and gives JSON,
-to pages in a browser too if they are of a loopback address:
+to pages in a browser too if the server was told of their origin at its start:
 
 POST   /control/reset                 seeds again; everything else is forgotten
 GET    /control/settings              time_scale, token_seconds, clock_ahead, times, client_id,

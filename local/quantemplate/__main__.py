@@ -1,4 +1,4 @@
-"""Serve the stand-in: python -m local.quantemplate --port N [--time-scale S]."""
+"""Serve the stand-in: python -m local.quantemplate --port N [--time-scale S] [--page ORIGIN …]."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 
+from local.browsers import origin_of_this_machine
 from local.quantemplate.server import Server
 
 
@@ -17,10 +18,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.quantemplate", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--time-scale", type=float, default=1.0, help="real seconds for a run's")
+    parser.add_argument(
+        "--page",
+        type=page,
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="whose pages may use it in a browser, as http://127.0.0.1:4566; else only its own may",
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        server = Server(options.port, options.time_scale)
+        server = Server(options.port, options.time_scale, options.page)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -36,6 +45,14 @@ def main() -> int:
     server.stop()
     thread.join()
     return 0
+
+
+def page(text: str) -> str:
+    """An origin as an option."""
+    try:
+        return origin_of_this_machine(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

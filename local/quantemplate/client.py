@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,9 +112,11 @@ class Control:
 
 
 @contextmanager
-def running(port: int = 0, time_scale: float = 1.0) -> Iterator[Control]:
-    """Serve from a thread of this process until the block ends."""
-    server = Server(port, time_scale)
+def running(
+    port: int = 0, time_scale: float = 1.0, pages: Collection[str] = ()
+) -> Iterator[Control]:
+    """Serve from a thread of this process until the block ends, to these origins' pages too."""
+    server = Server(port, time_scale, pages)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

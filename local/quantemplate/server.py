@@ -6,12 +6,14 @@ import contextlib
 import logging
 import socket
 import threading
+from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from local.browsers import origin_of_this_machine
 from local.quantemplate import api, control, delivery
 from local.quantemplate.account import Account
-from local.quantemplate.browsers import for_pages_of_this_machine, refusal
+from local.quantemplate.browsers import refusal, with_cors
 from local.quantemplate.messages import (
     BodyCutShort,
     Call,
@@ -29,7 +31,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = False  # so that closing waits for every connection's thread
 
-    def __init__(self, port: int = 0, time_scale: float = 1.0) -> None:
+    def __init__(self, port: int = 0, time_scale: float = 1.0, pages: Collection[str] = ()) -> None:
+        """Serve on the port; `pages` are the origins whose pages may enter, beside its own."""
+        self.pages = frozenset(map(origin_of_this_machine, pages))
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
@@ -44,7 +48,7 @@ class Server(ThreadingHTTPServer):
     def answer(self, call: Call) -> Reply:
         """Answer one call."""
         if call.path.startswith(control.CONTROL_PATH + "/"):
-            return for_pages_of_this_machine(call, self._carry_out)
+            return with_cors(call, self._carry_out)
         return api.answer(self.account, call)
 
     def stop(self) -> None:
@@ -110,7 +114,7 @@ class Connection(BaseHTTPRequestHandler):
             pause=self.server.stopping.wait,
         )
         try:
-            reply = refusal(self.path, call) or self.server.answer(call)
+            reply = refusal(self.path, call, self.server.pages) or self.server.answer(call)
             call.drain()
         except (BodyCutShort, ConnectionDropped):
             self.close_connection = True

@@ -12,10 +12,10 @@ from moto import mock_aws
 from local.deploy import REGION, STACK_NAME
 from stp.app import main
 from stp.stack import Stack
-from tests.end_to_end.conftest import road, stand_in
+from tests.end_to_end.conftest import local_aws, road, stand_in
 from tests.end_to_end.road import Road
 
-__all__ = ["road", "stand_in"]
+__all__ = ["local_aws", "road", "stand_in"]
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:{STACK_NAME}"
 
 

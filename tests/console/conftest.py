@@ -8,10 +8,10 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from local.quantemplate import Control
 from tests.console.browser import WIDE, launched
 from tests.console.console import Console
-from tests.end_to_end.conftest import copy_route, road, stand_in
+from tests.end_to_end.conftest import copy_route, local_aws, road, stand_in
 from tests.end_to_end.road import Road
 
-__all__ = ["copy_route", "road", "stand_in"]
+__all__ = ["copy_route", "local_aws", "road", "stand_in"]
 
 
 DEADLINE = 30_000  # milliseconds, far beyond what anything here takes

@@ -157,9 +157,7 @@ def test_another_page_reads_no_secret_and_no_settings(
     assert "kept away" in stranger.evaluate(READ, secret_of(road))
     for path in ("/_ministack/health", "/_local/status-events", "/_local/console/aws.js"):
         assert "kept away" in stranger.evaluate(READ, [f"{road.endpoint}{path}", {}])
-    if "127.0.0.1" not in stranger.url:  # a page of this machine may be the console
-        settings = [f"{stand_in.url}/control/settings", {}]
-        assert "kept away" in stranger.evaluate(READ, settings)
+    assert "kept away" in stranger.evaluate(READ, [f"{stand_in.url}/control/settings", {}])
 
 
 def test_a_page_whose_name_was_led_here_reads_nothing(
@@ -201,13 +199,28 @@ def test_another_page_makes_no_function_bucket_or_user(stranger: Page, road: Roa
 
 
 def test_another_page_gives_no_order(stranger: Page, rebound: Any, stand_in: Control) -> None:
-    before = stand_in.settings()
+    # Given a dataset that a reset would forget
+    dataset = f"d-{uuid.uuid4().hex[:8]}"
+    stand_in.define_dataset(dataset)
+    before, expired = stand_in.settings(), stand_in.journal("tokens_expired")
     trouble = json.dumps({"operation": "token", "kind": "html"})
-    pages = [rebound(stand_in.url)] if "127.0.0.1" in stranger.url else [stranger]
-    for page in pages:
+    for page in (stranger, rebound(stand_in.url)):
+        # When a page sends what a browser sends without asking first
         for path, order in (("reset", ""), ("tokens/expire", ""), ("troubles", trouble)):
             how = {"method": "POST", "body": order}
             page.evaluate(SEND, [f"{stand_in.url}/control/{path}", how])
             page.evaluate(SEND, [f"/control/{path}", how])
+        page.evaluate(SEND, [f"{stand_in.url}/control/journal", {}])
+        page.evaluate(IMAGE, f"{stand_in.url}/control/settings")
+        # and what it asks for first
+        how = {"method": "PUT", "body": json.dumps({"client_secret": "mine"})}
+        assert "mine" not in page.evaluate(READ, [f"{stand_in.url}/control/credentials", how])
+    # and a form that is sent to a window
+    with stranger.expect_navigation():
+        stranger.evaluate(FORM, [f"{stand_in.url}/control/troubles", *trouble.split(":", 1)])
+    assert "may not use this server" in stranger.content()
+    # Then nothing of it was done
     assert stand_in.troubles() == []
     assert stand_in.settings() == before
+    assert stand_in.journal("tokens_expired") == expired
+    assert dataset in stand_in.datasets()

@@ -13,9 +13,9 @@ from local.quantemplate import Control
 from straight_through import quantemplate
 from straight_through.routes import RULES, parse_route
 from tests.docs.pages import PAGES, blocks, name_of, text_of
-from tests.end_to_end.conftest import road, stand_in
+from tests.end_to_end.conftest import local_aws, road, stand_in
 
-__all__ = ["road", "stand_in"]
+__all__ = ["local_aws", "road", "stand_in"]
 WITH_ROUTES = {
     "README.md",
     "docs/add-a-route.md",

@@ -4,9 +4,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from local.browsers import origins_on
 from local.build import layer_zip
 from local.deploy import REGION, clients
 from local.process import ROOT, Part, wait_until_ready
@@ -21,35 +23,42 @@ TIME_SCALE = "0.02"  # of waits and retry intervals; a pipeline's two seconds ta
 
 
 @pytest.fixture(scope="session")
-def stand_in() -> Iterator[Control]:
-    """A stand-in Quantemplate."""
-    with running(time_scale=float(TIME_SCALE)) as control:
-        yield control
-
-
-@pytest.fixture(scope="session")
-def road(stand_in: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
-    """The deployed application."""
-    layer = layer_zip(ROOT / "layers", LOCAL / "build")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a local AWS, with nothing deployed."""
     log = tmp_path_factory.mktemp("road") / "aws.log"
     aws = Part("local AWS", "local.aws", "--port", "0", "--time-scale", TIME_SCALE, log=log)
     try:
         (endpoint,) = wait_until_ready(aws)
-        server = Quantemplate(stand_in.api_url, stand_in.token_url)
-        for bucket in (PARTNER, NOT_ALLOWED):
-            clients(endpoint)("s3").create_bucket(
-                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
-            )
-        parameters = {
-            "LateListSeconds": "2",
-            "EmptyFileMinutes": "0.05",  # three seconds
-            "DestinationBuckets": PARTNER,
-        }
-        outputs = deployed(endpoint, server, layer, lambda _: None, **parameters)
-        yield Road(endpoint, dict(outputs))
+        yield endpoint
     finally:
         aws.ask_to_stop()
         aws.stop()
+
+
+@pytest.fixture(scope="session")
+def stand_in(local_aws: str) -> Iterator[Control]:
+    """A stand-in Quantemplate, which the console of the local AWS may control."""
+    pages = origins_on(urlsplit(local_aws).port or 80)
+    with running(time_scale=float(TIME_SCALE), pages=pages) as control:
+        yield control
+
+
+@pytest.fixture(scope="session")
+def road(local_aws: str, stand_in: Control) -> Road:
+    """The deployed application."""
+    layer = layer_zip(ROOT / "layers", LOCAL / "build")
+    server = Quantemplate(stand_in.api_url, stand_in.token_url)
+    for bucket in (PARTNER, NOT_ALLOWED):
+        clients(local_aws)("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    parameters = {
+        "LateListSeconds": "2",
+        "EmptyFileMinutes": "0.05",  # three seconds
+        "DestinationBuckets": PARTNER,
+    }
+    outputs = deployed(local_aws, server, layer, lambda _: None, **parameters)
+    return Road(local_aws, dict(outputs))
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,32 @@
-"""Only pages of this machine may use the stand-in, under its own name; programs always may."""
+"""Only pages that the stand-in was told of, and its own, may use it; programs always may."""
 
 from __future__ import annotations
 
 import pytest
 
+from local.browsers import origins_on
+from local.quantemplate import running
 from tests.strangers import REFUSED, TAKEN, ask
 
 SETTINGS = "/control/settings"
-LOOPBACK = [
-    "http://127.0.0.1:4566",
-    "http://localhost:4566",
-    "http://[::1]:8080",
+PAGES = origins_on(4566)
+# Of others who serve on this machine, and of names that only look like the console's.
+OTHERS = [
+    "http://127.0.0.1:4567",
+    "http://localhost",
+    "http://[::1]:4566",
+    "https://127.0.0.1:4566",
+    "http://127.0.0.1:45660",
+    "http://bucket.localhost:4566",
+    "http://127.0.0.1:4566/",
+    "http://127.0.0.1:4566, http://127.0.0.1:4566",
 ]
+
+
+@pytest.fixture(scope="module")
+def beside_console():
+    with running(pages=PAGES) as control:
+        yield control
 
 
 @pytest.mark.parametrize("path", [SETTINGS, "/control/troubles", "/external/v1", "/"])
@@ -35,15 +50,38 @@ def test_an_order_of_another_page_changes_nothing(stand_in):
 
 
 @pytest.mark.parametrize("lines", TAKEN.values(), ids=TAKEN)
-def test_programs_and_pages_of_this_machine_are_answered(stand_in, lines):
-    assert ask(stand_in.url, lines, SETTINGS).status == 200
+def test_programs_and_its_own_pages_are_answered(stand_in, beside_console, lines):
+    for url in (stand_in.url, beside_console.url):
+        assert ask(url, lines, SETTINGS).status == 200
 
 
-@pytest.mark.parametrize("page", LOOPBACK)
-def test_the_console_controls_it_from_its_own_port(stand_in, page):
-    reply = ask(stand_in.url, ["Host: 127.0.0.1:{port}", f"Origin: {page}"], SETTINGS)
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("site", [[], ["Sec-Fetch-Site: same-site"]])
+def test_the_console_controls_it_from_its_own_port(beside_console, page, site):
+    lines = ["Host: 127.0.0.1:{port}", f"Origin: {page}", *site]
+    reply = ask(beside_console.url, lines, SETTINGS)
     assert reply.status == 200
     assert reply.headers["access-control-allow-origin"] == page
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_no_other_page_of_this_machine_does(beside_console, page):
+    lines = ["Host: 127.0.0.1:{port}", f"Origin: {page}"]
+    for method in ("GET", "POST", "OPTIONS"):
+        reply = ask(beside_console.url, lines, SETTINGS, method)
+        assert reply.status == 403
+        assert "access-control-allow-origin" not in reply.headers
+
+
+def test_a_page_of_another_port_that_hides_its_origin_does_not(beside_console):
+    lines = ["Host: 127.0.0.1:{port}", "Sec-Fetch-Site: same-site"]
+    assert ask(beside_console.url, lines, SETTINGS).status == 403
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_told_means_no_page(stand_in, page):
+    lines = ["Host: 127.0.0.1:{port}", f"Origin: {page}"]
+    assert ask(stand_in.url, lines, SETTINGS).status == 403
 
 
 @pytest.mark.parametrize("target", ["http://evil.example/control/settings", "evil.example:80"])

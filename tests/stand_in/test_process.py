@@ -12,14 +12,16 @@ import pytest
 from local.quantemplate import Control, running
 from tests.local_aws.server_process import listening_addresses
 from tests.stand_in.client import Client
+from tests.strangers import ask
 
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def start(port, temporary):
+def start(port, temporary, *options):
+    command = [sys.executable, "-m", "local.quantemplate", "--port", str(port), *options]
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "local.quantemplate", "--port", str(port), "--time-scale", "0.01"],
+        [*command, "--time-scale", "0.01"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
@@ -53,6 +55,28 @@ def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
         # Then
         assert (process.returncode, errors) == (0, "")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_it_lets_in_the_pages_that_it_was_told_of(tmp_path):
+    pages = ["http://127.0.0.1:4566", "http://localhost:4566"]
+    options = [part for page in pages for part in ("--page", page)]
+    with start(0, tmp_path, *options) as process:
+        url = process.stdout.readline().split()[-1]
+        statuses = [
+            ask(url, ["Host: 127.0.0.1:{port}", f"Origin: {page}"], "/control/settings").status
+            for page in [*pages, "http://127.0.0.1:4567"]
+        ]
+        process.terminate()
+        process.communicate(timeout=10)
+    assert statuses == [200, 200, 403]
+
+
+@pytest.mark.parametrize("page", ["*", "null", "127.0.0.1:4566", "https://console.example"])
+def test_a_page_of_another_machine_cannot_be_told(tmp_path, page):
+    with start(0, tmp_path, "--page", page) as process:
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert f"{page!r} is no origin on this machine" in errors
 
 
 def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
