@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-LAYER_INPUTS = ("Makefile", "requirements.txt", "straight_through/**/*")
+LAYER_INPUTS = ("Makefile", "requirements.txt", "quantemplate/**/*", "straight_through/**/*")
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 MAKE_STATE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}  # of the make that runs us
 

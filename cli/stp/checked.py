@@ -13,17 +13,17 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from quantemplate.bodies import File, FileBody
 from stp.stack import Stack
 from stp.upload import Drop
-from straight_through.bodies import File, FileBody
-from straight_through.checks import check_file
 from straight_through.errors import StraightThroughError
-from straight_through.first_rows import first_rows
-from straight_through.formats import XLS, XLSX, kind_of
-from straight_through.headers import LONGEST_HEADER
-from straight_through.prepared import find
+from straight_through.files.checks import check_file
+from straight_through.files.prepared import find
+from straight_through.reading.first_rows import first_rows
+from straight_through.reading.formats import XLS, XLSX, kind_of
+from straight_through.reading.headers import LONGEST_HEADER
+from straight_through.reading.unzipping import Limits, unzipped
 from straight_through.routes import Route, find_route
-from straight_through.unzipping import Limits, unzipped
 
 FIRST = 5  # rows that are shown, the header beside
 SHOWN_COLUMNS, SHOWN_CELL = 8, 24

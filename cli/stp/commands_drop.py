@@ -6,15 +6,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from stp.disk import legal_name
 from stp.fetch import fetched
 from stp.follow import follow
 from stp.here import Here, here_of
 from stp.runs import GOOD, Run
 from stp.said import FAILED, Stop, counted
 from stp.upload import Drop, Dropped, planned, upload
-from straight_through.disk import legal_name
-from straight_through.messages import first_of, held_because
 from straight_through.statuses import HELD, REPLACED, SKIPPED
+from straight_through.telling.messages import first_of, held_because
 from straight_through.text import shown
 
 

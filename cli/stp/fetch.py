@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stp.disk import legal_names
 from stp.runs import Run
 from stp.stack import Stack
-from straight_through.disk import legal_names
 
 
 def outputs_of(stack: Stack, run: Run) -> tuple[str, list[dict[str, Any]]]:

@@ -11,9 +11,9 @@ from stp.runs import record_of
 from stp.said import Stop
 from stp.stack import Stack
 from straight_through.errors import RouteInvalid
+from straight_through.queue.table import Item
+from straight_through.queue.turns import QUEUES, tickets
 from straight_through.routes import Route
-from straight_through.table import Item
-from straight_through.turns import QUEUES, tickets
 
 Typical = Callable[[str], float | None]
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from quantemplate.client import Quantemplate
 from stp.route_files import LARGEST, Document
 from straight_through.errors import OutputIncomplete, RouteInvalid, StraightThroughError
-from straight_through.quantemplate import Quantemplate
 from straight_through.routes import Route, parse_route, routable_folders
 
 ERROR, WARNING, HINT = "error", "warning", "hint"

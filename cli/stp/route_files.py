@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from stp.disk import legal_name
 from stp.said import USAGE, Stop
 from stp.stack import Stack
-from straight_through.disk import legal_name
 from straight_through.text import shown
 
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 from stp.said import UNKNOWN, Stop
 from stp.stack import Stack
 from straight_through.attempts import Attempt
-from straight_through.messages import ended_of, facts_of
-from straight_through.remedies import what_to_do
+from straight_through.queue.table import Item
 from straight_through.routes import routable_folders
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
-from straight_through.table import Item
+from straight_through.telling.messages import ended_of, facts_of
+from straight_through.telling.remedies import what_to_do
 
 BAD = ("FAILED", "TIMED_OUT", "ABORTED")
 AT_ONCE = 8  # executions that are described at the same time

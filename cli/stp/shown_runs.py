@@ -12,9 +12,9 @@ from rich.text import Text
 from stp.moments import duration, local
 from stp.runs import GOOD, RUNNING, Run
 from stp.timeline import Phase
-from straight_through.messages import held_because, rows_in, rows_out
+from straight_through.queue.table import Item
 from straight_through.statuses import HELD
-from straight_through.table import Item
+from straight_through.telling.messages import held_because, rows_in, rows_out
 from straight_through.text import lines_shown, shown
 
 LONGEST_KEY = 1100  # characters of an address in S3

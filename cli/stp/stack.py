@@ -9,10 +9,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from quantemplate.client import Quantemplate
 from stp.said import NO_STACK, Stop
-from straight_through.connection import read_credentials
-from straight_through.quantemplate import Quantemplate
-from straight_through.table import Table
+from straight_through.executing.connection import read_credentials
+from straight_through.queue.table import Table
 
 NEEDED = ("InboxBucket", "OutboxBucket", "StateMachineArn", "RoutesPath", "TurnsTable")
 # Codes by which AWS says that it does not know, or no longer knows, who asks.

@@ -11,7 +11,7 @@ from boto3.exceptions import S3UploadFailedError
 from stp.runs import route_names, route_of
 from stp.said import USAGE, Stop
 from stp.stack import Stack
-from straight_through.ignored import why_ignored
+from straight_through.files.ignored import why_ignored
 from straight_through.names import run_name
 from straight_through.text import shown
 

@@ -4,7 +4,7 @@ import inspect
 
 from docs.tables import code
 from straight_through.errors import StraightThroughError
-from straight_through.remedies import REMEDIES, what_to_do
+from straight_through.telling.remedies import REMEDIES, what_to_do
 
 ABOUT = """# Errors
 

@@ -4,7 +4,7 @@ import json
 
 from docs.sources import schema
 from docs.tables import schema_table
-from straight_through.messages import DETAIL_TYPE, SOURCE
+from straight_through.telling.messages import DETAIL_TYPE, SOURCE
 
 PATTERN = {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
 ABOUT = """# Events and manifests

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from docs.tables import code, table
-from straight_through.ignored import FOLDERS, NAMES, Kind
+from straight_through.files.ignored import FOLDERS, NAMES, Kind
 
 ABOUT = """# Files that start nothing
 

@@ -9,12 +9,12 @@ from aws_lambda_powertools import Logger
 from straight_through.attempts import attempt_of
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
-from straight_through.intake import FileState, Intake
-from straight_through.pace import within
-from straight_through.records import Records
+from straight_through.files.intake import FileState, Intake
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.reading.unzipping import Limits
 from straight_through.statuses import CHECKED, EMPTY, REPLACED
-from straight_through.table import Table
-from straight_through.unzipping import Limits
+from straight_through.time_left import within
 
 logger = Logger()
 intake = Intake(

@@ -6,11 +6,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from quantemplate.executions import Execution
+from quantemplate.listing import Listing
 from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import later
 from straight_through.boundary import only_named_errors
-from straight_through.connection import connection
 from straight_through.errors import (
     PipelineCancelled,
     PipelineEndUnknown,
@@ -18,13 +19,10 @@ from straight_through.errors import (
     WaitedFor,
     concerning,
 )
-from straight_through.executions import Execution
-from straight_through.listing import Listing
-from straight_through.notices import Notices
-from straight_through.patience import wait_out
-from straight_through.pipelines import Pipelines
-from straight_through.polling import seconds_since
-from straight_through.progress import (
+from straight_through.executing.connection import connection
+from straight_through.executing.patience import wait_out
+from straight_through.executing.polling import seconds_since
+from straight_through.executing.progress import (
     listed,
     look_at,
     looked_at_record,
@@ -32,12 +30,14 @@ from straight_through.progress import (
     succeeded_record,
     without_waiting,
 )
-from straight_through.records import Records
+from straight_through.files.duplicates import remember
+from straight_through.queue.notices import Notices
+from straight_through.queue.pipelines import Pipelines
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.queue.turns import Turns
 from straight_through.routes import read_route
 from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
-from straight_through.table import Table
-from straight_through.turns import Turns
-from straight_through.twins import remember
 
 logger = Logger()
 ssm = later("ssm")  # once a run, at its end

@@ -9,12 +9,12 @@ from aws_lambda_powertools import Logger
 from straight_through import metrics
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
-from straight_through.connection import connection
+from straight_through.buckets.outbox import store_output
 from straight_through.errors import ApiThrottled, ApiUnavailable, concerning
+from straight_through.executing.connection import connection
+from straight_through.executing.patience import wait_asked_for
 from straight_through.names import held_folder, lineage_of, run_folder
-from straight_through.outbox import store_output
-from straight_through.pace import seconds_left
-from straight_through.patience import wait_asked_for
+from straight_through.time_left import seconds_left
 
 logger = Logger()
 s3 = client("s3")

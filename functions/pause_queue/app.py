@@ -8,8 +8,8 @@ from aws_lambda_powertools import Logger
 from straight_through.aws import client, later
 from straight_through.boundary import only_named_errors
 from straight_through.errors import InputInvalid
-from straight_through.queues import Queues
-from straight_through.table import Table
+from straight_through.queue.queues import Queues
+from straight_through.queue.table import Table
 from straight_through.text import shown
 
 logger = Logger()

@@ -8,14 +8,14 @@ from aws_lambda_powertools import Logger
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
 from straight_through.boundary import only_named_errors
+from straight_through.buckets.outbox import read_manifest
 from straight_through.errors import concerning
 from straight_through.execution_input import released_run
-from straight_through.outbox import read_manifest
-from straight_through.publishing import publish
-from straight_through.records import Records
+from straight_through.publishing.publish import publish
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
 from straight_through.routes import read_route
 from straight_through.statuses import HELD
-from straight_through.table import Table
 
 logger = Logger()
 s3 = client("s3")

@@ -8,7 +8,10 @@ from aws_lambda_powertools import Logger
 
 from straight_through import metrics
 from straight_through.aws import client, later
-from straight_through.messages import (
+from straight_through.queue.queues import Queues
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.telling.messages import (
     Ended,
     concerns_people,
     ended_of,
@@ -18,9 +21,6 @@ from straight_through.messages import (
     tell,
     text_of,
 )
-from straight_through.queues import Queues
-from straight_through.records import Records
-from straight_through.table import Table
 
 logger = Logger()
 sns = later("sns")

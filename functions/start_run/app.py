@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 
 from straight_through import metrics
 from straight_through.aws import client
-from straight_through.ignored import why_ignored
+from straight_through.files.ignored import why_ignored
 from straight_through.names import run_name
 
 logger = Logger()

@@ -7,11 +7,11 @@ from aws_lambda_powertools import Logger
 
 from straight_through import metrics
 from straight_through.aws import client, later
-from straight_through.messages import tell
-from straight_through.notices import Notices
-from straight_through.queues import Queues, SweepIncomplete
-from straight_through.standing import measures_of
-from straight_through.table import Table
+from straight_through.queue.backlog import measures_of
+from straight_through.queue.notices import Notices
+from straight_through.queue.queues import Queues, SweepIncomplete
+from straight_through.queue.table import Table
+from straight_through.telling.messages import tell
 
 logger = Logger()
 table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])

@@ -11,15 +11,15 @@ from aws_lambda_powertools import Logger
 from straight_through.attempts import Attempt, attempt_of, stamp_of
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
+from straight_through.buckets.inbox import Source
 from straight_through.errors import EmptyFile
-from straight_through.inbox import Source
-from straight_through.intake import Intake, empty
-from straight_through.pace import within
-from straight_through.records import Records
+from straight_through.files.intake import Intake, empty
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.queue.turns import Turns
+from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route
-from straight_through.table import Table
-from straight_through.turns import Turns
-from straight_through.unzipping import Limits
+from straight_through.time_left import within
 
 logger = Logger()
 states = client("stepfunctions")

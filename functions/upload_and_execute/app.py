@@ -12,22 +12,22 @@ from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import client, later
 from straight_through.boundary import only_named_errors
-from straight_through.connection import connection
+from straight_through.buckets.inbox import Source, SourceBody
 from straight_through.errors import WaitedFor, concerning
-from straight_through.inbox import Source, SourceBody
-from straight_through.intake import Intake
-from straight_through.notices import Notices
-from straight_through.pace import ended_by, seconds_left
-from straight_through.patience import wait_out
-from straight_through.progress import executed_record, skipped_record
-from straight_through.records import Records
+from straight_through.executing.connection import connection
+from straight_through.executing.execute_once import Runs
+from straight_through.executing.patience import wait_out
+from straight_through.executing.progress import executed_record, skipped_record
+from straight_through.files.duplicates import skipped_twin, twin_of
+from straight_through.files.intake import Intake
+from straight_through.queue.notices import Notices
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.queue.turns import Turn, Turns
+from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route, find_route, read_route
-from straight_through.runs import Runs
 from straight_through.statuses import NOT_EXECUTED
-from straight_through.table import Table
-from straight_through.turns import Turn, Turns
-from straight_through.twins import skipped_twin, twin_of
-from straight_through.unzipping import Limits
+from straight_through.time_left import ended_by, seconds_left
 
 logger = Logger()
 s3 = client("s3")

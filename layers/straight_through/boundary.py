@@ -15,7 +15,12 @@ from straight_through.text import shown, told
 
 Result = TypeVar("Result")
 Handler = Callable[[dict[str, Any], Any], Result]
-OURS = ("straight_through.", "app", "functions.")  # how the names of our modules begin
+OURS = (
+    "quantemplate.",
+    "straight_through.",
+    "app",
+    "functions.",
+)  # how the names of our modules begin
 AT_AWS = (ClientError, NoConnection, HTTPClientError)
 LONGEST_REASON = 300  # characters of AWS's own words
 

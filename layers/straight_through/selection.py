@@ -9,7 +9,7 @@ from straight_through.routes import Route
 from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
-    from straight_through.quantemplate import Output
+    from quantemplate.client import Output
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

@@ -90,17 +90,19 @@ def reply(
 
 def ignored(asked: dict[str, str]) -> tuple[HTTPStatus, dict[str, str], bytes]:
     """Status, headers and body of the answer to why a key starts nothing."""
-    rule = of_the_functions("ignored")
+    rule = of_the_functions("files.ignored")
     why = rule.why_ignored(asked.get("key", ""), asked.get("patterns", ""))
     return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps({"why": why}).encode()
 
 
 def remedies_module() -> bytes:
     """A module of the page: what to do about each error, by name; "" is for every other."""
-    remedies = of_the_functions("remedies")
+    remedies = of_the_functions("telling.remedies")
     names = ["", *(error.__name__ for error in remedies.REMEDIES)]
     told = {name: remedies.what_to_do(name, STEPS) for name in names}
-    source = "/** What to do about each error, as layers/straight_through/remedies.py says. */"
+    source = (
+        "/** What to do about each error, as layers/straight_through/telling/remedies.py says. */"
+    )
     return f"{source}\nexport const REMEDIES = {json.dumps(told, indent=2)};\n".encode()
 
 

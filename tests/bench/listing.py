@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from straight_through.executions import execution_of
-from straight_through.listing import items_of, reduced
-from straight_through.replies import PIECE
+from quantemplate.executions import execution_of
+from quantemplate.listing import items_of, reduced
+from quantemplate.replies import PIECE
 from tests.bench.row import Row, show
 
 FEW, MANY = 100, 200_000  # executions

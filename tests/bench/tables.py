@@ -31,10 +31,10 @@ MEASURED = """
 import io, json, resource, sys, time
 sys.path[:0] = [{layers!r}]
 from pathlib import Path
-from straight_through.bodies import FileBody
-from straight_through.prepared import prepare
+from quantemplate.bodies import FileBody
+from straight_through.files.prepared import prepare
 from straight_through.routes import TableSpec
-from straight_through.unzipping import Limits
+from straight_through.reading.unzipping import Limits
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, began = peak(), time.process_time()
 with open({out!r}, "wb") as out:

@@ -39,8 +39,9 @@ import importlib, json, sys
 folder, layer, event = sys.argv[1:]
 sys.path[:0] = [folder, layer]
 import app, pathlib
-for path in pathlib.Path(layer, "straight_through").glob("*.py"):
-    importlib.import_module("straight_through." + path.stem)
+for package in ("quantemplate", "straight_through"):
+    for path in pathlib.Path(layer, package).rglob("*.py"):
+        importlib.import_module(".".join(path.relative_to(layer).with_suffix("").parts))
 elsewhere = [
     name for name, module in sys.modules.items()
     if "site-packages" in (getattr(module, "__file__", "") or "")
@@ -143,16 +144,17 @@ def test_a_function_is_its_folders_python_files(built: Path) -> None:
         assert artefact == source
 
 
-def test_the_layer_holds_our_package_as_it_is(built: Path) -> None:
-    package, layer = ROOT / "layers" / "straight_through", built / "Layer" / "python"
+@pytest.mark.parametrize("name", ["quantemplate", "straight_through"])
+def test_the_layer_holds_our_packages_as_they_are(built: Path, name: str) -> None:
+    package, layer = ROOT / "layers" / name, built / "Layer" / "python"
     source = {
         str(path.relative_to(package)): path.read_bytes()
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     artefact = {
-        str(path.relative_to(layer / "straight_through")): path.read_bytes()
-        for path in (layer / "straight_through").rglob("*")
+        str(path.relative_to(layer / name)): path.read_bytes()
+        for path in (layer / name).rglob("*")
         if path.is_file()
     }
     assert artefact == source

@@ -9,7 +9,7 @@ import pytest
 from docs.pages.metrics import page
 from local.deploy import read_template
 from straight_through.metrics import METRICS
-from straight_through.standing import measures_of
+from straight_through.queue.backlog import measures_of
 from tests.build.checkout import ROOT
 
 WATCH = (ROOT / "docs" / "watch.md").read_text("utf-8")

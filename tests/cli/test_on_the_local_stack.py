@@ -10,8 +10,8 @@ import pytest
 from local.deploy import ORGANISATION
 from local.process import ROOT
 from local.quantemplate import Control
+from stp.disk import legal_name
 from stp.said import FAILED, OK, UNKNOWN, USAGE
-from straight_through.disk import legal_name
 from tests.cli.conftest import Done, Stp
 from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route

@@ -13,8 +13,8 @@ from local.aws.console import FOLDER, PATH, STEPS
 from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
-from straight_through.ignored import why_ignored
-from straight_through.remedies import REMEDIES, what_to_do
+from straight_through.files.ignored import why_ignored
+from straight_through.telling.remedies import REMEDIES, what_to_do
 from tests.console.console import Console
 from tests.local_aws.server_process import running_aws
 

@@ -10,7 +10,7 @@ import yaml
 
 from local.process import ROOT
 from local.quantemplate import Control
-from straight_through import quantemplate
+from quantemplate import client as quantemplate
 from straight_through.routes import RULES, parse_route
 from tests.docs.pages import PAGES, blocks, name_of, text_of
 from tests.end_to_end.conftest import local_aws, road, stand_in

@@ -11,7 +11,7 @@ from docs.made import FOLDER, made_pages
 from local.process import ROOT
 from straight_through import errors
 from straight_through.errors import StraightThroughError
-from straight_through.remedies import REMEDIES, WORDS, what_to_do
+from straight_through.telling.remedies import REMEDIES, WORDS, what_to_do
 from tests.docs.commands import commands
 from tests.docs.pages import text_of
 from tests.unit.test_state_machine import MACHINE, TEMPLATE

@@ -10,7 +10,7 @@ import pytest
 
 from local.process import ROOT
 from local.quantemplate import Control
-from straight_through.quantemplate import Credentials, Quantemplate
+from quantemplate.client import Credentials, Quantemplate
 from tests.end_to_end.conftest import make_route, sample
 from tests.end_to_end.road import Road, Route
 

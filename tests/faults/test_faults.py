@@ -24,8 +24,10 @@ from docs.faults import (
     End,
     cells,
 )
-from straight_through import bodies, multipart, quantemplate, replies
-from straight_through.remedies import REMEDIES
+from quantemplate import bodies, replies
+from quantemplate import client as quantemplate
+from straight_through.buckets import multipart
+from straight_through.telling.remedies import REMEDIES
 from tests.faults.faults import PATIENCE, Injected
 from tests.faults.machine import Execution
 from tests.faults.stories import STORIES, Story

@@ -323,6 +323,7 @@ def one_clock(monkeypatch: pytest.MonkeyPatch, app: ModuleType) -> None:
     """Let a function and all of the layer that it has imported look at the test's clock."""
     if getattr(app, "datetime", None) is datetime:
         app.datetime = Clock  # type: ignore[attr-defined]
+    ours = ("quantemplate.", "straight_through.")
     for name, module in list(sys.modules.items()):
-        if name.startswith("straight_through.") and getattr(module, "datetime", None) is datetime:
+        if name.startswith(ours) and getattr(module, "datetime", None) is datetime:
             monkeypatch.setattr(module, "datetime", Clock)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import straight_through.aws
-import straight_through.connection
-import straight_through.queues
-import straight_through.runs
-import straight_through.turns
+import straight_through.executing.connection
+import straight_through.executing.execute_once
+import straight_through.queue.queues
+import straight_through.queue.turns
 
 if TYPE_CHECKING:
     from tests.model.world import World
@@ -109,7 +109,7 @@ def loaded() -> Iterator[Functions]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        for module in (straight_through.aws, straight_through.connection):
+        for module in (straight_through.aws, straight_through.executing.connection):
             patch.setattr(module, "client", functions.service)
         for name in SECONDS:
             app = _load(name)
@@ -118,7 +118,11 @@ def loaded() -> Iterator[Functions]:
             patch.setattr(app, "datetime", VirtualTime, raising=False)
             patch.setattr(app, "quantemplate", Service(functions, "quantemplate"), raising=False)
             functions.apps[name] = app
-        for module in (straight_through.turns, straight_through.runs, straight_through.queues):
+        for module in (
+            straight_through.queue.turns,
+            straight_through.executing.execute_once,
+            straight_through.queue.queues,
+        ):
             patch.setattr(module, "datetime", VirtualTime)
         yield functions
 

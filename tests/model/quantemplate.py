@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from quantemplate.executions import Execution, execution_of
+from quantemplate.listing import Listing, reduced
 from straight_through.attempts import iso
 from straight_through.errors import (
     ApiThrottled,
@@ -17,8 +19,6 @@ from straight_through.errors import (
     NotFound,
     StraightThroughError,
 )
-from straight_through.executions import Execution, execution_of
-from straight_through.listing import Listing, reduced
 from straight_through.statuses import STARTED
 from tests.model.invocations import running, stop
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import Phase, seed
 from hypothesis.stateful import run_state_machine_as_test
 
-import straight_through.queues
-import straight_through.records
-import straight_through.runs
-import straight_through.turns
+import straight_through.executing.execute_once
+import straight_through.queue.queues
+import straight_through.queue.records
+import straight_through.queue.turns
 from straight_through.attempts import Attempt
-from straight_through.pipelines import Pipelines
-from straight_through.polling import moment_of
-from straight_through.turns import Turns
+from straight_through.executing.polling import moment_of
+from straight_through.queue.pipelines import Pipelines
+from straight_through.queue.turns import Turns
 from tests.model.functions import loaded
 from tests.model.machine import Model
 from tests.model.quantemplate import FakeQuantemplate
@@ -33,7 +33,7 @@ def without(condition: str, only: str = "") -> Callable[[Patch], None]:
     """Leave a condition out of the writes of the table that have it and begin with `only`."""
 
     def break_it(patch: Patch) -> None:
-        part = straight_through.table._part
+        part = straight_through.queue.table._part
 
         def broken(key: Any, expression: str, change: str, values: dict[str, Any]) -> Any:
             if change.startswith(only):
@@ -41,7 +41,7 @@ def without(condition: str, only: str = "") -> Callable[[Patch], None]:
                 values = {n: v for n, v in values.items() if f":{n}" in f"{expression} {change}"}
             return part(key, expression, change, values)
 
-        patch.setattr(straight_through.table, "_part", broken)
+        patch.setattr(straight_through.queue.table, "_part", broken)
 
     return break_it
 
@@ -53,7 +53,7 @@ def grant_over_a_holder(patch: Patch) -> None:
 
 def release_a_marked_turn(patch: Patch) -> None:
     """The turn is passed on while a function may still upload."""
-    without(f" AND {straight_through.turns.MARK_FREE}", only="REMOVE #holder")(patch)
+    without(f" AND {straight_through.queue.turns.MARK_FREE}", only="REMOVE #holder")(patch)
 
 
 def late_events_of_earlier_attempts_count(patch: Patch) -> None:
@@ -72,7 +72,7 @@ def execute_again_without_listing(patch: Patch) -> None:
     def broken(self: Any, post: Any, _attempt: Attempt) -> None:
         self._records.not_executed(post)
 
-    patch.setattr(straight_through.runs.Runs, "settle", broken)
+    patch.setattr(straight_through.executing.execute_once.Runs, "settle", broken)
 
 
 def ask_after_granting(patch: Patch) -> None:
@@ -90,12 +90,12 @@ def ask_after_granting(patch: Patch) -> None:
 
 def adopt_any_run(patch: Patch) -> None:
     """A run is adopted that was there before Execute was sent."""
-    possible = straight_through.runs.possible
+    possible = straight_through.executing.execute_once.possible
 
     def broken(post: Any, listing: Any) -> Any:
         return possible(post | {"after": 0}, listing)
 
-    patch.setattr(straight_through.runs, "possible", broken)
+    patch.setattr(straight_through.executing.execute_once, "possible", broken)
     list_runs = FakeQuantemplate.list_runs
     patch.setattr(
         FakeQuantemplate,
@@ -111,19 +111,19 @@ def forget_what_was_seen(patch: Patch) -> None:
 
 def believe_their_clock(patch: Patch) -> None:
     """A run that was made before the POST by its own time is taken for another's."""
-    possible = straight_through.runs.possible
+    possible = straight_through.executing.execute_once.possible
 
     def broken(post: Any, listing: Any) -> Any:
         made = lambda run: moment_of(run.created_at)  # noqa: E731 - one short line
         sent = datetime.fromisoformat(post["at"]) - timedelta(seconds=5)
         return [run for run in possible(post, listing) if (made(run) or sent) >= sent]
 
-    patch.setattr(straight_through.runs, "possible", broken)
+    patch.setattr(straight_through.executing.execute_once, "possible", broken)
 
 
 def bind_nothing(patch: Patch) -> None:
     """Two queues may use one dataset."""
-    patch.setattr("straight_through.bindings.bindings", lambda _route: [])
+    patch.setattr("straight_through.queue.bindings.bindings", lambda _route: [])
 
 
 BREAKS = [

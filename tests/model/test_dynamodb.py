@@ -7,7 +7,7 @@ import pytest
 from moto import mock_aws
 
 from straight_through.errors import AwsUnavailable
-from straight_through.table import Table
+from straight_through.queue.table import Table
 from tests.model.dynamodb import TABLE, DynamoDB
 
 KEY = ("queues", "q-claims")

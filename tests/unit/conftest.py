@@ -14,11 +14,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from quantemplate.client import Credentials, Quantemplate
 from straight_through.attempts import attempt_of
-from straight_through.quantemplate import Credentials, Quantemplate
-from straight_through.records import record_key
-from straight_through.table import Table, update
-from straight_through.turns import queue_key
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table, update
+from straight_through.queue.turns import queue_key
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import Wire, serving
 

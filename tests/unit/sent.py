@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 import xlwt
 
-from straight_through.bodies import CHUNK
+from quantemplate.bodies import CHUNK
 
 CASES = Path(__file__).parent / "cases"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from straight_through import aws
 from straight_through.aws import answering
 from straight_through.errors import AwsUnavailable
-from straight_through.table import _from_dynamodb, _to_dynamodb
+from straight_through.queue.table import _from_dynamodb, _to_dynamodb
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),

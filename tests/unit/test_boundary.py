@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 
 from straight_through.boundary import only_named_errors
 from straight_through.errors import AwsUnavailable, HeaderMismatch, StraightThroughError, Unforeseen
-from straight_through.table import Table
+from straight_through.queue.table import Table
 from straight_through.text import LONGEST_MESSAGE
 from tests.unit.conftest import Event, Handler
 
@@ -81,7 +81,9 @@ def test_the_place_is_the_deepest_one_of_ours() -> None:
     def handler(_event: dict[str, Any], _context: object) -> None:
         Table(None, "turns").get(("a", "b"))  # type: ignore[arg-type]
 
-    with pytest.raises(Unforeseen, match=r"AttributeError at straight_through\.table:\d+\. "):
+    with pytest.raises(
+        Unforeseen, match=r"AttributeError at straight_through\.queue\.table:\d+\. "
+    ):
         handler({}, None)
 
 

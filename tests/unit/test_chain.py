@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from straight_through.chain import chain_on, path_of, require_no_cycle
+from straight_through.buckets.inbox import pin_source
 from straight_through.errors import ChainCycle, NoRoute, OutboxUnavailable
-from straight_through.inbox import pin_source
+from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
 from straight_through.routes import Route
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.outbox_runs import CLEAN, REPORT, chained_to, objects, route, run_of

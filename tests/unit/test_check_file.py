@@ -10,8 +10,6 @@ from typing import Any
 import boto3
 import pytest
 
-from straight_through import intake
-from straight_through.checks import known_check
 from straight_through.errors import (
     EmptyFile,
     HeaderMismatch,
@@ -21,10 +19,12 @@ from straight_through.errors import (
     StraightThroughError,
     WrongFormat,
 )
-from straight_through.records import record_key
+from straight_through.files import intake
+from straight_through.files.checks import known_check
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Item, Table
+from straight_through.queue.turns import tickets
 from straight_through.routes import parse_route
-from straight_through.table import Item, Table
-from straight_through.turns import tickets
 from tests.unit.conftest import INBOX, ROUTE, Event, Handler
 from tests.unit.wire import Wire
 

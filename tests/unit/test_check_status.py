@@ -14,12 +14,12 @@ from straight_through.errors import (
     PipelineFailed,
     StraightThroughError,
 )
-from straight_through.notices import NOTICES
-from straight_through.pipelines import pipeline_key
-from straight_through.publishing import _ran
-from straight_through.records import record_key
-from straight_through.table import Table
-from straight_through.turns import queue_key
+from straight_through.publishing.publish import _ran
+from straight_through.queue.notices import NOTICES
+from straight_through.queue.pipelines import pipeline_key
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table
+from straight_through.queue.turns import queue_key
 from tests.unit.conftest import Event, Handler, give_turn
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply

@@ -7,10 +7,10 @@ from typing import Any
 import boto3
 import pytest
 
-from straight_through import connection
-from straight_through.connection import Connection, read_credentials
+from quantemplate.client import Credentials
 from straight_through.errors import CredentialsMissing
-from straight_through.quantemplate import Credentials
+from straight_through.executing import connection
+from straight_through.executing.connection import Connection, read_credentials
 from tests.unit.wire import Reply, Wire, token_reply
 
 VALUE = '{"client_id": "straight-through", "client_secret": "s3cr3t"}'

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from straight_through import copies
-from straight_through.copies import copy_if_absent, copy_if_newer
+from straight_through.buckets import copies
+from straight_through.buckets.copies import copy_if_absent, copy_if_newer
 from straight_through.errors import OutboxUnavailable, OutputMissing
 from tests.unit.conftest import INBOX, OUTBOX
 

@@ -8,7 +8,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from straight_through.destinations import export, targets_of
 from straight_through.errors import (
     DestinationClash,
     DestinationFailed,
@@ -16,6 +15,7 @@ from straight_through.errors import (
     RouteInvalid,
     StraightThroughError,
 )
+from straight_through.publishing.destinations import export, targets_of
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.outbox_runs import CLEAN, REPORT, objects, route, run_of
 

@@ -9,12 +9,12 @@ import zlib
 
 import pytest
 
-from straight_through.bodies import CHUNK
-from straight_through.checks import as_it_goes_up, check_file
+from quantemplate.bodies import CHUNK
 from straight_through.errors import FileTooLarge, WrongFormat
-from straight_through.formats import MeasuredBody, is_text
+from straight_through.files.checks import as_it_goes_up, check_file
+from straight_through.reading.formats import MeasuredBody, is_text
+from straight_through.reading.unzipping import MARK, Limits, WithoutMark, unzipped
 from straight_through.routes import Route
-from straight_through.unzipping import MARK, Limits, WithoutMark, unzipped
 from tests.unit.sent import (
     Pieces,
     archive,

@@ -5,10 +5,10 @@ import unicodedata
 
 import pytest
 
-from straight_through.checks import check_file
 from straight_through.errors import FileTooLarge, HeaderMismatch
+from straight_through.files.checks import check_file
+from straight_through.reading.unzipping import MARK, Limits
 from straight_through.routes import Route
-from straight_through.unzipping import MARK, Limits
 from tests.unit.sent import Pieces, case, old_workbook, workbook
 
 HEADER = ("id", "paid", "Müller")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from straight_through.ignored import FOLDERS, NAMES, why_ignored
+from straight_through.files.ignored import FOLDERS, NAMES, why_ignored
 
 BESIDE = [
     "._may.csv",

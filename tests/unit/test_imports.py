@@ -21,12 +21,12 @@ COSTLY = {
     "pydantic": set(),
     "asyncio": set(),
     "python_calamine": set(),  # where a workbook is read
-    "straight_through.first_rows": set(),
-    "straight_through.prepared": set(),  # by routes with a table
-    "straight_through.sheets": set(),
+    "straight_through.reading.first_rows": set(),
+    "straight_through.files.prepared": set(),  # by routes with a table
+    "straight_through.reading.sheets": set(),
     "requests": {"check_status", "download_output", "upload_and_execute"},
-    "straight_through.outbox": {"download_output", "publish_run"},
-    "straight_through.turns": {
+    "straight_through.buckets.outbox": {"download_output", "publish_run"},
+    "straight_through.queue.turns": {
         "check_status",
         "pause_queue",
         "run_ended",
@@ -36,8 +36,9 @@ COSTLY = {
     },
 }
 LIBRARIES = {"botocore", "requests", "urllib3", "aws_lambda_powertools", "python_calamine"}
+OURS = {"quantemplate", "straight_through"}
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
-MODULES = sorted((ROOT / "layers/straight_through").glob("*.py"))
+MODULES = sorted((ROOT / "layers").glob("*/**/*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -68,12 +69,12 @@ def test_all_functions_are_looked_at() -> None:
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
 def test_a_function_imports_the_package_and_its_libraries_only(path: Path) -> None:
-    assert imported(path) <= LIBRARIES | {"straight_through"}
+    assert imported(path) <= LIBRARIES | OURS
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_the_package_imports_libraries_only(path: Path) -> None:
-    assert imported(path) <= LIBRARIES | {"straight_through"}
+    assert imported(path) <= LIBRARIES | OURS
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)

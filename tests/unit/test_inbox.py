@@ -8,13 +8,13 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
+from straight_through.buckets.inbox import Source, SourceBody, pin_source
 from straight_through.errors import (
     InputInvalid,
     SourceDenied,
     SourceNotFound,
     SourceUnavailable,
 )
-from straight_through.inbox import Source, SourceBody, pin_source
 from tests.unit.conftest import INBOX, unhurried
 
 KEY = "claims/Schäden a+b 100%.csv"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straight_through.executions import NotWhole
-from straight_through.listing import MOST_KEPT, NoList, items_of, reduced
+from quantemplate.executions import NotWhole
+from quantemplate.listing import MOST_KEPT, NoList, items_of, reduced
 
 
 def run(number: Any, **fields: Any) -> dict[str, Any]:

@@ -8,9 +8,13 @@ import jsonschema
 import pytest
 
 import straight_through.aws
-from straight_through.executions import Execution
-from straight_through.listing import Listing
-from straight_through.messages import (
+from quantemplate.executions import Execution
+from quantemplate.listing import Listing
+from straight_through.executing.progress import not_ours
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table
+from straight_through.queue.turns import queue_key
+from straight_through.telling.messages import (
     LONGEST_SUBJECT,
     concerns_people,
     ended_of,
@@ -19,10 +23,6 @@ from straight_through.messages import (
     subject_of,
     text_of,
 )
-from straight_through.progress import not_ours
-from straight_through.records import record_key
-from straight_through.table import Table
-from straight_through.turns import queue_key
 from tests.unit.conftest import ROOT, Event
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/run_ended.schema.json").read_text("utf-8"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from straight_through import multipart
-from straight_through.multipart import IN_FLIGHT, PART, write_object
+from straight_through.buckets import multipart
+from straight_through.buckets.multipart import IN_FLIGHT, PART, write_object
 from tests.unit.conftest import OUTBOX
 
 KEY = "claims/out.csv"

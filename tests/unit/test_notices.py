@@ -6,9 +6,9 @@ import pytest
 
 from straight_through.attempts import Attempt, iso
 from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, WaitedFor
-from straight_through.notices import NOTICES, Notices
-from straight_through.patience import wait_out
-from straight_through.table import Item, Table
+from straight_through.executing.patience import wait_out
+from straight_through.queue.notices import NOTICES, Notices
+from straight_through.queue.table import Item, Table
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

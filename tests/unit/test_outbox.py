@@ -10,7 +10,9 @@ import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 
-from straight_through.bodies import OUTPUT_TYPES, Download
+from quantemplate.bodies import OUTPUT_TYPES, Download
+from quantemplate.client import Quantemplate
+from straight_through.buckets.outbox import manifest_of, store_manifest, store_output
 from straight_through.errors import (
     ApiUnavailable,
     OutboxDenied,
@@ -18,8 +20,6 @@ from straight_through.errors import (
     OutputIncomplete,
     StraightThroughError,
 )
-from straight_through.outbox import manifest_of, store_manifest, store_output
-from straight_through.quantemplate import Quantemplate
 from tests.unit.conftest import OUTBOX, ROOT, unhurried
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantemplate.client import Quantemplate
+from straight_through.buckets.inbox import SourceBody, pin_source
+from straight_through.buckets.outbox import store_output
 from straight_through.errors import TransferTooSlow
-from straight_through.inbox import SourceBody, pin_source
-from straight_through.outbox import store_output
-from straight_through.pace import HOPELESS, LAST, SURE_AFTER, Pace, seconds_left
-from straight_through.quantemplate import Quantemplate
+from straight_through.time_left import HOPELESS, LAST, SURE_AFTER, Pace, seconds_left
 from tests.unit.conftest import INBOX, OUTBOX, lambda_context
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 

@@ -14,7 +14,7 @@ from straight_through.errors import (
     SourceUnavailable,
     WaitedFor,
 )
-from straight_through.patience import wait_out
+from straight_through.executing.patience import wait_out
 
 NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 

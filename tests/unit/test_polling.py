@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straight_through.polling import next_wait, seconds_between, seconds_since
+from straight_through.executing.polling import next_wait, seconds_between, seconds_since
 from tests.bench.detection import (
     EVENTS_A_LOOK,
     WEEK,

@@ -15,7 +15,7 @@ import pytest
 import xlwt  # type: ignore[import-untyped]
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from straight_through.bodies import FileBody
+from quantemplate.bodies import FileBody
 from straight_through.errors import (
     FileTooLarge,
     HeaderMismatch,
@@ -23,10 +23,10 @@ from straight_through.errors import (
     TransferTooSlow,
     WrongFormat,
 )
-from straight_through.pace import Left, unhurried
-from straight_through.prepared import Made, find, prepare
+from straight_through.files.prepared import Made, find, prepare
+from straight_through.reading.unzipping import Limits
 from straight_through.routes import TableSpec
-from straight_through.unzipping import Limits
+from straight_through.time_left import Left, unhurried
 
 CASES = Path(__file__).parent / "cases"
 LIMITS = Limits(10**9, 500)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from quantemplate.executions import Execution, Output
+from quantemplate.listing import Listing, reduced
 from straight_through.attempts import Attempt, iso
 from straight_through.errors import (
     NotFound,
@@ -15,9 +17,7 @@ from straight_through.errors import (
     PipelineOverdue,
     StraightThroughError,
 )
-from straight_through.executions import Execution, Output
-from straight_through.listing import Listing, reduced
-from straight_through.progress import Look, look_at, outputs_of
+from straight_through.executing.progress import Look, look_at, outputs_of
 
 TURN = {"queue": "p-claims", "turn_id": "t"}
 BEGAN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)

@@ -17,11 +17,11 @@ from straight_through.errors import (
     OutboxUnavailable,
     ReleaseRefused,
 )
-from straight_through.publishing import publish
-from straight_through.records import record_key
+from straight_through.publishing.publish import publish
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table
 from straight_through.routes import Route
 from straight_through.rows import RowCount
-from straight_through.table import Table
 from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Handler
 from tests.unit.outbox_runs import CLEAN, PATH, REPORT, chained_to, objects, route, run_of
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import responses
 
-from straight_through import quantemplate
+from quantemplate import client as quantemplate
+from quantemplate.client import Credentials, Execution, Output, Quantemplate
 from straight_through.errors import (
     AccessDenied,
     ApiUnavailable,
@@ -19,7 +20,6 @@ from straight_through.errors import (
     RequestRefused,
     StraightThroughError,
 )
-from straight_through.quantemplate import Credentials, Execution, Output, Quantemplate
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply
 
 ORG, PIPELINE = "c-broker", "p-claims"

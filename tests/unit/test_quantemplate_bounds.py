@@ -15,14 +15,14 @@ import responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straight_through import replies
+from quantemplate import replies
+from quantemplate.client import CALLS, Credentials, Quantemplate
 from straight_through.errors import (
     ApiUnavailable,
     OutputIncomplete,
     RequestRefused,
     StraightThroughError,
 )
-from straight_through.quantemplate import CALLS, Credentials, Quantemplate
 from tests.unit.wire import (
     DATASET,
     EXECUTIONS,

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import responses
 
-from straight_through import quantemplate, replies
+from quantemplate import client as quantemplate
+from quantemplate import replies
+from quantemplate.client import Credentials, Quantemplate
 from straight_through.errors import (
     AccessDenied,
     ApiThrottled,
@@ -18,7 +20,6 @@ from straight_through.errors import (
     StraightThroughError,
     UploadRefused,
 )
-from straight_through.quantemplate import Credentials, Quantemplate
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply
 
 ORG, PIPELINE = "c-broker", "p-claims"

@@ -8,9 +8,9 @@ import pytest
 
 from straight_through.attempts import attempt_of
 from straight_through.errors import InputInvalid
-from straight_through.queues import Queues, SweepIncomplete
-from straight_through.table import Table
-from straight_through.turns import QUEUES, queue_key, tickets
+from straight_through.queue.queues import Queues, SweepIncomplete
+from straight_through.queue.table import Table
+from straight_through.queue.turns import QUEUES, queue_key, tickets
 from tests.unit.conftest import Event, give_turn
 from tests.unit.fake_states import FakeStates
 

@@ -6,8 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
-from straight_through.records import record_key
-from straight_through.table import Table, update
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table, update
 from tests.model.dynamodb import TABLE
 from tests.unit.machine import Execution, definition_of
 from tests.unit.test_kill_points import stand_in, table, world  # noqa: F401 - its fixtures

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from quantemplate.client import Quantemplate
+from quantemplate.executions import Execution
+from quantemplate.listing import Listing
 from straight_through.attempts import Attempt, attempt_of, iso
 from straight_through.errors import (
     ApiThrottled,
@@ -16,15 +19,12 @@ from straight_through.errors import (
     PipelineBusy,
     TurnLost,
 )
-from straight_through.executions import Execution
-from straight_through.listing import Listing
-from straight_through.pipelines import Pipelines, claim, pipeline_key
-from straight_through.quantemplate import Quantemplate
-from straight_through.records import Records
+from straight_through.executing.execute_once import Runs, possible
+from straight_through.queue.pipelines import Pipelines, claim, pipeline_key
+from straight_through.queue.records import Records
+from straight_through.queue.table import Item, Table
+from straight_through.queue.turns import Turn, Turns, queue_key
 from straight_through.routes import Route
-from straight_through.runs import Runs, possible
-from straight_through.table import Item, Table
-from straight_through.turns import Turn, Turns, queue_key
 from tests.unit.conftest import ROUTE
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply

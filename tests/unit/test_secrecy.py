@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from straight_through.errors import StraightThroughError
-from straight_through.table import Table
+from straight_through.queue.table import Table
 from tests.unit.conftest import OUTBOX, Event, Handler, give_turn
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from quantemplate.client import Output
 from straight_through.errors import OutputMissing
-from straight_through.quantemplate import Output
 from straight_through.selection import matches, selected
 from tests.unit.outbox_runs import chained_to, route
 

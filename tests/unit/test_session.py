@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from straight_through import session
+from quantemplate import session
+from quantemplate.client import Credentials, Quantemplate
 from straight_through.errors import ApiUnavailable
-from straight_through.quantemplate import Credentials, Quantemplate
 
 TOKEN = b'{"access_token": "t", "expires_in": 300}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"

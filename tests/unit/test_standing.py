@@ -13,7 +13,7 @@ from straight_through.metrics import (
     QUEUES_PAUSED,
     QUEUES_STANDING_STILL,
 )
-from straight_through.standing import Standing, measures_of, standing_of
+from straight_through.queue.backlog import Standing, measures_of, standing_of
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 PATIENCE = timedelta(hours=4)

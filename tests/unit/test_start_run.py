@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from straight_through.ignored import why_ignored
+from straight_through.files.ignored import why_ignored
 from tests.unit.conftest import Event, lambda_context
 
 Start = Callable[[dict[str, Any]], dict[str, Any]]

@@ -191,7 +191,7 @@ def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
     given = properties["Environment"]["Variables"].keys()
     source = (ROOT / properties["CodeUri"] / "app.py").read_text("utf-8")
     if "import connection" in source:
-        source += (ROOT / "layers/straight_through/connection.py").read_text("utf-8")
+        source += (ROOT / "layers/straight_through/executing/connection.py").read_text("utf-8")
     read = set(re.findall(r'os\.environ\["(\w+)"\]', source))
     if "wait_out" in source:
         read |= {"API_PATIENCE_HOURS", "BUSY_DEADLINE_HOURS"}

@@ -10,12 +10,12 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
+from straight_through.buckets.inbox import SourceBody
+from straight_through.buckets.outbox import manifest_of
 from straight_through.errors import FunctionKilled, OutboxDenied, OutboxUnavailable, TableUnclear
-from straight_through.inbox import SourceBody
-from straight_through.outbox import manifest_of
-from straight_through.prepared import PreparedBody
-from straight_through.table import Table
-from straight_through.turns import queue_key
+from straight_through.files.prepared import PreparedBody
+from straight_through.queue.table import Table
+from straight_through.queue.turns import queue_key
 from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler, give_turn
 from tests.unit.test_upload_and_execute import EXECUTION
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
@@ -257,7 +257,7 @@ def test_what_cannot_be_stored_is_not_sent(
         answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
         raise ClientError(answer, "PutObject")
 
-    monkeypatch.setattr("straight_through.multipart.write_object", refuse)
+    monkeypatch.setattr("straight_through.buckets.multipart.write_object", refuse)
     with pytest.raises(raised):
         uploading(given)
     assert wire.calls("POST", DATASET) == []

@@ -15,9 +15,9 @@ from straight_through.errors import (
     StraightThroughError,
     WrongFormat,
 )
-from straight_through.records import record_key
-from straight_through.table import Table
-from straight_through.turns import queue_key, tickets
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table
+from straight_through.queue.turns import queue_key, tickets
 from tests.unit.conftest import INBOX, ROUTE, Event, Handler
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import Wire

@@ -23,10 +23,10 @@ from straight_through.errors import (
     UploadRefused,
 )
 from straight_through.names import run_name
-from straight_through.queues import Queues
-from straight_through.records import Records, record_key
-from straight_through.table import Table
-from straight_through.turns import QUEUES, Turn, Turns, queue_key, tickets
+from straight_through.queue.queues import Queues
+from straight_through.queue.records import Records, record_key
+from straight_through.queue.table import Table
+from straight_through.queue.turns import QUEUES, Turn, Turns, queue_key, tickets
 from tests.unit.conftest import TURNS
 from tests.unit.fake_states import FakeStates
 

@@ -12,11 +12,11 @@ from botocore.exceptions import ReadTimeoutError
 
 from straight_through.attempts import iso
 from straight_through.errors import PipelineFailed, WrongFormat
+from straight_through.files.duplicates import remember, twin_of
 from straight_through.names import run_name
-from straight_through.records import record_key
-from straight_through.table import Table
-from straight_through.twins import remember, twin_of
-from straight_through.unzipping import MARK
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table
+from straight_through.reading.unzipping import MARK
 from tests.unit.conftest import INBOX, ROUTE, Event, Handler, give_turn
 from tests.unit.outbox_runs import PATH, route
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from straight_through.bodies import FileBody
+from quantemplate.bodies import FileBody
 from straight_through.errors import HeaderMismatch, TableUnclear
-from straight_through.prepared import find, prepare
-from straight_through.unzipping import Limits
+from straight_through.files.prepared import find, prepare
+from straight_through.reading.unzipping import Limits
 from tests.unit.ugly import Ugly, ugly_file
 
 LIMITS = Limits(10**9, 500)

@@ -7,7 +7,6 @@ from typing import Any
 import boto3
 import pytest
 
-from straight_through.checks import settings_of
 from straight_through.errors import (
     AccessDenied,
     CredentialsMissing,
@@ -16,10 +15,11 @@ from straight_through.errors import (
     RouteConflict,
     TurnLost,
 )
-from straight_through.records import record_key
+from straight_through.files.checks import settings_of
+from straight_through.queue.records import record_key
+from straight_through.queue.table import Table, update
+from straight_through.queue.turns import queue_key
 from straight_through.routes import Route, parse_route
-from straight_through.table import Table, update
-from straight_through.turns import queue_key
 from tests.unit.conftest import ROUTE, Event, Handler, give_turn
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply

@@ -28,7 +28,7 @@ from straight_through.names import run_folder
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine
 
-CLOCKS = ("turns", "runs", "queues")
+CLOCKS = ("queue.turns", "executing.execute_once", "queue.queues")
 SWEEP_AFTER = timedelta(seconds=90)  # longer than a mark lasts, and a grant stays unanswered
 MOST_SWEEPS = 10
 

@@ -1,0 +1,1 @@
+"""A client for the Quantemplate API, of use to any Python program."""

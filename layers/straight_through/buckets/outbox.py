@@ -1,0 +1,193 @@
+"""What a run leaves behind: its outputs and, last, its manifest."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quantemplate.bodies import Download
+from straight_through.buckets.multipart import write_object
+from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefused
+from straight_through.rows import RowCount
+from straight_through.statuses import SUCCEEDED
+from straight_through.text import shown
+from straight_through.time_left import Left, Pace
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MANIFEST = "manifest.json"
+# S3's codes of what passes by itself, beside every 5xx and every throttling.
+_PASSES = ("RequestTimeout", "TooManyRequests")
+_LATER = "When S3 answers again, redrive the execution."
+
+
+class StoredOutput(TypedDict):
+    """What was stored of one output; `bytes` long, with `rows` of data, None if not counted."""
+
+    bytes: int
+    sha256: str
+    rows: int | None
+    rows_reason: NotRequired[str]  # why they are not counted
+
+
+class _Measured:
+    """A download that is hashed and counted, in a thread of its own, while it goes by."""
+
+    def __init__(self, download: Download, left: Left, measuring: ThreadPoolExecutor) -> None:
+        """Begin; `measuring` has one thread, so that the pieces stay in their order."""
+        self._download = download
+        self._pace = Pace(download.what, download.size, left)
+        self._measuring = measuring
+        self._hash = hashlib.sha256()
+        self._rows = RowCount()
+        self._bytes = 0
+        self._last = measuring.submit(self._measure, b"")
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        chunk = self._download.read(size)
+        self._last.result()  # so that no more than one piece waits to be measured
+        self._last = self._measuring.submit(self._measure, chunk)
+        self._pace.passed(len(chunk))
+        return chunk
+
+    def measures(self) -> StoredOutput:
+        """Return what went by."""
+        self._last.result()
+        stored: StoredOutput = {
+            "bytes": self._bytes,
+            "sha256": self._hash.hexdigest(),
+            "rows": self._rows.rows,
+        }
+        if reason := self._rows.reason:
+            stored["rows_reason"] = reason
+        return stored
+
+    def _measure(self, chunk: bytes) -> None:
+        """Hash and count on."""
+        self._hash.update(chunk)
+        self._rows.update(chunk)
+        self._bytes += len(chunk)
+
+
+def store_output(
+    s3: "S3Client",
+    bucket: str,
+    key: str,
+    download: Download,
+    metadata: dict[str, str],
+    left: Left,
+) -> StoredOutput:
+    """Stream a download to `key`, which appears whole or not at all, within the seconds `left`.
+
+    Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
+    """
+    with ThreadPoolExecutor(1) as measuring:
+        measured = _Measured(download, left, measuring)
+        with writing(bucket, key):
+            write_object(s3, bucket, key, measured.read, "text/csv; charset=utf-8", metadata)
+        return measured.measures()
+
+
+def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a run's record; `manifest.schema.json` describes it."""
+    source = {field: value for field, value in record["source"].items() if field != "parent"}
+    described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
+    return {
+        **{field: record[field] for field in ("run", "execution_arn", "route", "status")},
+        "source": source,
+        "parent": record["source"]["parent"],
+        **({"prepared": record["prepared"]} if "prepared" in record else {}),
+        "quantemplate": record["quantemplate"],
+        "identical_to": record["identical_to"],
+        "outputs": [
+            {field: output[field] for field in described if field in output}
+            for output in record["outputs"]
+        ],
+        **({"no_outputs": True} if made_nothing(record) else {}),
+        **{field: record.get(field, []) for field in ("held", "destinations", "chained")},
+    }
+
+
+def made_nothing(record: dict[str, Any]) -> bool:
+    """Whether a run succeeded and left no output."""
+    return bool(record["status"] == SUCCEEDED and not record["outputs"])
+
+
+def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str, Any]) -> str:
+    """Write the manifest into the run's folder and return its key.
+
+    Raises OutboxUnavailable, OutboxDenied.
+    """
+    key = folder + MANIFEST
+    document = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+    body = document.encode()
+    with writing(bucket, key):
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+    return key
+
+
+def read_manifest(s3: "S3Client", bucket: str, key: str) -> dict[str, Any]:
+    """Return a run's record from the manifest that was written of it.
+
+    Raises ReleaseRefused, OutboxUnavailable, OutboxDenied.
+    """
+    with writing(bucket, key, what="read"):
+        try:
+            manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except s3.exceptions.NoSuchKey:
+            raise ReleaseRefused(
+                f"{_where(bucket, key)} is gone, and what was held with it: drop the file again."
+            ) from None
+    source = manifest["source"] | {"parent": manifest.pop("parent")}
+    return {**manifest, "source": source}
+
+
+def _where(bucket: str, key: str) -> str:
+    """Return an object's address as it is told."""
+    return shown(f"s3://{bucket}/{key}", 1100)
+
+
+def status_of(error: ClientError) -> tuple[int, str]:
+    """Return the status and the code of S3's answer."""
+    status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    return status, error.response["Error"]["Code"]
+
+
+def passes(error: Exception) -> bool:
+    """Whether S3's failure passes by itself."""
+    if not isinstance(error, ClientError):
+        return True
+    status, code = status_of(error)
+    return status >= 500 or code in _PASSES or "Throttl" in code
+
+
+@contextmanager
+def writing(bucket: str, key: str, what: Literal["read", "written"] = "written") -> Iterator[None]:
+    """Give S3's errors our names: what passes by itself, and what a person must allow."""
+    where = _where(bucket, key)
+    did = "Writing" if what == "written" else "Reading"
+    try:
+        yield
+    except BotoCoreError as error:
+        raise OutboxUnavailable(
+            f"{did} {where} broke off ({type(error).__name__}). {_LATER}"
+        ) from None
+    except ClientError as error:
+        status, code = status_of(error)
+        if passes(error):
+            raise OutboxUnavailable(
+                f"{did} {where} failed: S3 answered {status} ({code}). {_LATER}"
+            ) from None
+        if status != 403:
+            raise
+        raise OutboxDenied(
+            f"{where} may not be {what}: S3 answered 403 ({code}) to {error.operation_name}. Let "
+            "the role of the function get and put objects there, with their encryption key if "
+            "there is one, and let no policy of the bucket deny it; then redrive the execution."
+        ) from None

@@ -1,0 +1,93 @@
+"""The connection to Quantemplate with the credentials that lie in Secrets Manager."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from quantemplate.client import Credentials, Quantemplate
+from straight_through.aws import answering, client
+from straight_through.errors import CredentialsMissing
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+CREDENTIALS_LIFETIME = 300  # seconds until the secret is read again
+# What GetSecretValue's error codes mean for a person.
+UNREADABLE = {
+    "ResourceNotFoundException": "has no value",
+    "InvalidRequestException": "is marked for deletion. Restore it first (restore-secret)",
+}
+
+
+class Connection:
+    """One Quantemplate client for all invocations of a function process."""
+
+    def __init__(
+        self,
+        secrets: "SecretsManagerClient",
+        secret_arn: str,
+        failed: Callable[[Exception], None] = lambda _error: None,
+    ) -> None:
+        """Read nothing yet: a missing secret must fail the run, not the function's start.
+
+        `failed` is told of each call that fails.
+        """
+        self._secrets = secrets
+        self._secret_arn = secret_arn
+        self._failed = failed
+        self._client: Quantemplate | None = None
+        self._read_at = 0.0
+
+    def open(self) -> Quantemplate:
+        """Return the client. Raises CredentialsMissing."""
+        if self._client is None or time.monotonic() - self._read_at > CREDENTIALS_LIFETIME:
+            credentials = read_credentials(self._secrets, self._secret_arn)
+            self._read_at = time.monotonic()
+            if self._client is None or self._client.credentials != credentials:
+                self._client = Quantemplate(
+                    credentials,
+                    api_url=os.environ["QUANTEMPLATE_API_URL"],
+                    token_url=os.environ["QUANTEMPLATE_TOKEN_URL"],
+                    renewed=lambda: read_credentials(self._secrets, self._secret_arn),
+                    failed=self._failed,
+                )
+        return self._client
+
+
+def connection(failed: Callable[[Exception], None]) -> Connection:
+    """Return the connection that a function's environment describes; `failed` counts errors."""
+    return Connection(client("secretsmanager"), os.environ["CREDENTIALS_SECRET_ARN"], failed)
+
+
+def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Credentials:
+    """Return what the secret holds. Raises CredentialsMissing, which never shows the value."""
+    try:
+        with answering("Secrets Manager"):
+            value = secrets.get_secret_value(SecretId=secret_arn).get("SecretString", "")
+    except ClientError as error:
+        what = UNREADABLE.get(error.response["Error"]["Code"])
+        if what is None:
+            raise
+        raise _missing(secret_arn, what) from None
+    try:
+        fields = json.loads(value)
+        credentials = Credentials(fields["client_id"], fields["client_secret"])
+    except (ValueError, TypeError, KeyError):
+        raise _missing(secret_arn, "is of another shape") from None
+    if not all(isinstance(part, str) and part for part in vars(credentials).values()):
+        raise _missing(secret_arn, "has an empty field or one that is no text")
+    return credentials
+
+
+def _missing(secret_arn: str, what: str) -> CredentialsMissing:
+    """Say what is wrong with the secret and what to put there: the token cannot be asked for."""
+    error = CredentialsMissing(
+        f"The secret {secret_arn} {what}. Put Quantemplate's client id and secret there as "
+        '{"client_id": "…", "client_secret": "…"}, then redrive the execution.'
+    )
+    error.call = "token"
+    return error

@@ -1,0 +1,376 @@
+"""One attempt to get a file through its pipeline: exactly one execution made, or found again.
+
+The API has no idempotency key. So before Execute is sent its POST is noted with the highest run
+number that was ever seen, and until it is known what became of the last POST nothing is uploaded.
+Numbers, and who has made an execution, tell which is ours; the other side's times may only make us
+wait.
+"""
+
+import itertools
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+
+from quantemplate.bodies import Body
+from quantemplate.client import Quantemplate
+from quantemplate.executions import Execution
+from quantemplate.listing import ABOVE_ALL, Listing
+from straight_through.attempts import Attempt, iso
+from straight_through.errors import (
+    ApiUnavailable,
+    ExecuteUncertain,
+    FunctionKilled,
+    NotFound,
+    PipelineBusy,
+    StraightThroughError,
+)
+from straight_through.executing.patience import vanished
+from straight_through.executing.polling import moment_of
+from straight_through.queue.bindings import enter_bound
+from straight_through.queue.pipelines import NONE_SEEN, Pipelines
+from straight_through.queue.records import Records
+from straight_through.queue.table import Item
+from straight_through.queue.turns import Turn, Turns
+from straight_through.routes import FIELDS, Route
+
+MOST_NAMED = 10  # executions that a message names
+LOOK_AGAIN = 10  # seconds
+BEHIND = 3600  # seconds for which a list may be older than one that was seen
+NOT_MEASURED = {"sha256": None, "rows": None}
+MOST_KILLS = 5  # functions in a row that died while they held a turn
+
+
+class Runs:
+    """Uploads and executes, within a turn that has been entered."""
+
+    def __init__(
+        self,
+        client: Quantemplate,
+        turns: Turns,
+        records: Records,
+        late_list: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take the parts; a new run may be missing from the list for `late_list` seconds."""
+        self._client = client
+        self._turns = turns
+        self._records = records
+        self._late_list = late_list
+        self._now = now
+        self._pipelines = Pipelines(turns.table)
+        self.durations: Sequence[float] = ()  # of the pipeline's earlier runs, once listed
+        self.uploaded = 0  # bytes
+
+    def make(
+        self,
+        turn: Turn,
+        attempt: Attempt,
+        route: Route,
+        body: Body,
+        until: datetime,
+        current: Callable[[str], Route],
+    ) -> Item:
+        """Enter the turn, return the execution as `upload_and_execute` does, and leave it again.
+
+        `until` is when this function must have ended, `current` reads a route as it is now.
+
+        Raises RouteConflict too, and TurnLost where the route has another queue by now.
+        """
+        settle = lambda post: self.settle(post, attempt)  # noqa: E731 - one short line
+        mark = enter_bound(self._turns, turn, attempt, route, until, current, settle)
+        made = None
+        try:
+            made = self.upload_and_execute(turn, mark, attempt, route, body)
+        finally:
+            self._turns.unmark(turn, mark, attempt.execution_arn, executed=made is not None)
+        return made
+
+    def upload_and_execute(
+        self, turn: Turn, mark: str, attempt: Attempt, route: Route, body: Body
+    ) -> Item:
+        """Return the execution that this file's Execute has made, now or in an earlier attempt.
+
+        Raises PipelineBusy while another run may use the pipeline or the dataset, ApiUnavailable,
+        ApiThrottled and SourceUnavailable where trying again may help, TurnLost, ExecuteUncertain.
+        """
+        queue = self._turns.state(turn.queue)
+        if queue["holder"]["kills"] > MOST_KILLS:
+            raise FunctionKilled(
+                f"The function died {MOST_KILLS} times in a row while it uploaded the file: too "
+                "little memory or time for it. Look at its log, then redrive."
+            )
+        record = self._records.get(attempt.run)
+        for post in _open_posts(queue.get("last_post"), record):
+            self.settle(post, attempt)
+            record = self._records.get(attempt.run)
+        if "execution" in record:
+            return dict(record["execution"])
+        if "uncertain" in record:
+            raise ExecuteUncertain(record["uncertain"])
+        ids, seen = _ids(route), self._pipelines.highest(_ids(route))
+        # Before the first run is known, old ones need not be whole.
+        listing = self._list(ids, seen, above=seen or ABOVE_ALL)
+        _require_free(listing.going_on, route.pipeline_id)
+        self.durations = listing.durations
+        size = len(body)  # what is made of the file is made here, and refused before it goes up
+        self._client.upload_dataset(route.organisation_id, route.dataset_id, body)
+        self.uploaded = size
+        post = {
+            "id": uuid.uuid4().hex,
+            "run": attempt.run,
+            **ids,
+            "after": max(seen or NONE_SEEN, listing.highest),
+            "at": iso(self._now()),
+            "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
+            "user": self._known_user(queue),
+            "granted_at": queue["holder"]["granted_at"],
+            "measures": getattr(body, "measures", NOT_MEASURED),
+        }
+        self._turns.post(turn, mark, attempt.run, post)
+        return self._execute(post)
+
+    def attach(self, route: Route, execution_id: str) -> Item:
+        """Return a run that exists already. Raises NotFound."""
+        ids = _ids(route)
+        found = self._list(ids, self._pipelines.highest(ids), ours=[execution_id])
+        execution = found.find(execution_id)
+        if execution is None:
+            raise NotFound(
+                f"Pipeline {route.pipeline_id} has no run {execution_id!r}. Start a new execution "
+                'with an "execution_id" that Quantemplate shows for this pipeline.'
+            )
+        return made_by(ids, execution)
+
+    def _list(
+        self, ids: Item, seen: int | None, *, above: int = ABOVE_ALL, ours: Collection[str] = ()
+    ) -> Listing:
+        """Return what the pipeline's list shows, and keep its highest number where it is new.
+
+        `seen` is the highest number that is known to be kept, None where there is none. Raises
+        NotFound, but ApiUnavailable for a pipeline that was listed before.
+        """
+        try:
+            listing = self._client.list_runs(
+                ids["organisation_id"], ids["pipeline_id"], after=above, ours=ours
+            )
+        except NotFound as error:
+            if seen is None:
+                raise
+            raise vanished(error) from None
+        if seen is None or listing.highest > seen:
+            self._pipelines.seen(ids, listing.highest)
+        return listing
+
+    def _known_user(self, queue: Item) -> str | None:
+        """Return the user id by which Quantemplate names us, where an earlier reply told it."""
+        client_id = self._client.credentials.client_id
+        before = queue.get("api_user", {})  # where release 1.0.0 has kept it
+        return self._pipelines.user(client_id) or (
+            before["user"] if before.get("client_id") == client_id else None
+        )
+
+    def _execute(self, post: Item) -> Item:
+        """Send Execute once, and note what came of it."""
+        try:
+            execution = self._client.execute_pipeline(post["organisation_id"], post["pipeline_id"])
+        except ApiUnavailable as lost:
+            if not lost.sent:
+                self._records.not_executed(post)
+                raise
+            return self._lost(post, lost)
+        except StraightThroughError:
+            self._records.not_executed(post)  # it was refused
+            raise
+        made = made_by(post, execution)
+        if execution.run_number <= post["after"] or not self._records.executed(post, made):
+            odd = ApiUnavailable(
+                f"Execute of pipeline {post['pipeline_id']} was answered with run "
+                f"{execution.run_number} ({execution.id}), which is no new one: number "
+                f"{post['after']} was seen before. The list is to tell what it has made."
+            )
+            odd.call = "execute_pipeline"
+            return self._lost(post, odd, answered=execution)
+        self._pipelines.seen(post, execution.run_number)
+        if execution.created_by and execution.created_by != post["user"]:
+            self._pipelines.know_user(self._client.credentials.client_id, execution.created_by)
+        return made
+
+    def _lost(self, post: Item, lost: ApiUnavailable, answered: Execution | None = None) -> Item:
+        """Return the execution that the list shows beyond doubt; raise `lost` where it does not.
+
+        Execute may have made one: it is never sent again before the list has told.
+        """
+        told = {"id": answered.id, "number": answered.run_number} if answered else None
+        self._records.lost(post, iso(self._now()), told)
+        asked_at = self._now()
+        listing = self._list(post, post["after"], above=post["after"])
+        found = self._candidates(post, listing)
+        if len(found) != 1 or not surely_made(post, found[0], listing, asked_at):
+            raise lost
+        made = made_by(post, found[0])
+        if not self._records.executed(post, made):
+            raise lost
+        return made
+
+    def settle(self, post: Item, attempt: Attempt) -> None:
+        """Find out what became of the last Execute of a queue. Raises PipelineBusy.
+
+        Only then may the next one be sent: two open ones could not be told apart.
+        """
+        mine = post["run"] == attempt.run
+        noted = self._records.get(post["run"])
+        if noted.get("posted", {}).get("id") != post["id"] or "uncertain" in noted:
+            return  # it made no run, or nobody can tell
+        known = noted["execution"]["execution_id"] if "execution" in noted else None
+        asked_at = self._now()
+        listing = self._list(
+            post, post["after"], above=post["after"], ours=[known] if known else ()
+        )
+        if known:
+            found = [each for each in [listing.find(known)] if each]
+        else:
+            found = self._candidates(post, listing)
+        # Since the last moment at which it may have been sent.
+        sent = noted["posted"].get("lost_at", post["until"])
+        left = self._late_list - (self._now() - datetime.fromisoformat(sent)).total_seconds()
+        whose = f"Execute of pipeline {post['pipeline_id']} at {post['at']} (run {post['run']})"
+        if not found and left > 0:
+            raise PipelineBusy(
+                f"The {whose} has shown no run in the list yet; it may still do so for "
+                f"{left:.0f} seconds.",
+                retry_after=left,
+            )
+        if known:
+            pass
+        elif not found:
+            self._made_nothing(post, whose, noted["posted"].get("answered"), listing, left)
+        elif len(found) > 1:
+            self._records.uncertain(post, _several(post, whose, found))
+        elif left > 0 and not surely_made(post, found[0], listing, asked_at):
+            raise PipelineBusy(
+                f"Run {found[0].run_number} ({found[0].id}) may be what the {whose} has made: its "
+                f"reply was lost, and the run's own time ({found[0].created_at or 'none'}) does "
+                f"not tell. If no other shows for {left:.0f} seconds, it is taken for it.",
+                retry_after=left,
+            )
+        elif not self._records.executed(post, made_by(post, found[0])):
+            raise PipelineBusy(
+                f"Run {found[0].run_number} ({found[0].id}) was taken by another file meanwhile. "
+                "The list is looked at once more.",
+                retry_after=LOOK_AGAIN,
+            )
+        if not mine:
+            _require_free([each for each in found if each.goes_on], post["pipeline_id"])
+
+    def _made_nothing(
+        self, post: Item, whose: str, answered: Item | None, listing: Listing, left: float
+    ) -> None:
+        """Note that no new run has shown, which says that none was made, with two exceptions.
+
+        Where a reply told one, or the list stays behind what was seen, a person has to look, and
+        numbers count from there: else each next file met the same. `left` is minus the seconds
+        since the list should show a run. Raises PipelineBusy while the list may be an older copy.
+        """
+        seen = self._pipelines.highest(post) or NONE_SEEN
+        if answered:
+            why = (
+                f"The {whose} was answered with run {answered['number']} ({answered['id']}), which "
+                f"is no new one: number {post['after']} was seen before, and the list shows no "
+                "newer. Look at it in Quantemplate."
+            )
+        elif listing.highest < seen:
+            why = (
+                f"The reply to the {whose} was lost, and the list shows no run above "
+                f"{listing.highest}, although {seen} was seen before. Look in Quantemplate for a "
+                "newer one."
+            )
+            if left > -BEHIND:
+                raise PipelineBusy(f"{why} The list is looked at again.", retry_after=LOOK_AGAIN)
+        else:
+            self._records.not_executed(post)
+            return
+        self._records.uncertain(
+            post,
+            f"{why} If it is this file's, start a new execution with the same input and "
+            '"execution_id"; if it is not, start one with the same input.',
+        )
+        number = answered["number"] if answered else NONE_SEEN
+        self._pipelines.count_anew(post, max(number, listing.highest))
+
+    def _candidates(self, post: Item, listing: Listing) -> list[Execution]:
+        """Return the first of the executions that an Execute may have made."""
+        mine = (
+            execution
+            for execution in possible(post, listing)
+            if self._pipelines.claimed_by(post, execution.id) in (None, post["id"])
+        )
+        return list(itertools.islice(mine, MOST_NAMED))
+
+
+def possible(post: Item, listing: Listing) -> list[Execution]:
+    """Return the executions above the highest number seen before the POST, by our user."""
+    found = (
+        execution
+        for execution in listing.above(post["after"])
+        if post["user"] is None or execution.created_by in (None, post["user"])
+    )
+    return sorted(found, key=lambda execution: execution.run_number)
+
+
+def surely_made(post: Item, execution: Execution, listing: Listing, asked_at: datetime) -> bool:
+    """Whether an execution was made after the POST by our own clock, as far as theirs can tell.
+
+    `asked_at` is when the listing was asked for, which has the server's time at its answer.
+    """
+    made = moment_of(execution.created_at)
+    if made is None or listing.date is None:
+        return False
+    return made + (asked_at - listing.date) >= datetime.fromisoformat(post["at"])
+
+
+def made_by(ids: Item, execution: Execution) -> Item:
+    """Return what a run's record keeps of its execution, with the ids of what it was made with."""
+    return {
+        **{field: ids[field] for field in (*FIELDS, "route")},
+        "execution_id": execution.id,
+        "run_number": execution.run_number,
+        "created_at": execution.created_at,
+        "executed_at": ids.get("at"),  # by our own clock, where it was our Execute
+        "measures": ids.get("measures", NOT_MEASURED),
+        "after": ids.get("after", 0),
+    }
+
+
+def _ids(route: Route) -> Item:
+    """Return the ids of a route, which stay with the run when the route changes."""
+    return {"route": route.name} | {field: getattr(route, field) for field in FIELDS}
+
+
+def _open_posts(last: Item | None, record: Item) -> list[Item]:
+    """Return the queue's last POST and this run's own, if that is another."""
+    posts = [last] if last else []
+    own = record.get("posted")
+    if own and "execution" not in record and own["id"] not in [post["id"] for post in posts]:
+        posts.append(own)
+    return posts
+
+
+def _several(post: Item, whose: str, found: Sequence[Execution]) -> str:
+    """Say that several executions may be an Execute's, and what to do."""
+    return (
+        f"The reply to the {whose} was lost, and after run {post['after']} there are "
+        f"{len(found)} newer runs: {', '.join(e.id for e in found)}. Look at them in "
+        "Quantemplate. If one of them is this file's, start a new execution with the same "
+        'input and "execution_id"; if none is, start one with the same input.'
+    )
+
+
+def _require_free(going_on: Sequence[Execution], pipeline_id: str) -> None:
+    """Raise PipelineBusy if there is a run that goes on: an upload could change its data."""
+    for execution in going_on:
+        raise PipelineBusy(
+            f"Run {execution.run_number} ({execution.id}) of pipeline {pipeline_id}, made by "
+            f"{execution.created_by or 'an unknown user'} at "
+            f"{execution.created_at or 'an unknown time'}, is going on (status "
+            f"{execution.status!r}). The file waits for its end."
+        )

@@ -1,0 +1,277 @@
+"""What a pipeline's run has come to."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from quantemplate.listing import ABOVE_ALL
+from straight_through.attempts import Attempt, iso
+from straight_through.errors import (
+    NotFound,
+    PipelineCancelled,
+    PipelineEndUnknown,
+    PipelineFailed,
+    PipelineOverdue,
+)
+from straight_through.executing.patience import since_of, vanished
+from straight_through.executing.polling import moment_of, next_wait, seconds_between, seconds_since
+from straight_through.names import file_names
+from straight_through.selection import selected
+from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from quantemplate.client import Quantemplate
+    from quantemplate.executions import Execution, Output
+    from quantemplate.listing import Listing
+    from straight_through.routes import Route
+
+UNKNOWN = "UnknownStatus"  # the kind of wait
+AUTO_RUN = 300  # seconds around our Execute within which a run of another user may be an Auto Run
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a run told: its status, and either its outputs or the seconds to wait."""
+
+    status: str
+    wait_seconds: int
+    execution: "Execution | None"
+
+    @property
+    def known(self) -> bool:
+        """Whether the status is a documented one."""
+        return self.status in (STARTED, SUCCEEDED)
+
+
+def look_at(
+    listing: "Listing",
+    record: dict[str, Any],
+    now: datetime,
+    attempt: Attempt,
+    deadline_hours: float,
+    late_list: float,
+) -> Look:
+    """Find the run among the pipeline's executions and say what to do next.
+
+    `late_list` is how many seconds a new run may be missing from the list. Waits and deadlines go
+    by our own clock, from Execute on; the deadline counts anew from a redrive.
+
+    Raises PipelineFailed, PipelineCancelled, PipelineEndUnknown, PipelineOverdue, and NotFound for
+    a run that stays missing. A status that nobody knows is no success, and no end without a time
+    of one.
+    """
+    run = record["quantemplate"]
+    execution = listing.find(run["execution_id"])
+    begun = begin_of(record, attempt, now)
+    elapsed = (now - begun).total_seconds()
+    wait = next_wait(elapsed, listing.durations)
+    waited = elapsed
+    if attempt.redrive_count:
+        waited = min(elapsed, max(seconds_since(attempt.began, now) or 0, 0))
+    who = f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']}"
+    if execution is None:
+        if elapsed > late_list and waited > late_list:
+            raise NotFound(
+                f"{who} is not in the list of executions {elapsed:.0f} seconds after it was made. "
+                "Look for it in Quantemplate; where it is gone, start a new execution with the "
+                "same input."
+            )
+        return Look("NotListed", wait, None)
+    when = f"at {execution.finished_at}" if execution.finished_at else "at an unknown time"
+    if execution.status == FAILED:
+        raise PipelineFailed(
+            f"{who} failed {when}. Look at it in Quantemplate; when the pipeline is mended, "
+            "redrive the execution to run the file again. A mended file is dropped anew."
+        )
+    if execution.status in CANCELLED:
+        raise PipelineCancelled(
+            f"{who} was cancelled {when}. To run the file again, redrive the execution."
+        )
+    if execution.status != SUCCEEDED and execution.finished_at:
+        raise PipelineEndUnknown(
+            f"{who} has ended {when} with the status {execution.status!r}, which nobody here "
+            "knows. Nothing was fetched. Look at the run in Quantemplate. If it shows another "
+            "status by now, redrive the execution, which looks again and executes nothing; to run "
+            "the file anew, start a new execution with the same input."
+        )
+    if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
+        raise PipelineOverdue(
+            f"{who} was executed at {iso(begun)} and has not ended {elapsed / 3600:.1f} hours "
+            f"later (status {execution.status!r}); the deadline is {deadline_hours:g} hours. Look "
+            "at it in Quantemplate; redrive the execution to wait for as long again."
+        )
+    return Look(execution.status, wait, execution)
+
+
+def begin_of(record: dict[str, Any], attempt: Attempt, now: datetime) -> datetime:
+    """Return since when a run is waited for, by our own clock: since Execute was sent.
+
+    For a run that was attached to, since this attempt began. A record of release 1.0.0 has only
+    Quantemplate's time, which counts where our own times leave room for it.
+    """
+    began, started = moment_of(attempt.began) or now, moment_of(attempt.started) or now
+    executed_at = moment_of(record.get("executed_at"))
+    if executed_at is None and record["turn"]:
+        told = moment_of(record["quantemplate"].get("created_at"))
+        executed_at = told if told and started <= told <= now else None
+    return min(executed_at or began, now)
+
+
+def unknown_status(
+    record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+) -> dict[str, Any]:
+    """Return the record with what is waited for where nobody knows the run's status."""
+    run = record["quantemplate"]
+    begun = moment_of(attempt.began) if attempt.redrive_count else begin_of(record, attempt, now)
+    waiting = {
+        "kind": UNKNOWN,
+        "since": since_of(record, UNKNOWN, attempt, now),
+        "until": iso((begun or now) + timedelta(hours=deadline_hours)),
+        "redrive_count": attempt.redrive_count,
+        "for": f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']} "
+        f"goes on with the status {look.status!r}, which nobody here knows.",
+    }
+    return record | {"waiting": waiting}
+
+
+def listed(client: "Quantemplate", record: dict[str, Any]) -> "Listing":
+    """Return what the pipeline's list shows of the run, and of newer ones where we have made it.
+
+    Raises ApiUnavailable also where the pipeline is not found: it was listed before the run was
+    made.
+    """
+    run = record["quantemplate"]
+    try:
+        return client.list_runs(
+            run["organisation_id"],
+            run["pipeline_id"],
+            after=record["after"] if record["turn"] else ABOVE_ALL,
+            ours=[run["execution_id"]],
+        )
+    except NotFound as error:
+        raise vanished(error) from None
+
+
+def shows_newer(listing: "Listing", record: dict[str, Any]) -> bool:
+    """Whether the list shows a higher run number than all that the record knows of."""
+    known = record["after"], record["quantemplate"]["run_number"], record.get("seen", 0)
+    return bool(listing.highest > max(known))
+
+
+def looked_at_record(
+    record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+) -> dict[str, Any]:
+    """Return the record as a look leaves it: its status, the wait, and what it is waited for."""
+    if look.known or not look.execution:
+        record = without_waiting(record)
+    else:
+        record = unknown_status(record, look, attempt, deadline_hours, now)
+    return record | {"status": look.status, "wait_seconds": look.wait_seconds}
+
+
+def succeeded_record(
+    record: dict[str, Any], execution: "Execution", listing: "Listing", route: "Route"
+) -> dict[str, Any]:
+    """Return the record with what the next steps need of a run that succeeded.
+
+    Raises OutputMissing.
+    """
+    times = {"started_at": execution.started_at, "finished_at": execution.finished_at}
+    run = record["quantemplate"] | times
+    other = not_ours(listing, run, record["after"]) if record["turn"] else None
+    return record | {
+        "quantemplate": run,
+        "outputs": outputs_of(selected(execution.outputs, route)),
+        "gated": bool(route.hold_if_rows),
+        "not_ours": other.id if other else None,
+    }
+
+
+def without_waiting(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a run of which nothing is waited for but its end."""
+    return {field: value for field, value in record.items() if field != "waiting"}
+
+
+def executed_record(
+    attempt: Attempt,
+    turn: dict[str, Any] | None,
+    source: dict[str, Any],
+    made: dict[str, Any],
+    twin: dict[str, Any] | None,
+    durations: Sequence[float],
+) -> dict[str, Any]:
+    """Return the record of a run that was executed, as it travels through the state machine."""
+    apart = ("route", "measures", "after", "executed_at")
+    measures = dict(made["measures"])
+    prepared = measures.pop("prepared", None)  # by routes with a table
+    return {
+        "run": attempt.run,
+        "execution_arn": attempt.execution_arn,
+        "turn": turn,
+        "order": attempt.order,
+        "route": made["route"],
+        "source": source | measures,
+        **({"prepared": prepared} if prepared else {}),
+        "quantemplate": {field: value for field, value in made.items() if field not in apart},
+        "after": made["after"],
+        "executed_at": made.get("executed_at"),  # release 1.0.0 has noted none
+        "identical_to": twin,
+        "status": STARTED,
+        "wait_seconds": next_wait(0, durations),
+    }
+
+
+def skipped_record(
+    attempt: Attempt,
+    turn: dict[str, Any] | None,
+    route: str,
+    source: dict[str, Any],
+    twin: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the record of a file whose bytes were processed before, and that is skipped."""
+    return {
+        "run": attempt.run,
+        "execution_arn": attempt.execution_arn,
+        "turn": turn,
+        "order": attempt.order,
+        "route": route,
+        "source": source | {"sha256": None, "rows": None},
+        "quantemplate": None,
+        "identical_to": twin,
+        "outputs": [],
+        "status": SKIPPED,
+        "wait_seconds": next_wait(0),
+    }
+
+
+def outputs_of(outputs: "Sequence[Output]") -> list[dict[str, str]]:
+    """Return id, name and file name of each output."""
+    names = file_names([(output.id, output.name) for output in outputs])
+    return [
+        {"id": output.id, "name": output.name, "file_name": name}
+        for output, name in zip(outputs, names, strict=True)
+    ]
+
+
+def not_ours(listing: "Listing", run: dict[str, Any], after: int) -> "Execution | None":
+    """Return a run by somebody else that followed our upload: the pipeline's own Auto Run, perhaps.
+
+    `after` is the highest run number before it.
+    """
+    ours = listing.find(run["execution_id"])
+    if ours is None or ours.created_by is None:
+        return None
+    near = [
+        e
+        for e in listing.above(after)
+        if e.created_by not in (None, ours.created_by)
+        and abs(_or_never(seconds_between(e.created_at, ours.created_at))) <= AUTO_RUN
+    ]
+    return min(near, key=lambda e: e.run_number, default=None)
+
+
+def _or_never(seconds: float | None) -> float:
+    """Return infinitely many seconds for those that nobody can tell."""
+    return math.inf if seconds is None else seconds

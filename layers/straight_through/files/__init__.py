@@ -1,0 +1,1 @@
+"""What is done with a dropped file before it goes up: found, judged, compared, made ready."""

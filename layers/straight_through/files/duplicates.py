@@ -1,0 +1,60 @@
+"""The same bytes again: what a route has processed before, by their hash."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from quantemplate.bodies import Body
+from straight_through.attempts import Attempt, iso
+from straight_through.queue.table import Item, Refused, Table
+from straight_through.routes import Route
+
+
+def twin_of(table: Table, route: Route, sha256: str, run: str, now: datetime) -> Item | None:
+    """Return the earlier run of the route that had these bytes, within the time that it sets."""
+    twin = table.get(_key(route, sha256)) or {}
+    if not twin or twin["run"] == run or twin["expires_at"] <= now.timestamp():
+        return None
+    return {field: twin[field] for field in ("run", "key", "at")}
+
+
+def skipped_twin(
+    table: Table, attempt: Attempt, route: Route, body: Body, now: datetime
+) -> Item | None:
+    """Return the earlier run of the same bytes, where the route skips them.
+
+    `body` is the file as it would go up, since that is what is remembered. Only a drop is skipped:
+    who starts an execution by hand wants it processed.
+    """
+    if route.identical != "skip" or attempt.input.get("execution_id") or not attempt.was_dropped:
+        return None
+    return twin_of(table, route, sha256_of(body), attempt.run, now)
+
+
+def remember(table: Table, route: Route, sha256: str, run: str, key: str, now: datetime) -> None:
+    """Note that this run has processed these bytes; an earlier one is noted already."""
+    values: dict[str, Any] = {"run": run, "key": key, "at": iso(now)}
+    try:
+        table.update(
+            _key(route, sha256),
+            "SET #run = :run, #key = :key, #at = :at, #expires_at = :expires_at",
+            "attribute_not_exists(#run) OR #expires_at <= :now",
+            **values,
+            expires_at=int((now + timedelta(days=route.identical_within_days)).timestamp()),
+            now=int(now.astimezone(UTC).timestamp()),
+        )
+    except Refused:
+        return
+
+
+def sha256_of(body: Body) -> str:
+    """Return the SHA-256 of a body, read once."""
+    digest = hashlib.sha256()
+    for chunk in body:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _key(route: Route, sha256: str) -> tuple[str, str]:
+    """Return the key of what is known of some bytes."""
+    return f"bytes#{route.name}", sha256

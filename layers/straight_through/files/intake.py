@@ -1,0 +1,143 @@
+"""What is done with a dropped file: pin, find, note, judge; and within its turn, make it ready.
+
+CheckFile does the first four before anybody waits, and TakeTurn for executions that were begun by a
+definition without CheckFile.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypedDict
+
+from quantemplate.bodies import Body, File, LaterBody, Measured
+from straight_through.attempts import Attempt, moment_of
+from straight_through.buckets.inbox import Source, SourceBody, newest, pin_source
+from straight_through.errors import EmptyFile, StraightThroughError, concerning
+from straight_through.execution_input import named_file
+from straight_through.files.checks import Checked, as_it_goes_up, check_file, known_check
+from straight_through.queue.records import Records
+from straight_through.queue.table import Item
+from straight_through.reading.formats import MeasuredBody, is_text
+from straight_through.reading.unzipping import Limits
+from straight_through.routes import Route, find_route
+from straight_through.time_left import Left, unhurried
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ssm import SSMClient
+
+SOON = 15  # seconds until a look at what may replace an empty version; then twice as many
+
+
+class FileState(TypedDict):
+    """What CheckFile returns; the Choice after it reads `status`."""
+
+    run: str
+    route: str
+    status: str  # CHECKED, EMPTY or REPLACED
+    wait_seconds: int  # until the next look, where it is EMPTY
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The parts that take a file in, and by which limits it is judged."""
+
+    s3: "S3Client"
+    ssm: "SSMClient"
+    records: Records
+    routes_path: str
+    limits: Limits
+
+    def found(self, attempt: Attempt, now: datetime) -> tuple[Source, Route]:
+        """Return the version that the first attempt has pinned, whatever was dropped since.
+
+        Both are noted before anything is judged: so a refused file's message names them.
+        Raises InputInvalid, SourceNotFound, SourceDenied, SourceUnavailable, NoRoute, RouteInvalid.
+        """
+        named = named_file(attempt.input)
+        record = self.records.get(attempt.run)
+        source = Source(**record["source"]) if "source" in record else None
+        route: Route | None = None
+        refused: StraightThroughError | None = None
+        try:
+            with concerning(f"file s3://{named.bucket}/{named.key}"):
+                route = find_route(self.ssm, self.routes_path, named.key)
+        except StraightThroughError as error:
+            refused = error
+        try:
+            source = source or pin_source(self.s3, attempt.input)
+        except StraightThroughError as error:
+            refused = error
+        known = {"source": source and asdict(source), "route": route and route.name}
+        if any(value and record.get(name) != value for name, value in known.items()):
+            self.records.note(attempt.run, now, **known)
+        if refused or not source or not route:
+            raise refused or AssertionError("neither found nor refused")
+        return source, route
+
+    def judge(self, attempt: Attempt, source: Source, route: Route, left: Left) -> Checked:
+        """Judge the file by its route's settings, and note which and whether it was read whole.
+
+        `left` tells for how many seconds yet it may be read. Raises what `check_file` does.
+        """
+        file = SourceBody(self.s3, source, unhurried)
+        with concerning(f"file s3://{source.bucket}/{source.key}, route {route.name}"):
+            checked = check_file(route, file, self.limits, left)
+        self.records.checked(attempt.run, asdict(checked))
+        return checked
+
+    def judged(self, record: Item, attempt: Attempt, route: Route, file: File) -> Body:
+        """Return a file, within its turn, as it may go up.
+
+        What was not judged whole, or by other settings, is judged now, once. Raises what
+        `check_file` does.
+        """
+        if "execution" in record or attempt.input.get("execution_id"):
+            return file  # nothing goes up
+        checked = known_check(record, route)
+        if checked is None:
+            checked = check_file(route, file, self.limits)
+            self.records.checked(attempt.run, asdict(checked))
+        return as_it_goes_up(file, checked)
+
+    def to_send(
+        self, attempt: Attempt, route: Route, file: SourceBody, judged: Body, outbox: str
+    ) -> Measured:
+        """Return what is sent of a judged file: its bytes, or the table that is made of them.
+
+        The table is made, and stored in the outbox, at its first use: a busy pipeline may be looked
+        at hundreds of times until then.
+        """
+        if not route.table:
+            return MeasuredBody(judged, is_text=is_text(file.name))
+        return LaterBody(lambda: self._table(attempt, route, file, outbox))
+
+    def _table(self, attempt: Attempt, route: Route, file: SourceBody, outbox: str) -> Measured:
+        """Make the table that a route asks for, and store it."""
+        from straight_through.files.prepared import stored_table  # noqa: PLC0415 - by such routes only
+
+        return stored_table(self.s3, outbox, route, attempt.run, file, self.limits, file.left)
+
+    def wait_for_replacement(self, source: Source, patience: timedelta, now: datetime) -> int:
+        """Return how many seconds to wait for a version that replaces an empty one, 0 if it came.
+
+        The wait ends when the empty version is as old as `patience`. Raises EmptyFile then, and
+        what reading the newest version raises: where the file was deleted, SourceNotFound.
+        """
+        dropped = moment_of(source.dropped_at)
+        later = newest(self.s3, source) if patience else None
+        if later and moment_of(later.dropped_at) - dropped <= patience:
+            return 0
+        age = now - dropped
+        left = (patience - age).total_seconds()
+        if later or left <= 0:
+            raise EmptyFile(empty(source))
+        return math.ceil(min(left, max(SOON, age.total_seconds())))
+
+
+def empty(source: Source) -> str:
+    """Say that a file is empty, and what to do."""
+    return (
+        f"s3://{source.bucket}/{source.key} is empty (0 bytes, version {source.version_id}): "
+        "nothing was uploaded. Look why where it was made, then drop the file again."
+    )

@@ -1,0 +1,83 @@
+"""The next stages of a chain: outputs that are dropped into other routes' folders of the inbox."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from straight_through.buckets.copies import copy_if_absent
+from straight_through.buckets.outbox import writing
+from straight_through.errors import ChainCycle, NoRoute
+from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
+from straight_through.routes import Route
+from straight_through.selection import matches
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def path_of(record: dict[str, Any]) -> list[str]:
+    """Return the routes that a run's file has come through before."""
+    return list((record["source"]["parent"] or {"path": []})["path"])
+
+
+def require_no_cycle(route: Route, path: Sequence[str], current: Callable[[str], Route]) -> None:
+    """Follow the chain from a route to its ends, before it is entered. Raises ChainCycle, NoRoute.
+
+    `path` names the routes that the file has come through before.
+    """
+    here = [*path, route.name]
+    for link in route.then:
+        if link.route in here:
+            hops = " → ".join([*here, link.route])
+            raise ChainCycle(
+                f"The chain would go round for ever: {hops}. Nothing was chained or exported. "
+                'Take one of these links out of its route\'s "then", then redrive the execution.'
+            )
+        try:
+            following = current(link.route)
+        except NoRoute:
+            raise NoRoute(
+                f"Route {route.name!r} chains on to {link.route!r}, which has no route. Add it, or "
+                'take the link out of "then"; then redrive the execution. Nothing was chained or '
+                "exported."
+            ) from None
+        require_no_cycle(following, here, current)
+
+
+def _joined(path: Sequence[str]) -> str:
+    """Return a path as metadata can hold it; of a long one the routes that were gone through last.
+
+    A cycle is found without the others too, since the chain is followed to its ends.
+    """
+    joined = ",".join(path)
+    while len(joined) > LONGEST_LINEAGE and "," in joined:
+        joined = joined.partition(",")[2]
+    return joined
+
+
+def chain_on(
+    s3: "S3Client", outbox: str, record: dict[str, Any], route: Route
+) -> list[dict[str, str]]:
+    """Drop the outputs that the route chains on into the inbox; return where.
+
+    The key is fixed by run and output, and written only if it does not exist: repeated, it starts
+    nothing more.
+    """
+    dropped = []
+    path = [*path_of(record), route.name]
+    for link in route.then:
+        for output in record["outputs"]:
+            if not matches(output["name"], (link.output,)):
+                continue
+            file_name = output["key"].rpartition("/")[2]
+            key = chained_key(link.route, record["source"]["key"], file_name, record["run"])
+            lineage = {
+                "parent-run": record["run"],
+                "parent-key": quoted(record["source"]["key"]),
+                "parent-output": quoted(output["name"]),
+                "path": _joined(path),
+            }
+            inbox = record["source"]["bucket"]
+            with writing(inbox, key):
+                copy_if_absent(s3, (outbox, output["key"]), (inbox, key), lineage)
+            dropped.append({"route": link.route, "output": output["name"], "key": key})
+    return dropped

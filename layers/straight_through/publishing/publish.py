@@ -1,0 +1,169 @@
+"""What becomes of a run's outputs: held at a gate, or exported and chained on."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from straight_through.buckets.copies import copy_if_newer
+from straight_through.buckets.outbox import manifest_of, store_manifest, writing
+from straight_through.errors import OutputMissing
+from straight_through.executing.polling import moment_of
+from straight_through.names import held_folder, lineage_of, run_folder
+from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
+from straight_through.publishing.destinations import export, targets_of
+from straight_through.routes import Route
+from straight_through.selection import matches
+from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
+from straight_through.text import shown
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Record = dict[str, Any]
+TOLD = ("identical_to", "no_outputs")  # of the manifest; the rest may be too long for a result
+MOST_TOLD = 64 * 1024  # bytes of JSON of each list in a result: a state's payload is 256 KB
+
+
+def rows_at_gate(record: Record, route: Route) -> list[dict[str, Any]]:
+    """Return the outputs that hold the run back: those with rows, and those not counted.
+
+    Raises OutputMissing where the route has named one since the outputs were fetched: a gate that
+    cannot be looked at lets nothing pass.
+    """
+    names = [output["name"] for output in record["outputs"]]
+    for pattern in route.hold_if_rows:
+        if pattern != "*" and not any(matches(name, (pattern,)) for name in names):
+            run = record["quantemplate"]["execution_id"]
+            raise OutputMissing(
+                f"The gate's output '{shown(pattern)}' was not fetched: the route has named it "
+                "since. Start a new execution with the file's bucket and key and "
+                f'"execution_id": "{run}", which fetches it; '
+                "or mend the route, then redrive the execution."
+            )
+    return [
+        {"name": output["name"], "rows": output["rows"]} | _why_not_counted(output, "reason")
+        for output in record["outputs"]
+        if output["rows"] != 0 and matches(output["name"], route.hold_if_rows)
+    ]
+
+
+def publish(
+    s3: "S3Client",
+    outbox: str,
+    record: Record,
+    route: Route,
+    current: Callable[[str], Route],
+    *,
+    released: bool = False,
+) -> Record:
+    """Hold the run, or export it and chain it on, its manifest last; return what became of it.
+
+    Every part may be repeated. Raises DestinationClash, DestinationFailed, ChainCycle, NoRoute,
+    OutboxUnavailable, OutboxDenied.
+    """
+    if record["status"] == SKIPPED:
+        return _finish(s3, outbox, route, record, _folder(record))
+    held = [] if released else rows_at_gate(record, route)
+    if held:
+        record |= {"status": HELD, "held": held}
+        return _finish(s3, outbox, route, record, _held(record))
+    targets_of(record, route)
+    require_no_cycle(route, path_of(record), current)
+    staged = [o["key"] for o in record["outputs"] if o["key"].startswith(_held(record))]
+    record |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, record)}
+    record["destinations"] = export(s3, outbox, record, route)
+    record["chained"] = chain_on(s3, outbox, record, route)
+    finished = _finish(s3, outbox, route, record, _folder(record))
+    for key in staged:  # last: until then all can be repeated
+        with writing(outbox, key):
+            s3.delete_object(Bucket=outbox, Key=key)
+    return finished
+
+
+def _finish(s3: "S3Client", outbox: str, route: Route, record: Record, folder: str) -> Record:
+    """Write the manifest and return the execution's result."""
+    manifest = manifest_of(record)
+    key = store_manifest(s3, outbox, folder, manifest)
+    rows, held = _rows_by_name(record.get("outputs", [])), manifest["held"]
+    rows_told, held_told = dict(_fitting(rows.items())), _fitting(held)
+    left_out = len(rows) - len(rows_told) + len(held) - len(held_told)
+    return {
+        "run": record["run"],
+        "route": record["route"],
+        "status": record["status"],
+        "bucket": outbox,
+        "manifest": key,
+        "notify": route.notify,
+        "queue": route.queue,
+        "ran_seconds": _ran(record["quantemplate"] or {}),
+        "rows_in": record["source"].get("rows"),
+        **_why_not_counted(record["source"], "rows_in_reason"),
+        "rows_out": rows_told,
+        "exported": len(manifest["destinations"]),
+        "chained": len(manifest["chained"]),
+        **({"held": held_told} if held else {}),
+        **({"left_out": left_out} if left_out else {}),
+        **{field: manifest[field] for field in TOLD if manifest.get(field)},
+        **({"not_ours": record["not_ours"]} if record.get("not_ours") else {}),
+    }
+
+
+def _out_of_held(s3: "S3Client", outbox: str, record: Record) -> list[dict[str, Any]]:
+    """Put outputs that passed the gate, or were released, where those of other runs lie."""
+    moved = []
+    for output in record["outputs"]:
+        key = output["key"]
+        if key.startswith(_held(record)):
+            target = _folder(record) + key.removeprefix(_held(record))
+            metadata = lineage_of(record["run"], record["source"]) | {
+                "output": output["id"],
+                "order": record["order"],
+            }
+            with writing(outbox, target):
+                copy_if_newer(s3, (outbox, key), (outbox, target), metadata)
+            key = target
+        moved.append(output | {"key": key})
+    return moved
+
+
+def _fitting(entries: Iterable[Any]) -> list[Any]:
+    """Return the first entries, as many as a result has room for."""
+    found, room = [], MOST_TOLD
+    for entry in entries:
+        room -= len(json.dumps(entry)) + 2
+        if room < 0:
+            break
+        found.append(entry)
+    return found
+
+
+def _why_not_counted(measured: Record, field: str) -> dict[str, str]:
+    """Return, as this field, why a file's rows are not counted; nothing if they are."""
+    return {field: measured["rows_reason"]} if measured.get("rows_reason") else {}
+
+
+def _rows_by_name(outputs: Sequence[Record]) -> dict[str, int | None]:
+    """Return the rows of all outputs of each name, None where one is not counted."""
+    rows: dict[str, int | None] = {}
+    for output in outputs:
+        before, more = rows.get(output["name"], 0), output["rows"]
+        rows[output["name"]] = None if before is None or more is None else before + more
+    return rows
+
+
+def _ran(run: dict[str, Any]) -> float | None:
+    """Return the seconds that the pipeline ran, None where Quantemplate's times do not tell."""
+    begun, ended = moment_of(run.get("started_at")), moment_of(run.get("finished_at"))
+    if begun is None or ended is None or ended < begun:
+        return None
+    return (ended - begun).total_seconds()
+
+
+def _folder(record: Record) -> str:
+    """Return the run's folder."""
+    return run_folder(record["route"], record["source"]["key"], record["run"])
+
+
+def _held(record: Record) -> str:
+    """Return the run's folder at the gate."""
+    return held_folder(record["route"], record["source"]["key"], record["run"])

@@ -1,0 +1,140 @@
+"""A dataset and a pipeline belong to one queue: whoever enters a turn binds them to it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from straight_through.attempts import Attempt
+from straight_through.errors import (
+    NoRoute,
+    PipelineBusy,
+    RouteConflict,
+    RouteInvalid,
+    TurnLost,
+)
+from straight_through.queue.table import Item, Key, Refused, Table, Write, check, update
+from straight_through.queue.turns import Turn, Turns, queue_key
+from straight_through.routes import Route
+
+LOOK_AGAIN = 10  # seconds until a queue that is about to lose a dataset is looked at again
+
+
+def binding_key(kind: str, organisation_id: str, bound_id: str) -> Key:
+    """Return the key of a dataset's or a pipeline's binding."""
+    return f"{kind}#{organisation_id}/{bound_id}", "binding"
+
+
+def bindings(route: Route) -> list[Write]:
+    """Return the writes that bind the route's dataset and pipeline to its queue."""
+    return [
+        update(
+            key,
+            "SET #queue = :queue, #route = :route",
+            "attribute_not_exists(#queue) OR #queue = :queue",
+            queue=route.queue,
+            route=route.name,
+        )
+        for key in _keys(route)
+    ]
+
+
+def enter_bound(
+    turns: Turns,
+    turn: Turn,
+    attempt: Attempt,
+    route: Route,
+    until: datetime,
+    current: Callable[[str], Route],
+    settle: Callable[[Item], None],
+) -> str:
+    """Enter the turn and bind what the route uses to its queue; return the mark's id.
+
+    `settle` finds out what became of the last POST in a queue that the route has left.
+
+    Raises TurnLost, also where the route has another queue by now; PipelineBusy, RouteConflict.
+    """
+    if route.queue != turn.queue:
+        turns.pass_on(turn.queue, attempt.execution_arn, attempt.redrive_count)
+        raise TurnLost(f"The route {route.name!r} has left queue {turn.queue} for {route.queue}.")
+    while True:
+        try:
+            return turns.enter(turn, attempt, until, *bindings(route))
+        except Refused as refused:
+            unbind_stale(turns.table, route, refused, current, settle)
+
+
+def unbind_stale(
+    table: Table,
+    route: Route,
+    refused: Refused,
+    current: Callable[[str], Route],
+    settle: Callable[[Item], None],
+) -> None:
+    """Take what refused to be bound from a queue whose route no longer uses it.
+
+    Raises RouteConflict where it does, and PipelineBusy while that queue's last run may go on.
+    """
+    for key, binding in zip(_keys(route), refused.items, strict=True):
+        if not binding:
+            continue
+        if _still_used(binding, key, current):
+            what = key[0].replace("#", " ", 1)
+            raise RouteConflict(
+                f"Route {route.name!r} (queue {route.queue!r}) and route {binding['route']!r} "
+                f"(queue {binding['queue']!r}) both use {what}. Files of two queues would mix "
+                'there: give both routes the same "queue", or one of them another dataset and '
+                "pipeline; then redrive the execution."
+            )
+        try:
+            table.together(
+                check(
+                    queue_key(binding["queue"]),
+                    "attribute_not_exists(#holder) AND attribute_not_exists(#last_post)",
+                ),
+                update(
+                    key,
+                    "SET #queue = :queue, #route = :route",
+                    "#queue = :from AND #route = :stale",
+                    queue=route.queue,
+                    route=route.name,
+                    stale=binding["route"],
+                    **{"from": binding["queue"]},
+                ),
+            )
+        except Refused as refusal:
+            left = refusal.items[0]
+            if left is None:
+                continue  # somebody else has bound it meanwhile: the caller sees to whom
+            if "holder" not in left:
+                # Nobody may ever take a turn there again, who would find out what it has made.
+                _forget(table, binding["queue"], left["last_post"], settle)
+                continue
+            raise PipelineBusy(
+                f"{key[0].replace('#', ' ', 1)} is still in use in queue {binding['queue']!r}, "
+                f"which route {route.name!r} has left. The file waits for that run's end.",
+                retry_after=LOOK_AGAIN,
+            ) from None
+
+
+def _forget(table: Table, queue: str, post: Item, settle: Callable[[Item], None]) -> None:
+    """Take a queue's last POST away once it is known what became of it. Raises PipelineBusy."""
+    settle(post)
+    with suppress(Refused):  # somebody takes turns there again
+        table.update(queue_key(queue), "REMOVE #last_post", "#last_post.#id = :id", id=post["id"])
+
+
+def _keys(route: Route) -> list[Key]:
+    """Return the keys of what the route uses."""
+    return [
+        binding_key("dataset", route.organisation_id, route.dataset_id),
+        binding_key("pipeline", route.organisation_id, route.pipeline_id),
+    ]
+
+
+def _still_used(binding: Item, key: Key, current: Callable[[str], Route]) -> bool:
+    """Whether the route that a binding names still uses what is bound, in the same queue."""
+    try:
+        route = current(binding["route"])
+    except (NoRoute, RouteInvalid):
+        return False
+    return key in _keys(route) and route.queue == binding["queue"]

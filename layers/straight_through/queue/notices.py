@@ -1,0 +1,134 @@
+"""What people are told of a run that goes on: that it has waited for something for an hour.
+
+The functions that wait note it; the sweep, which comes every few minutes, tells it, once.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from straight_through.attempts import Attempt, iso
+from straight_through.queue.table import Item, Key, Refused, Table
+from straight_through.text import shown
+
+NOTICES = "notices"  # the partition
+PATIENCE = timedelta(hours=1)  # that a wait may take before people are told of it
+LIFETIME = timedelta(days=14)  # longer than any wait
+LONGEST_ABOUT = 1200  # characters of bucket, key and route: a key has 1,024 at most
+TODO = {
+    "ApiUnavailable": "Look whether Quantemplate can be reached. It is asked again by itself until "
+    "then; only after that, redrive the execution.",
+    "PipelineBusy": "Look in Quantemplate at what is going on there, and end it if it should not. "
+    "It is looked at again by itself until then; only after that, redrive the execution.",
+    "UnknownStatus": "Look at the run in Quantemplate. When it ends there, the file goes on by "
+    "itself; to give it up, stop the execution.",
+}
+
+
+class Notices:
+    """The notices of all runs."""
+
+    def __init__(self, table: Table) -> None:
+        """Take the table."""
+        self._table = table
+
+    def follow(
+        self, attempt: Attempt, before: Item, record: Item, about: str, now: datetime
+    ) -> Item:
+        """Return the record with what its `waiting` needs so that people are told of it.
+
+        `before` is the record as it came in, `about` says which file and route. What was waited for
+        before and is over is not told any more.
+        """
+        was, waiting = before.get("waiting") or {}, record.get("waiting") or {}
+        same = bool(waiting) and all(was.get(f) == waiting[f] for f in ("kind", "since"))
+        if was.get("noted") and not same:
+            self._withdraw(attempt, was)
+        if not waiting:
+            return record
+        due = datetime.fromisoformat(waiting["since"]) + PATIENCE
+        if not (same and was.get("noted")):
+            if now + timedelta(seconds=record["wait_seconds"]) < due:
+                return record
+            self._note(attempt, waiting, about, due, now)
+        return record | {"waiting": waiting | {"noted": True}}
+
+    def _note(
+        self, attempt: Attempt, waiting: Item, about: str, due: datetime, now: datetime
+    ) -> None:
+        """Note what is to be told, if it is still waited for when it is due."""
+        text = (
+            f"The {shown(about, LONGEST_ABOUT)} has waited since {waiting['since']} for this:\n\n"
+            f"{waiting['for']}\n\n"
+            f"It goes on waiting until {waiting['until']} at most, and nothing is lost. The other "
+            f"files of its queue wait behind it.\n\n{TODO[waiting['kind']]}\n\n"
+            f"Execution: {attempt.execution_arn}"
+        )
+        with suppress(Refused):  # noted, or told, by an earlier try
+            self._table.update(
+                _key(attempt, waiting),
+                "SET #run = :run, #arn = :arn, #due = :due, #subject = :subject, #text = :text,"
+                " #told = :no, #expires_at = :expires_at",
+                "attribute_not_exists(#told)",
+                run=attempt.run,
+                arn=attempt.execution_arn,
+                due=iso(due),
+                subject=f"A file waits for an hour: {waiting['kind']}",
+                text=text,
+                no=False,
+                expires_at=int((now + LIFETIME).timestamp()),
+            )
+
+    def _withdraw(self, attempt: Attempt, waiting: Item) -> None:
+        """Let nobody be told what is over and was not told yet."""
+        with suppress(Refused):
+            self._table.delete(_key(attempt, waiting), "#told = :no", no=False)
+
+    def tell_due(
+        self,
+        tell: Callable[[str, str], None],
+        ended: Callable[[str], Item | None],
+        now: datetime,
+    ) -> None:
+        """Tell, once each, what is due of executions that have not `ended`.
+
+        One that cannot be told keeps no other back; the first such error is raised at the end.
+        """
+        errors = []
+        for notice in self._table.items(NOTICES):
+            try:
+                self._tell(notice, tell, ended, now)
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _tell(
+        self,
+        notice: Item,
+        tell: Callable[[str, str], None],
+        ended: Callable[[str], Item | None],
+        now: datetime,
+    ) -> None:
+        """Tell one notice, if it is to be told now."""
+        key = (NOTICES, notice["sk"])
+        if notice["told"] or notice["due"] > iso(now):
+            return
+        if ended(notice["arn"]):
+            with suppress(Refused):
+                self._table.delete(key, "#told = :no", no=False)
+            return
+        try:
+            self._table.update(key, "SET #told = :yes", "#told = :no", yes=True, no=False)
+        except Refused:
+            return  # another sweep tells it, or it is over
+        try:
+            tell(notice["subject"], notice["text"])
+        except Exception:
+            self._table.update(key, "SET #told = :no", no=False)
+            raise
+
+
+def _key(attempt: Attempt, waiting: Item) -> Key:
+    """Return the key of the notice of one wait of one run."""
+    return NOTICES, f"{attempt.run}#{waiting['kind']}#{waiting['since']}"

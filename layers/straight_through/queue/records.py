@@ -1,0 +1,220 @@
+"""What is known of each run beyond its turn; it outlives the turn and every redrive."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from straight_through.attempts import Attempt
+from straight_through.errors import ReleaseRefused, StraightThroughError
+from straight_through.queue.pipelines import claim
+from straight_through.queue.table import Item, Key, Refused, Table, Write, update
+
+# Redrive ends 14 days after an execution's end, and names are kept 90 days.
+LIFETIME = timedelta(days=180)
+# Nobody has noted yet what became of this Execute.
+UNSETTLED = (
+    "#posted.#id = :post AND attribute_not_exists(#execution) AND attribute_not_exists(#uncertain)"
+)
+
+
+def record_key(run: str) -> Key:
+    """Return the key of a run's record."""
+    return f"run#{run}", "record"
+
+
+def record_update(run: str, seen_stamp: str | None, values: dict[str, Any], now: datetime) -> Write:
+    """Return the write that notes a run's request for a turn, if no other has noted one since."""
+    unchanged = "#stamp = :seen" if seen_stamp else "attribute_not_exists(#stamp)"
+    return update(
+        record_key(run),
+        "SET #execution_arn = :arn, #queue = :queue, #ticket = :ticket, #stamp = :stamp,"
+        " #source = :source, #route = :route, #expires_at = :expires_at",
+        unchanged,
+        expires_at=_expiry(now),
+        **values,
+        **({"seen": seen_stamp} if seen_stamp else {}),
+    )
+
+
+class Records:
+    """The records of all runs."""
+
+    def __init__(self, table: Table) -> None:
+        """Take the table."""
+        self._table = table
+
+    def get(self, run: str) -> Item:
+        """Return a run's record, empty where it has none."""
+        return self._table.get(record_key(run)) or {}
+
+    def note(self, run: str, now: datetime, **known: Any) -> None:
+        """Note what is known of a run's file: its `source`, its `route`, by which it is told of."""
+        values = {name: value for name, value in known.items() if value is not None}
+        settings = "".join(f", #{name} = :{name}" for name in values)
+        self._table.update(
+            record_key(run),
+            f"SET #expires_at = :expires_at{settings}",
+            **values,
+            expires_at=_expiry(now),
+        )
+
+    def checked(self, run: str, checked: Item) -> None:
+        """Note by which settings a run's file was judged, and whether it was read whole."""
+        self._table.update(record_key(run), "SET #checked = :checked", checked=checked)
+
+    def lost(self, post: Item, at: str, answered: Item | None = None) -> None:
+        """Note when the reply to an Execute was given up: nothing was sent later.
+
+        `answered` is the `id` and `number` of an execution that it told and that cannot be its own.
+        """
+        change, values = "SET #posted.#lost_at = :at", dict[str, Any](at=at)
+        if answered:
+            change += ", #posted.#answered = :answered"
+            values["answered"] = answered
+        self._settle(post, change, **values)
+
+    def executed(self, post: Item, execution: Item) -> bool:
+        """Note which run an Execute has made, and that it is nobody else's.
+
+        False where another Execute has made it; what is noted already stays as it is.
+        """
+        try:
+            self._table.together(
+                update(
+                    record_key(post["run"]),
+                    "SET #execution = :execution",
+                    UNSETTLED,
+                    post=post["id"],
+                    execution=execution,
+                ),
+                claim(post, execution["execution_id"], _expiry(datetime.now(UTC))),
+            )
+        except Refused as refused:
+            settled, claimed = refused.items
+            return settled is not None or claimed is None
+        return True
+
+    def not_executed(self, post: Item) -> bool:
+        """Note that an Execute has made no run; False where what became of it is noted already."""
+        return self._settle(post, "REMOVE #posted")
+
+    def uncertain(self, post: Item, why: str) -> bool:
+        """Note that it cannot be told what an Execute has made."""
+        return self._settle(post, "SET #uncertain = :why", why=why)
+
+    def told_before(self, run: str, execution_id: str, redrive_count: int) -> bool:
+        """Whether an earlier attempt told of the run's bad end, and a person has redriven since.
+
+        Then the run is forgotten, so that the file is processed anew; else it is told by this one.
+        """
+        known = self.get(run)
+        if known.get("abandoned") == execution_id:
+            return True
+        raised = known.get("raised", {})
+        told = raised.get("execution_id") == execution_id
+        if told and raised["redrive_count"] < redrive_count:
+            self._table.update(
+                record_key(run),
+                "SET #abandoned = :id REMOVE #execution, #posted",
+                id=execution_id,
+            )
+            return True
+        self._table.update(
+            record_key(run),
+            "SET #raised = :raised",
+            raised={"execution_id": execution_id, "redrive_count": redrive_count},
+        )
+        return False
+
+    @contextmanager
+    def noting(self, attempt: Attempt) -> Iterator[None]:
+        """Note at which call of Quantemplate's API an attempt ends: its event knows a name only."""
+        try:
+            yield
+        except StraightThroughError as error:
+            if error.call:
+                self._table.update(
+                    record_key(attempt.run),
+                    "SET #trouble = :trouble",
+                    trouble={
+                        "error": type(error).__name__,
+                        "call": error.call,
+                        "redrive_count": attempt.redrive_count,
+                    },
+                )
+            raise
+
+    def hold(self, run: str, manifest: str, order: str) -> None:
+        """Note that a run is held, where its manifest lies, and the run's place among others.
+
+        It is kept for as long as what is held may be.
+        """
+        self._table.update(
+            record_key(run),
+            "SET #held = :manifest, #order = :order REMOVE #expires_at",
+            manifest=manifest,
+            order=order,
+        )
+
+    def release(self, run: str, execution_arn: str) -> Item:
+        """Return a held run's record to the one execution that releases it.
+
+        Raises ReleaseRefused.
+        """
+        try:
+            return self._table.update(
+                record_key(run),
+                "SET #released_by = :arn",
+                "attribute_exists(#held)"
+                " AND (attribute_not_exists(#released_by) OR #released_by = :arn)",
+                arn=execution_arn,
+            )
+        except Refused as refused:
+            (seen,) = refused.items
+            by = (seen or {}).get("released_by")
+            told = f"was released by {by} already" if by else "is not held"
+            raise ReleaseRefused(
+                f'Run {run!r} {told}. Start a new execution with {{"release": "<run>"}} and the '
+                "name of a run whose manifest lies under held/ in the outbox."
+            ) from None
+
+    def tell_once(self, run: str, what: str, tell: Callable[[], None], now: datetime) -> None:
+        """Tell what nobody has told yet; where that fails, the next try tells it.
+
+        A function that dies before it has told it leaves it untold: better than twice.
+        """
+        try:
+            self._table.update(
+                record_key(run),
+                f"SET #{what} = :yes, #expires_at = if_not_exists(#expires_at, :expires_at)",
+                f"attribute_not_exists(#{what})",
+                yes=True,
+                expires_at=_expiry(now),
+            )
+        except Refused:
+            return
+        try:
+            tell()
+        except Exception:
+            self._table.update(record_key(run), f"REMOVE #{what}")
+            raise
+
+    def _settle(self, post: Item, change: str, **values: Any) -> bool:
+        """Note what became of one Execute, once, whoever finds out first."""
+        try:
+            self._table.update(
+                record_key(post["run"]),
+                change,
+                UNSETTLED,
+                post=post["id"],
+                **values,
+            )
+        except Refused:
+            return False
+        return True
+
+
+def _expiry(now: datetime) -> int:
+    """Return when the table may forget what was noted now, in seconds since 1970."""
+    return int((now + LIFETIME).timestamp())

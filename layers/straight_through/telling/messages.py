@@ -1,0 +1,271 @@
+"""What people and other systems are told of a run that has ended."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from straight_through.attempts import iso
+from straight_through.queue.table import Item
+from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
+from straight_through.telling.remedies import what_to_do
+from straight_through.text import shown, told
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+
+SOURCE, DETAIL_TYPE = "straight-through", "Run Ended"
+LONGEST_KEY = 1024  # characters of a key, which S3 takes no longer: what was typed may be
+MOST_NAMED = 8  # outputs that a message names
+LONGEST_NAME = 60  # characters of each of them
+LONGEST_WORDS = 2048  # bytes of an error's own message in one that has more lines
+LONGEST_SUBJECT = 99  # characters: "less than 100 characters long", SNS's documentation
+ENDS = {"SUCCEEDED": SUCCEEDED, "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
+NEXT = {
+    "TimedOut": "Look in the execution's history where it stood, then redrive it.",
+    "Aborted": "Somebody stopped the execution. Redrive it to go on, or leave it.",
+    HELD: "Look at the outputs that held it. To publish it all the same, start a new execution "
+    'with {"release": "<run>"}.',
+    SKIPPED: "Nothing: the same bytes were processed before.",
+    REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",
+    SUCCEEDED: "Nothing.",
+}
+NO_OUTPUTS = "Look in Quantemplate why the run made no outputs, if it should have made some."
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A status change of an execution, as its EventBridge event has it; times in milliseconds."""
+
+    run: str
+    execution_arn: str
+    status: str
+    redrive_count: int
+    error: str
+    cause: str
+    started: int
+    stopped: int
+    input: str
+    output: str
+
+    @property
+    def result(self) -> Item:
+        """What the execution returned; empty for one that ended badly."""
+        return dict(json.loads(self.output)) if self.status == "SUCCEEDED" and self.output else {}
+
+    @property
+    def releases(self) -> str:
+        """The held run that the execution was to release, if it was to."""
+        return str(_named(self.input).get("release", ""))
+
+
+def ended_of(detail: dict[str, Any]) -> Ended:
+    """Return the status change of an event's detail."""
+    return Ended(
+        run=detail["name"],
+        execution_arn=detail["executionArn"],
+        status=detail["status"],
+        redrive_count=detail.get("redriveCount") or 0,
+        error=detail.get("error") or "",
+        cause=detail.get("cause") or "",
+        started=detail["startDate"],
+        stopped=detail["stopDate"],
+        input=detail.get("input") or "{}",
+        output=detail.get("output") or "",
+    )
+
+
+def facts_of(ended: Ended, record: Item) -> Item:
+    """Return what is told of an ended run; `run_ended.schema.json` describes it.
+
+    `record` is the run's own, or that of the run that it was to release.
+    """
+    result = ended.result
+    status = result.get("status") or ENDS.get(ended.status, ended.status)
+    source = record.get("source") or _named(ended.input)
+    named = {name: source.get(name) for name in ("bucket", "key", "version_id")}
+    post = {} if ended.releases else record.get("posted", {})
+    region = ended.execution_arn.split(":")[3]
+    manifest = result.get("manifest", "")
+    no_outputs = bool(result.get("no_outputs"))
+    following = NO_OUTPUTS if no_outputs else NEXT.get(status) or what_to_do(ended.error)
+    return {
+        "run": ended.run,
+        "attempt": ended.redrive_count + 1,
+        "status": status,
+        "error": ended.error or None,
+        "message": told(_message(ended.cause)) or None,
+        "route": result.get("route") or record.get("route"),
+        # What a person has typed may be anything.
+        "file": {
+            name: _key(text) if isinstance(text, str) else None for name, text in named.items()
+        },
+        "started_at": _moment(ended.started),
+        "ended_at": _moment(ended.stopped),
+        "waited_seconds": _seconds(_moment(ended.started), post.get("granted_at")),
+        "ran_seconds": result.get("ran_seconds"),
+        "rows_in": result.get("rows_in"),
+        "rows_in_reason": result.get("rows_in_reason"),
+        "rows_out": result.get("rows_out", {}),
+        "held": result.get("held", []),
+        "no_outputs": no_outputs,
+        "left_out": result.get("left_out", 0),
+        "identical_to": result.get("identical_to"),
+        "outputs": f"s3://{result['bucket']}/{manifest.rpartition('/')[0]}/" if manifest else None,
+        "next": following.replace("<run>", ended.run),
+        "execution_arn": ended.execution_arn,
+        "console": (
+            f"https://{region}.console.aws.amazon.com/states/home?region={region}"
+            f"#/v2/executions/details/{ended.execution_arn}"
+        ),
+    }
+
+
+def concerns_people(facts: Item, notify: str) -> bool:
+    """Whether people are told: of what needs them, and of what was done if the route says so."""
+    if facts["status"] == REPLACED:
+        return False  # they are told of the version that has replaced it
+    return facts["status"] not in (SUCCEEDED, SKIPPED) or notify == "always"
+
+
+def subject_of(facts: Item) -> str:
+    """Return a message's subject: what happened to which file."""
+    error = f" ({shown(facts['error'], 60)})" if facts["error"] else ""
+    key = shown(facts["file"]["key"] or facts["run"], 8 * LONGEST_KEY)
+    what = f"{facts['status']}{error}: "
+    room = max(LONGEST_SUBJECT - len(what), 0)
+    # A long key is cut at its start: the file's name stands at its end.
+    return what + (key if len(key) <= room else f"…{key[len(key) - room + 1 :]}")
+
+
+def text_of(facts: Item) -> str:
+    """Return a message's text, to be read at a glance; what others have named forges no line."""
+    file, twin = facts["file"], facts["identical_to"]
+    file_uri = f"s3://{file['bucket']}/{file['key']}"
+    lines = {
+        "What": facts["status"] + (f" with {shown(facts['error'])}" if facts["error"] else ""),
+        "File": shown(file_uri, LONGEST_KEY) if file["key"] else "none",
+        "Route": facts["route"],
+        "Message": told(facts["message"] or "", LONGEST_WORDS),
+        "Held because": first_of(held_because(facts)),
+        "Same bytes as": (
+            shown(f"{twin['key']} (run {twin['run']}, {twin['at']})", LONGEST_KEY) if twin else None
+        ),
+        "Waited": _duration(facts["waited_seconds"]),
+        "Ran": _duration(facts["ran_seconds"]),
+        "Rows in": rows_in(facts),
+        "Rows out": first_of(rows_out(facts)),
+        "Left out": f"{facts['left_out']:,} more" if facts["left_out"] else None,
+        "Outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
+        "Next": facts["next"],
+        "Execution": facts["console"],
+    }
+    texts = {name: text.replace("\n", "\n" + " " * 15) for name, text in lines.items() if text}
+    return "\n".join(f"{name + ':':14} {text}" for name, text in texts.items())
+
+
+def held_because(facts: Item) -> list[str]:
+    """Return why each output holds a run."""
+    return [
+        f"'{shown(each['name'], LONGEST_NAME)}' "
+        + (
+            f"cannot be counted: {each.get('reason', 'nobody knows why')}"
+            if each["rows"] is None
+            else f"has {each['rows']:,} row" + "s" * (each["rows"] != 1)
+        )
+        for each in facts["held"]
+    ]
+
+
+def rows_out(facts: Item) -> list[str]:
+    """Return how many rows each output has."""
+    return [
+        ("not counted" if rows is None else f"{rows:,}") + f" in '{shown(name, LONGEST_NAME)}'"
+        for name, rows in facts["rows_out"].items()
+    ]
+
+
+def rows_in(facts: Item) -> str | None:
+    """Return how many rows the file has, None for one that has none to count."""
+    if facts["rows_in"] is not None:
+        return f"{facts['rows_in']:,}"
+    return f"not counted: {facts['rows_in_reason']}" if facts["rows_in_reason"] else None
+
+
+def first_of(texts: list[str], most: int = MOST_NAMED) -> str:
+    """Return the first of many texts, and how many more there are."""
+    more = f" … and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def put_event(events: "EventBridgeClient", facts: Item) -> None:
+    """Tell other systems, on the account's default event bus."""
+    answer = events.put_events(
+        Entries=[
+            {
+                "Source": SOURCE,
+                "DetailType": DETAIL_TYPE,
+                "Detail": _encodable(json.dumps(facts, ensure_ascii=False)),
+                "Resources": [facts["execution_arn"]],
+            }
+        ]
+    )
+    if answer["FailedEntryCount"]:
+        raise RuntimeError(f"The event was not taken: {answer['Entries'][0].get('ErrorCode')}")
+
+
+def tell(sns: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
+    """Tell people, by whatever is subscribed to the topic."""
+    subject = shown(subject, LONGEST_SUBJECT)
+    sns.publish(TopicArn=topic_arn, Subject=subject, Message=told(text))
+
+
+def _named(text: str) -> Item:
+    """Return what an execution's input names, if it is an object; it may be nested too deeply."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _message(cause: str) -> str:
+    """Return the message of a cause: Lambda's is a JSON document around it."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return cause
+
+
+def _key(text: str) -> str:
+    """Return a key as it is; of one that no object can have, the ends."""
+    return text if len(text) <= LONGEST_KEY else shown(text, LONGEST_KEY)
+
+
+def _encodable(document: str) -> str:
+    """Return a document that has no surrogate alone, which no encoding takes."""
+    return document.encode("utf-8", "replace").decode()
+
+
+def _moment(milliseconds: int) -> str:
+    """Return a moment in ISO 8601."""
+    return iso(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def _seconds(start: str, end: str | None) -> float | None:
+    """Return the seconds between two moments, None where one is not known."""
+    if not end:
+        return None
+    between = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    return max(round(between.total_seconds(), 1), 0.0)
+
+
+def _duration(seconds: float | None) -> str | None:
+    """Return seconds as people say them."""
+    if seconds is None:
+        return None
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
+    return " ".join([*parts, *([f"{rest} s"] if rest or not parts else [])])
