@@ -1,11 +1,10 @@
 """What goes to Quantemplate and what comes from it: bytes that are never held as a whole."""
 
 import time
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from urllib3.exceptions import HTTPError
 
@@ -67,14 +66,6 @@ class File(Body, Protocol):
         """Return `size` bytes from `start` on, fewer at the end."""
 
 
-class Measured(Body, Protocol):
-    """A body that tells of itself, once it was read, what a run's record keeps of it."""
-
-    @property
-    def measures(self) -> dict[str, Any]:
-        """Return `sha256` and `rows` of what was dropped, None where they are not known."""
-
-
 class FileBody:
     """A file as the body of an upload."""
 
@@ -103,35 +94,6 @@ class FileBody:
         with self._path.open("rb") as file:
             file.seek(start)
             return file.read(size)
-
-
-class LaterBody:
-    """A body that is made at its first use, since making it may take long and may be for nothing.
-
-    Its first use raises what making it raises.
-    """
-
-    def __init__(self, make: Callable[[], "Measured"]) -> None:
-        """Make nothing yet."""
-        self._make = make
-
-    @cached_property
-    def _made(self) -> "Measured":
-        """Make it, once."""
-        return self._make()
-
-    @property
-    def measures(self) -> dict[str, Any]:
-        """Return what was measured of it."""
-        return self._made.measures
-
-    def __len__(self) -> int:
-        """Return the size in bytes."""
-        return len(self._made)
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Read from the start."""
-        return iter(self._made)
 
 
 class Download:

@@ -26,7 +26,7 @@ from docs.faults import (
 )
 from quantemplate import bodies, replies
 from quantemplate import client as quantemplate
-from straight_through.buckets import multipart
+from straight_through.buckets import s3_objects
 from straight_through.telling.remedies import REMEDIES
 from tests.faults.faults import PATIENCE, Injected
 from tests.faults.machine import Execution
@@ -61,7 +61,7 @@ def tell(world: World, monkeypatch: pytest.MonkeyPatch, story: Story, cell: Cell
     injected = Injected(cell.function, cell.call, cell.fault) if cell else None
     world.begin(injected, **story.route)
     if story.part:
-        monkeypatch.setattr(multipart, "PART", story.part)
+        monkeypatch.setattr(s3_objects, "PART", story.part)
         monkeypatch.setattr(bodies, "JUDGED", story.part)
         monkeypatch.setattr(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1)
     if cell and cell.fault.name in ("stalled", "endless"):

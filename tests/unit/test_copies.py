@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from straight_through.buckets import copies
-from straight_through.buckets.copies import copy_if_absent, copy_if_newer
+from straight_through.buckets import s3_objects
+from straight_through.buckets.s3_objects import copy_if_absent, copy_if_newer
 from straight_through.errors import OutboxUnavailable, OutputMissing
 from tests.unit.conftest import INBOX, OUTBOX
 
@@ -50,7 +50,7 @@ def test_a_copy_of_any_size_has_the_same_bytes(
     s3: Any, put: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     # Given parts of 5 MiB, so that the largest takes three
-    monkeypatch.setattr(copies, "PART", 5 * 2**20)
+    monkeypatch.setattr(s3_objects, "COPIED_PART", 5 * 2**20)
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     put(content)
     assert copy_if_newer(s3, SOURCE, TARGET, of("may", "1")) == "Copied"

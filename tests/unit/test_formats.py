@@ -12,7 +12,8 @@ import pytest
 from quantemplate.bodies import CHUNK
 from straight_through.errors import FileTooLarge, WrongFormat
 from straight_through.files.checks import as_it_goes_up, check_file
-from straight_through.reading.formats import MeasuredBody, is_text
+from straight_through.measuring import MeasuredBody
+from straight_through.reading.formats import is_text
 from straight_through.reading.unzipping import MARK, Limits, WithoutMark, unzipped
 from straight_through.routes import Route
 from tests.unit.sent import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from straight_through.buckets import multipart
-from straight_through.buckets.multipart import IN_FLIGHT, PART, write_object
+from straight_through.buckets import s3_objects
+from straight_through.buckets.s3_objects import IN_FLIGHT, PART, write_object
 from tests.unit.conftest import OUTBOX
 
 KEY = "claims/out.csv"
@@ -17,7 +17,7 @@ LEAST = 5 * 1024 * 1024  # bytes; S3 takes no smaller part but the last
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts as small as S3 takes them."""
-    monkeypatch.setattr(multipart, "PART", LEAST)
+    monkeypatch.setattr(s3_objects, "PART", LEAST)
 
 
 @pytest.mark.parametrize("size", [0, 1, LEAST - 1, LEAST, LEAST + 1, 2 * LEAST, 3 * LEAST + 7])

@@ -257,7 +257,7 @@ def test_what_cannot_be_stored_is_not_sent(
         answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
         raise ClientError(answer, "PutObject")
 
-    monkeypatch.setattr("straight_through.buckets.multipart.write_object", refuse)
+    monkeypatch.setattr("straight_through.buckets.s3_objects.write_object", refuse)
     with pytest.raises(raised):
         uploading(given)
     assert wire.calls("POST", DATASET) == []

@@ -1,17 +1,16 @@
 """What a run leaves behind: its outputs and, last, its manifest."""
 
-import hashlib
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quantemplate.bodies import Download
-from straight_through.buckets.multipart import write_object
+from straight_through.buckets.s3_objects import write_object
 from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefused
+from straight_through.measuring import Measures, Measuring
 from straight_through.rows import RowCount
 from straight_through.statuses import SUCCEEDED
 from straight_through.text import shown
@@ -26,53 +25,10 @@ _PASSES = ("RequestTimeout", "TooManyRequests")
 _LATER = "When S3 answers again, redrive the execution."
 
 
-class StoredOutput(TypedDict):
-    """What was stored of one output; `bytes` long, with `rows` of data, None if not counted."""
+class StoredOutput(Measures):
+    """What was stored of one output."""
 
     bytes: int
-    sha256: str
-    rows: int | None
-    rows_reason: NotRequired[str]  # why they are not counted
-
-
-class _Measured:
-    """A download that is hashed and counted, in a thread of its own, while it goes by."""
-
-    def __init__(self, download: Download, left: Left, measuring: ThreadPoolExecutor) -> None:
-        """Begin; `measuring` has one thread, so that the pieces stay in their order."""
-        self._download = download
-        self._pace = Pace(download.what, download.size, left)
-        self._measuring = measuring
-        self._hash = hashlib.sha256()
-        self._rows = RowCount()
-        self._bytes = 0
-        self._last = measuring.submit(self._measure, b"")
-
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, none at the end."""
-        chunk = self._download.read(size)
-        self._last.result()  # so that no more than one piece waits to be measured
-        self._last = self._measuring.submit(self._measure, chunk)
-        self._pace.passed(len(chunk))
-        return chunk
-
-    def measures(self) -> StoredOutput:
-        """Return what went by."""
-        self._last.result()
-        stored: StoredOutput = {
-            "bytes": self._bytes,
-            "sha256": self._hash.hexdigest(),
-            "rows": self._rows.rows,
-        }
-        if reason := self._rows.reason:
-            stored["rows_reason"] = reason
-        return stored
-
-    def _measure(self, chunk: bytes) -> None:
-        """Hash and count on."""
-        self._hash.update(chunk)
-        self._rows.update(chunk)
-        self._bytes += len(chunk)
 
 
 def store_output(
@@ -87,11 +43,18 @@ def store_output(
 
     Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
     """
-    with ThreadPoolExecutor(1) as measuring:
-        measured = _Measured(download, left, measuring)
+    pace = Pace(download.what, download.size, left)
+    with Measuring(RowCount()) as measuring:
+
+        def read(size: int) -> bytes:
+            chunk = download.read(size)
+            measuring.passed(chunk)
+            pace.passed(len(chunk))
+            return chunk
+
         with writing(bucket, key):
-            write_object(s3, bucket, key, measured.read, "text/csv; charset=utf-8", metadata)
-        return measured.measures()
+            write_object(s3, bucket, key, read, "text/csv; charset=utf-8", metadata)
+        return {"bytes": measuring.size, **measuring.measures}
 
 
 def manifest_of(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The same bytes again: what a route has processed before, by their hash."""
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quantemplate.bodies import Body
 from straight_through.attempts import Attempt, iso
+from straight_through.measuring import sha256_of
 from straight_through.queue.table import Item, Refused, Table
 from straight_through.routes import Route
 
@@ -45,14 +45,6 @@ def remember(table: Table, route: Route, sha256: str, run: str, key: str, now: d
         )
     except Refused:
         return
-
-
-def sha256_of(body: Body) -> str:
-    """Return the SHA-256 of a body, read once."""
-    digest = hashlib.sha256()
-    for chunk in body:
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _key(route: Route, sha256: str) -> tuple[str, str]:

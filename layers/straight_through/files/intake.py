@@ -5,19 +5,22 @@ definition without CheckFile.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
-from quantemplate.bodies import Body, File, LaterBody, Measured
+from quantemplate.bodies import Body, File
 from straight_through.attempts import Attempt, moment_of
 from straight_through.buckets.inbox import Source, SourceBody, newest, pin_source
 from straight_through.errors import EmptyFile, StraightThroughError, concerning
 from straight_through.execution_input import named_file
 from straight_through.files.checks import Checked, as_it_goes_up, check_file, known_check
+from straight_through.measuring import Measured, MeasuredBody, Measures
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item
-from straight_through.reading.formats import MeasuredBody, is_text
+from straight_through.reading.formats import is_text
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route, find_route
 from straight_through.time_left import Left, unhurried
@@ -110,7 +113,7 @@ class Intake:
         """
         if not route.table:
             return MeasuredBody(judged, is_text=is_text(file.name))
-        return LaterBody(lambda: self._table(attempt, route, file, outbox))
+        return _LaterBody(lambda: self._table(attempt, route, file, outbox))
 
     def _table(self, attempt: Attempt, route: Route, file: SourceBody, outbox: str) -> Measured:
         """Make the table that a route asks for, and store it."""
@@ -133,6 +136,35 @@ class Intake:
         if later or left <= 0:
             raise EmptyFile(empty(source))
         return math.ceil(min(left, max(SOON, age.total_seconds())))
+
+
+class _LaterBody:
+    """A body that is made at its first use, since making it may take long and may be for nothing.
+
+    Its first use raises what making it raises.
+    """
+
+    def __init__(self, make: Callable[[], Measured]) -> None:
+        """Make nothing yet."""
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Measured:
+        """Make it, once."""
+        return self._make()
+
+    @property
+    def measures(self) -> Measures:
+        """Return what was measured of it."""
+        return self._made.measures
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Read from the start."""
+        return iter(self._made)
 
 
 def empty(source: Source) -> str:

@@ -6,7 +6,6 @@ mark, commas, CRLF and quotes as RFC 4180 has them; the same file and route give
 
 import csv
 import errno
-import hashlib
 import io
 import tempfile
 import weakref
@@ -16,10 +15,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypedDict
+from typing import IO, TYPE_CHECKING, TypedDict
 
 from quantemplate.bodies import CHUNK, Body, File, FileBody
 from straight_through.errors import FileTooLarge, HeaderMismatch, TableUnclear
+from straight_through.measuring import Measures, Measuring
 from straight_through.names import LONGEST_FILE_NAME, prepared_key
 from straight_through.reading.csv_text import delimiters_of, encoding_of, lines_of, rows_of
 from straight_through.reading.sheets import Sheet, Unpacked, chosen, unpacked
@@ -66,6 +66,12 @@ class PreparedFacts(TypedDict):
     where: Where
     left_out: LeftOut
     source_sha256: str
+
+
+class _PreparedMeasures(Measures):
+    """What is kept of the dropped file, and of the table that was made of it."""
+
+    prepared: PreparedFacts
 
 
 @dataclass(frozen=True)
@@ -128,16 +134,15 @@ def prepare(
     Raises TableUnclear, HeaderMismatch, WrongFormat, FileTooLarge, TransferTooSlow, and what
     reading it raises.
     """
-    with tempfile.NamedTemporaryFile() as spool:
-        source_hash = hashlib.sha256()
+    with tempfile.NamedTemporaryFile() as spool, Measuring() as dropped, Measuring() as made:
         for piece in body:
-            source_hash.update(piece)
+            dropped.passed(piece)
             spool.write(piece)
         spool.flush()
         with unpacked(FileBody(Path(spool.name)), limits, whole=True) as opened:
             source = _located(opened, spec, header)
             cut = Cut(source.place, spec, is_text=source.sheet is None)
-            written = _Written(out, left)
+            written = _Written(out, made, left)
             written.write([source.place.names])
             written.write(cut.rows_of(source.rows()))
             _require_unmerged(source, cut.last_row)
@@ -153,9 +158,9 @@ def prepare(
         source.place.names,
         left_out,
         cut.rows,
-        written.size,
-        written.hash.hexdigest(),
-        source_hash.hexdigest(),
+        made.size,
+        made.sha256,
+        dropped.sha256,
     )
 
 
@@ -182,7 +187,7 @@ class PreparedBody:
             "source_sha256": made.source_sha256,
         }
         # The file that was dropped is known by its own bytes, its rows are those that went up.
-        self.measures: dict[str, Any] = {
+        self.measures: _PreparedMeasures = {
             "sha256": made.source_sha256,
             "rows": made.rows,
             "prepared": self.facts,
@@ -200,8 +205,8 @@ class PreparedBody:
 
     def store(self, s3: "S3Client", bucket: str) -> None:
         """Write it to the outbox. Raises OutboxUnavailable, OutboxDenied."""
-        from straight_through.buckets.multipart import write_object  # noqa: PLC0415 - seldom needed
         from straight_through.buckets.outbox import writing  # noqa: PLC0415
+        from straight_through.buckets.s3_objects import write_object  # noqa: PLC0415 - seldom needed
 
         key = self.facts["key"]
         self._file.seek(0)
@@ -223,13 +228,12 @@ def stored_table(
 
 
 class _Written:
-    """A CSV that is hashed while it is written."""
+    """A CSV that is measured while it is written."""
 
-    def __init__(self, out: IO[bytes], left: Left) -> None:
+    def __init__(self, out: IO[bytes], measuring: Measuring, left: Left) -> None:
         self._out = out
+        self._measuring = measuring
         self._pace = Pace("Making the table", None, left)
-        self.hash = hashlib.sha256()
-        self.size = 0
 
     def write(self, rows: Iterable[Sequence[str]]) -> None:
         """Write rows."""
@@ -245,8 +249,7 @@ class _Written:
         piece = text.getvalue().encode()
         text.seek(0)
         text.truncate()
-        self.hash.update(piece)
-        self.size += len(piece)
+        self._measuring.passed(piece)
         self._out.write(piece)
         self._pace.passed(len(piece))
 

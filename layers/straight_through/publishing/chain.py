@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from straight_through.buckets.copies import copy_if_absent
 from straight_through.buckets.outbox import writing
+from straight_through.buckets.s3_objects import copy_if_absent
 from straight_through.errors import ChainCycle, NoRoute
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
 from straight_through.routes import Route

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.buckets.copies import copy_if_newer
 from straight_through.buckets.outbox import passes, status_of
+from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import (
     DestinationClash,
     DestinationFailed,

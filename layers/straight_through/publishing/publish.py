@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from straight_through.buckets.copies import copy_if_newer
 from straight_through.buckets.outbox import manifest_of, store_manifest, writing
+from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import OutputMissing
 from straight_through.executing.polling import moment_of
 from straight_through.names import held_folder, lineage_of, run_folder

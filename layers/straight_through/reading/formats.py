@@ -4,17 +4,12 @@ Nothing here advises what would let a damaged, a cut or an encrypted file pass.
 """
 
 import codecs
-import hashlib
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
-from quantemplate.bodies import Body, File
+from quantemplate.bodies import File
 from straight_through.errors import WrongFormat
 from straight_through.reading.containers import has_biff_password, ole_names, zip_names
-from straight_through.rows import RowCount
 
 GZIP, ZIP, OLE = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 TEXT = (".csv", ".txt", ".tsv")
@@ -256,42 +251,6 @@ def check_unzipped(name: str, start: bytes) -> None:
     raise WrongFormat(
         f"The file cannot be taken. Unzipped, it is {kind.said}. {kind.todo} {NOTHING}"
     )
-
-
-class MeasuredBody:
-    """A body that is hashed, and whose rows are counted, while it goes up."""
-
-    def __init__(self, body: Body, *, is_text: bool) -> None:
-        """Measure anew with each reading; only text has rows."""
-        self._body = body
-        self._is_text = is_text
-        self.measures: dict[str, Any] = {"sha256": None, "rows": None}
-
-    def __len__(self) -> int:
-        """Return the body's size in bytes."""
-        return len(self._body)
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Read from the start."""
-        digest, rows = hashlib.sha256(), RowCount(delimiter=None)
-
-        def measure(chunk: bytes) -> None:
-            digest.update(chunk)
-            if self._is_text:
-                rows.update(chunk)
-
-        # In a thread of its own: the next piece is read and sent meanwhile.
-        with ThreadPoolExecutor(1) as measuring:
-            last = measuring.submit(measure, b"")
-            for chunk in self._body:
-                last.result()  # so that no more than one piece waits to be measured
-                last = measuring.submit(measure, chunk)
-                yield chunk
-            last.result()
-        rows_read = rows.rows if self._is_text else None
-        self.measures = {"sha256": digest.hexdigest(), "rows": rows_read}
-        if self._is_text and rows.reason:
-            self.measures["rows_reason"] = rows.reason
 
 
 def is_text(key: str) -> bool:
