@@ -201,3 +201,26 @@ def test_an_output_that_is_gone_is_told_as_such(s3: Any) -> None:
         with pytest.raises(OutputMissing, match=r"is gone: .+ \"execution_id\""):
             copy(s3, SOURCE, TARGET, of("may", "1"))
     assert no_parts(s3)
+
+
+def test_an_output_that_changes_while_it_is_copied_is_not_mixed(
+    s3: Any, put: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given S3, which copies a part only of the object that the copy names by its ETag
+    put(b"may")
+    real = s3.upload_part_copy
+
+    def changed_meanwhile(**given: Any) -> Any:
+        put(b"june, in another length")
+        now = s3.head_object(Bucket=SOURCE[0], Key=SOURCE[1])["ETag"]
+        if given.get("CopySourceIfMatch", now) != now:
+            raise refused(412, "PreconditionFailed", "UploadPartCopy")
+        return real(**given)
+
+    monkeypatch.setattr(s3, "upload_part_copy", changed_meanwhile)
+    # When the object is replaced between the look at it and the copy
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        copy_if_absent(s3, SOURCE, TARGET, {})
+    # Then nothing of it stands at the target
+    assert s3.list_object_versions(Bucket=TARGET[0]).get("Versions", []) == []
+    assert no_parts(s3)

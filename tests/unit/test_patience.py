@@ -98,6 +98,15 @@ def test_the_waits_double_with_jitter_up_to_five_minutes() -> None:
     assert all(150 <= wait <= 300 for wait in waits[-3:])
 
 
+def test_those_that_back_off_together_do_not_come_back_together() -> None:
+    waits = {
+        waited(ApiUnavailable("Down."), 1, "ApiUnavailable")["wait_seconds"] for _ in range(99)
+    }
+    assert len(waits) > 9
+    assert min(waits) >= 150
+    assert max(waits) <= 300
+
+
 def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
     record = wait_out({"turn": "x"}, PipelineBusy("Run 7 is going on."), attempt(), NOW)
     assert record["turn"] == "x"

@@ -162,3 +162,19 @@ def test_between_two_times_of_one_clock_seconds_are_counted_without_a_zone_too(z
     for other in (*NO_MOMENTS, "2026-05-04T07:59:00" + ("" if zone else "Z")):
         assert seconds_between(begun, other) is None
         assert seconds_between(other, ended) is None
+
+
+ALIKE, APART, SHORT = (600, 605, 610, 612, 620), (60, 90, 120, 300, 900), (30, 31, 33)
+CHOSEN = {  # for the durations known: each time of a run, with the wait that `next_wait` explains
+    ALIKE: {0: 10, 120: 120, 300: 149, 500: 30, 580: 12, 600: 10, 640: 9, 1500: 87, 4000: 300},
+    APART: {0: 10, 15: 15, 40: 20, 80: 12, 120: 9, 300: 18, 600: 40, 900: 70, 1500: 130},
+    SHORT: {5: 10, 15: 7, 40: 1, 80: 4, 300: 26, 1500: 146},
+}
+EACH = [(known, then, wait) for known, waits in CHOSEN.items() for then, wait in waits.items()]
+
+
+@pytest.mark.parametrize(("durations", "elapsed", "wait"), EACH)
+def test_the_waits_rise_and_fall_as_the_chance_of_an_end_does(
+    durations: tuple[int, ...], elapsed: int, wait: int
+) -> None:
+    assert next_wait(elapsed, durations) == wait

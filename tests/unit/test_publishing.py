@@ -193,6 +193,17 @@ def test_what_is_refused_is_refused_before_anything_is_written(
     assert (objects(s3, OUTBOX), objects(s3, "lake"), objects(s3, INBOX)) == (before, {}, {})
 
 
+def test_a_held_run_whose_chain_has_become_a_circle_is_not_released(s3: Any) -> None:
+    # Given a held run, and a route that was made to chain on to itself since
+    record = run_of(s3, OUTPUTS, gated=True)
+    before = objects(s3, OUTBOX)
+    circle = route(**ALL | {"then": chained_to(("claims", "*"))})
+    # Then its release writes nothing
+    with pytest.raises(ChainCycle):
+        publish(s3, OUTBOX, record, circle, central, released=True)
+    assert (objects(s3, OUTBOX), objects(s3, "lake"), objects(s3, INBOX)) == (before, {}, {})
+
+
 def test_a_result_fits_into_a_state_however_many_destinations_there_are(s3: Any) -> None:
     record = run_of(s3, {})
     output = {"id": "o", "bytes": 1, "sha256": "0" * 64, "rows": 1}

@@ -15,6 +15,7 @@ from straight_through.errors import (
     ApiThrottled,
     ApiUnavailable,
     ExecuteUncertain,
+    FunctionKilled,
     NotFound,
     PipelineBusy,
     TurnLost,
@@ -83,12 +84,14 @@ class World:
         turn = Turn(**self.states.answers[token]["turn"])
         return turn, self.turns.enter(turn, attempt, self.now + timedelta(seconds=900))
 
-    def process(self, attempt: Attempt | None = None, *, killed: bool = False) -> Item:
+    def process(
+        self, attempt: Attempt | None = None, *, killed: bool = False, route: Route = CLAIMS
+    ) -> Item:
         """Let an execution take the turn, upload and execute; a killed one clears no mark."""
         attempt = attempt or self.attempt()
         turn, mark = self.enter(attempt)
         try:
-            return self.runs.upload_and_execute(turn, mark, attempt, CLAIMS, FILE)
+            return self.runs.upload_and_execute(turn, mark, attempt, route, FILE)
         finally:
             if not killed:
                 self.turns.unmark(turn, mark, attempt.execution_arn)
@@ -192,6 +195,29 @@ def test_an_execute_that_made_no_run_is_sent_again_after_the_allowance(
     world.now += timedelta(seconds=LATE_LIST)
     assert world.process()["execution_id"] == "e-7"
     assert (world.executed, world.uploaded) == (2, 2)
+
+
+def test_the_allowance_counts_from_when_the_reply_was_given_up(
+    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an Execute whose reply is waited for, for as long as the list may be late, and lost
+    wire.answer("GET", EXECUTIONS, runs(6))
+    wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(8)))
+    execute = Quantemplate.execute_pipeline
+
+    def slow(*given: Any) -> Execution:
+        world.now += timedelta(seconds=LATE_LIST)
+        return execute(*given)
+
+    monkeypatch.setattr(Quantemplate, "execute_pipeline", slow)
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    # When it is tried again before that time has passed once more
+    world.now += timedelta(seconds=LATE_LIST - 1)
+    with pytest.raises(PipelineBusy, match="shown no run"):
+        world.process()
+    # Then there was one Execute: the server may have begun it as late as that
+    assert world.executed == 1
 
 
 def test_several_runs_that_it_may_have_made_are_left_to_a_person(world: World, wire: Wire) -> None:
@@ -575,10 +601,10 @@ def test_an_execute_that_made_nothing_is_not_given_the_next_files_run(
     assert first.run == again.run
 
 
-def test_a_function_that_was_killed_after_execute_is_followed_by_an_adoption(
-    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+def killed_after_execute(
+    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch, attempt: Attempt | None = None
 ) -> None:
-    # Given a function that dies between Execute and its note
+    """A function dies between Execute and its note; the list shows no run."""
     wire.answer("GET", EXECUTIONS, runs(6))
     wire.answer("POST", EXECUTIONS, json_reply(run(7)))
 
@@ -588,7 +614,14 @@ def test_a_function_that_was_killed_after_execute_is_followed_by_an_adoption(
     with monkeypatch.context() as dying:
         dying.setattr(world.records, "executed", die)
         with pytest.raises(KeyboardInterrupt):
-            world.process(killed=True)
+            world.process(attempt, killed=True)
+
+
+def test_a_function_that_was_killed_after_execute_is_followed_by_an_adoption(
+    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a function that dies between Execute and its note
+    killed_after_execute(world, wire, monkeypatch)
     # When the next try comes, while the mark stands, it waits
     wire.answer("GET", EXECUTIONS, runs(6, run(7)))
     with pytest.raises(PipelineBusy, match="may still be uploading"):
@@ -597,6 +630,69 @@ def test_a_function_that_was_killed_after_execute_is_followed_by_an_adoption(
     world.now += timedelta(seconds=901)
     assert world.process()["execution_id"] == "e-7"
     assert world.executed == 1
+
+
+def test_a_killed_functions_execute_may_have_been_sent_until_its_mark_lapsed(
+    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a function that was killed, nobody knows when, and a list that shows no run
+    killed_after_execute(world, wire, monkeypatch)
+    # When the next try comes right after it must have ended
+    world.now += timedelta(seconds=901)
+    with pytest.raises(PipelineBusy, match="shown no run") as busy:
+        world.process()
+    # Then the run may show for as long as a list may be late since then
+    assert busy.value.retry_after == LATE_LIST - 1
+    assert world.executed == 1
+
+
+def test_a_function_that_ended_by_itself_begins_the_count_of_the_killed_ones_anew(
+    world: World, wire: Wire
+) -> None:
+    # Given three functions in a row that were killed, one that ended, and three more
+    wire.answer("GET", EXECUTIONS, Reply(503))
+    for killed in (True, True, True, False, True, True, True):
+        with pytest.raises(ApiUnavailable):
+            world.process(killed=killed)
+        world.now += timedelta(seconds=901)
+    # Then the next one works on
+    wire.answer("GET", EXECUTIONS, runs(6))
+    wire.answer("POST", EXECUTIONS, json_reply(run(7)))
+    assert world.process()["execution_id"] == "e-7"
+
+
+def test_functions_that_are_killed_again_and_again_come_to_an_end(world: World, wire: Wire) -> None:
+    wire.answer("GET", EXECUTIONS, Reply(503))
+    for _ in range(5):
+        with pytest.raises(ApiUnavailable):
+            world.process(killed=True)
+        world.now += timedelta(seconds=901)
+    with pytest.raises(FunctionKilled, match="died 5 times in a row"):
+        world.process()
+
+
+def test_a_file_waits_for_the_run_that_another_pipeline_of_its_queue_still_makes(
+    world: World, wire: Wire
+) -> None:
+    # Given two pipelines in one queue, and an execution that was aborted while its run goes on
+    wire.answer("GET", EXECUTIONS, runs(6))
+    wire.answer("POST", EXECUTIONS, json_reply(run(7)))
+    first = world.attempt("first")
+    world.process(first)
+    world.end(first)
+    wire.answer("GET", EXECUTIONS, runs(6, run(7)))
+    # When a file of the other pipeline has the turn
+    other = replace(CLAIMS, name="other", pipeline_id="p-other", queue=CLAIMS.queue)
+    listed = EXECUTIONS.replace("p-claims", "p-other")
+    wire.answer("GET", listed, runs(3))
+    wire.answer("POST", listed, json_reply(run(4)))
+    second = world.attempt("second")
+    with pytest.raises(PipelineBusy, match="Run 7"):
+        world.process(second, route=other)
+    # Then it goes up when that run has ended, and not before
+    assert world.uploaded == 1
+    wire.answer("GET", EXECUTIONS, runs(6, 7))
+    assert world.process(second, route=other)["execution_id"] == "e-4"
 
 
 def test_no_execute_without_the_turn(world: World, wire: Wire) -> None:

@@ -274,6 +274,20 @@ def test_a_killed_functions_mark_lapses_and_the_sweep_passes_the_turn_on(world: 
     assert world.holder["run"] == second.run
 
 
+def test_a_turn_whose_execution_has_ended_is_entered_by_no_later_try(world: World) -> None:
+    # Given a function that was killed, and whose execution was aborted while its mark stood
+    first = world.drop("a")
+    turn = world.taken(first)
+    world.enter(turn, first, seconds=900)
+    ended(world, first, "ABORTED")
+    tell_end(world, first)
+    # When the mark has lapsed, before any sweep, and a late try of that attempt comes
+    world.now += timedelta(seconds=901)
+    # Then nothing is done in its name
+    with pytest.raises(TurnLost):
+        world.enter(turn, first)
+
+
 def test_a_marked_turn_is_not_entered_again(world: World) -> None:
     first = world.drop("a")
     turn = world.taken(first)
@@ -504,6 +518,41 @@ def test_an_older_attempts_call_says_nothing_of_a_later_end(world: World) -> Non
     tell_end(world, again, "NotFound")
     assert attempt.run == again.run
     assert not is_paused(world)
+
+
+def test_an_end_that_is_told_late_does_not_pause_what_was_redriven(world: World) -> None:
+    # Given an attempt that ended with what pauses a queue, and whose event has not come
+    first = world.drop("a")
+    world.taken(first)
+    trouble = AccessDenied("It was so.")
+    trouble.call = "token"
+    with pytest.raises(AccessDenied), Records(world.table).noting(first):
+        raise trouble
+    ended(world, first, "FAILED", "AccessDenied")
+    # When a person has mended it and redriven the execution, which has the turn
+    world.now += timedelta(seconds=5)
+    again = world.drop("a", redrive=1)
+    turn = world.turn(world.take(again))
+    assert turn
+    world.enter(turn, again)
+    # Then the late event pauses nothing, and tells nobody
+    tell_end(world, first, "AccessDenied")
+    assert not is_paused(world)
+    assert world.messages == []
+
+
+def test_a_redrive_leaves_a_pause_that_is_newer_than_itself(world: World) -> None:
+    # Given a redriven execution, and a pause for trouble that comes after it was redriven
+    world.now += timedelta(seconds=5)
+    again = world.drop("b", redrive=1)
+    world.now += timedelta(seconds=5)
+    fails(world, "a", CredentialsRejected, "token")
+    # When it asks for its turn, and when it works
+    token = world.take(again)
+    world.turns.works_again(QUEUE, again)
+    # Then the queue stays paused: nobody has mended that trouble yet
+    assert is_paused(world)
+    assert world.turn(token) is None
 
 
 def test_a_pause_whose_message_failed_is_told_by_the_sweep(world: World) -> None:

@@ -1,0 +1,61 @@
+"""The table: writes that others are in the way of are made again, within bounds."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from straight_through.errors import AwsUnavailable
+from straight_through.queue.table import Table, update
+
+KEY = ("queues", "p-claims")
+
+
+class Busy:
+    """DynamoDB, where other transactions are in the way of the first writes."""
+
+    def __init__(self, real: Any, conflicts: int) -> None:
+        """Take the real client, and how many writes are refused."""
+        self.real, self.exceptions, self.left = real, real.exceptions, conflicts
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an operation."""
+        return lambda **given: self._call(name, **given)
+
+    def _call(self, name: str, **given: Any) -> Any:
+        """Refuse a write as DynamoDB does, while another is in its way."""
+        if name not in ("update_item", "transact_write_items") or self.left == 0:
+            return getattr(self.real, name)(**given)
+        self.left -= 1
+        together = name == "transact_write_items"
+        code = "TransactionCanceledException" if together else "TransactionConflictException"
+        answer: Any = {"Error": {"Code": code}}
+        if together:
+            answer["CancellationReasons"] = [{"Code": "TransactionConflict"}]
+        raise ClientError(answer, name)
+
+
+def written(table: Table, conflicts: int, *, together: bool) -> Any:
+    """Return what stands in the table after one write that meets so many conflicts."""
+    table._dynamodb = Busy(table._dynamodb, conflicts)  # type: ignore[assignment]
+    if together:
+        table.together(update(KEY, "SET #n = :n", n=1))
+    else:
+        table.update(KEY, "SET #n = :n", n=1)
+    return (table.get(KEY) or {})["n"]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("conflicts", [0, 1, 19])
+def test_a_write_that_others_are_in_the_way_of_is_made_again(
+    table: Table, conflicts: int, *, together: bool
+) -> None:
+    assert written(table, conflicts, together=together) == 1
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_write_that_others_are_always_in_the_way_of_has_an_end(
+    table: Table, *, together: bool
+) -> None:
+    with pytest.raises(AwsUnavailable, match="changed by others 20 times"):
+        written(table, 20, together=together)
