@@ -13,8 +13,6 @@ from tests.unit.conftest import ROOT
 
 # What costs a start time, and which functions may have it all the same.
 COSTLY = {
-    "boto3": set(),
-    "s3transfer": set(),
     "aws_lambda_powertools.utilities.parser": set(),
     "aws_lambda_powertools.utilities.data_classes": set(),
     "aws_xray_sdk": set(),
@@ -35,7 +33,7 @@ COSTLY = {
         "upload_and_execute",
     },
 }
-LIBRARIES = {"botocore", "requests", "urllib3", "aws_lambda_powertools", "python_calamine"}
+LIBRARIES = {"boto3", "botocore", "requests", "urllib3", "aws_lambda_powertools", "python_calamine"}
 OURS = {"quantemplate", "straight_through"}
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers").glob("*/**/*.py"))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from straight_through.errors import AwsUnavailable
@@ -34,6 +35,17 @@ class Refused(Exception):
         """Keep what stood there."""
         super().__init__("A condition did not hold.")
         self.items = items
+
+
+class _Plain(TypeDeserializer):
+    """Gives whole numbers as such and not as decimals: the table has no others."""
+
+    def _deserialize_n(self, value: str) -> int:
+        """Return a number."""
+        return int(value)
+
+
+_PLAIN, _STORED = _Plain(), TypeSerializer()
 
 
 class Table:
@@ -157,7 +169,7 @@ def _part(key: Key, condition: str, change: str, values: Mapping[str, Any]) -> d
         part["ConditionExpression"] = condition
     if values:
         part["ExpressionAttributeValues"] = {
-            f":{name}": _to_dynamodb(value) for name, value in values.items()
+            f":{name}": _STORED.serialize(value) for name, value in values.items()
         }
     return part
 
@@ -169,42 +181,7 @@ def _key(key: Key) -> dict[str, Any]:
 
 def _item(attributes: Mapping[str, Any]) -> Item:
     """Return an item as plain data."""
-    return {name: _from_dynamodb(value) for name, value in attributes.items()}
-
-
-def _to_dynamodb(value: Any) -> dict[str, Any]:
-    """Return plain data as DynamoDB takes it: texts, whole numbers, truths, lists and maps."""
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": value}
-        case int():
-            return {"N": str(value)}
-        case list() | tuple():
-            return {"L": [_to_dynamodb(part) for part in value]}
-        case dict():
-            return {"M": {name: _to_dynamodb(part) for name, part in value.items()}}
-    raise TypeError(f"The table holds no {type(value).__name__}.")
-
-
-def _from_dynamodb(attribute: Mapping[str, Any]) -> Any:
-    """Return an attribute as plain data; all our numbers are whole."""
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "NULL":
-            return None
-        case "BOOL" | "S":
-            return value
-        case "N":
-            return int(value)
-        case "L":
-            return [_from_dynamodb(part) for part in value]
-        case "M":
-            return _item(value)
-    raise TypeError(f"The table holds an attribute of type {kind}, which nobody here has written.")
+    return {name: _PLAIN.deserialize(value) for name, value in attributes.items()}
 
 
 def _stood_there(reason: Mapping[str, Any]) -> Item | None:
