@@ -18,6 +18,7 @@ def layers(tmp_path: Path) -> Path:
     folder = tmp_path / "layers"
     (folder / "straight_through").mkdir(parents=True)
     (folder / "straight_through" / "names.py").write_text("NAME = 1\n")
+    (folder / "quantemplate").mkdir()
     (folder / "requirements.txt").write_text("")
     shutil.copy(ROOT / "layers" / "Makefile", folder)
     rule = (
