@@ -1,10 +1,6 @@
 """A file of this machine, checked as the stack would check it, before anything is sent."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from quantemplate.bodies import File, FileBody
+from quantemplate.bodies import FileBody
 from stp.stack import Stack
 from stp.upload import Drop
 from straight_through.errors import StraightThroughError
-from straight_through.files.checks import check_file
-from straight_through.files.prepared import find
-from straight_through.reading.first_rows import first_rows
-from straight_through.reading.formats import XLS, XLSX, kind_of
-from straight_through.reading.headers import LONGEST_HEADER
-from straight_through.reading.unzipping import Limits, unzipped
-from straight_through.routes import Route, find_route
+from straight_through.files.checks import check_file, rows_seen
+from straight_through.reading.unzipping import Limits
+from straight_through.routes import find_route
 
 FIRST = 5  # rows that are shown, the header beside
 SHOWN_COLUMNS, SHOWN_CELL = 8, 24
@@ -70,32 +62,10 @@ def judged(stack: Stack, drop: Drop) -> Judged:
         found = find_route(stack.client("ssm"), stack.routes_path, drop.key)
         route, file = found.name, _Named(drop.path, drop.key)
         check_file(found, file, limits)
-        rows = tuple(tuple(row) for row in _rows(found, file, limits))
+        rows = tuple(rows_seen(found, file, limits, FIRST + 1))
     except StraightThroughError as error:
         return Judged(drop.path, drop.key, route, type(error).__name__, str(error))
     return Judged(drop.path, drop.key, route, rows=rows)
-
-
-def _rows(route: Route, file: File, limits: Limits) -> Iterator[Sequence[str]]:
-    """Return the header and the first rows of a file as its dataset would see them."""
-    if route.table:
-        found = find(file, route.table, route.header, limits)
-        yield found.names
-        yield from found.rows[:FIRST]
-        return
-    start = file.part(0, LONGEST_HEADER)
-    if kind_of(file, start) in (XLSX, XLS):
-        with first_rows(file, start, limits) as rows:
-            yield from (cells for _, cells in islice(rows, FIRST + 1))
-        return
-    if file.name.lower().endswith(".gz"):
-        start = b"".join(islice(unzipped(file, limits), 1))[:LONGEST_HEADER]
-    separator = "\t" if ".tsv" in file.name.lower()[-7:] else ","
-    text = io.StringIO(start.decode("utf-8-sig", errors="replace"), newline="")
-    try:
-        yield from islice(csv.reader(text, delimiter=separator), FIRST + 1)
-    except csv.Error:  # such as a quote that never ends
-        return
 
 
 def shown(result: Judged) -> list[RenderableType]:

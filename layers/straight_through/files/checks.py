@@ -7,8 +7,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from quantemplate.bodies import Body, File
+from straight_through.reading import delimited
 from straight_through.reading.formats import XLS, XLSX, check_kind, check_unzipped, kind_of
 from straight_through.reading.headers import LONGEST_HEADER, check_header, check_header_row
 from straight_through.reading.unzipping import MARK, Limits, WithoutMark, unzipped
@@ -65,6 +67,28 @@ def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried)
     elif route.header:
         check_header(name, start, route.header)
     return Checked(settings, whole=True)
+
+
+def rows_seen(route: Route, file: File, limits: Limits, most: int) -> list[tuple[str, ...]]:
+    """Return the header and first rows of a file that was found right, as its dataset sees them.
+
+    Raises what reading it raises.
+    """
+    if route.table:
+        from straight_through.files.prepared import find  # noqa: PLC0415 - only where a route asks for it
+
+        found = find(file, route.table, route.header, limits)
+        return [found.names, *found.rows][:most]
+    start = file.part(0, LONGEST_HEADER)
+    if kind_of(file, start) in (XLSX, XLS):
+        from straight_through.reading.first_rows import first_rows  # noqa: PLC0415 - seldom needed
+
+        with first_rows(file, start, limits) as found_rows:
+            return [tuple(cells) for _, cells in islice(found_rows, most)]
+    if file.name.lower().endswith(".gz"):
+        start = b"".join(islice(unzipped(file, limits), 1))[:LONGEST_HEADER]
+    rows = delimited.first_rows(delimited.text_of(start), delimited.delimiter_of(file.name), most)
+    return [tuple(cells) for _, cells in rows]
 
 
 def as_it_goes_up(file: Body, checked: Checked) -> Body:

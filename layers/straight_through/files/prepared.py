@@ -22,10 +22,11 @@ from straight_through.errors import FileTooLarge, HeaderMismatch, TableUnclear
 from straight_through.measuring import Measures, Measuring
 from straight_through.names import LONGEST_FILE_NAME, prepared_key
 from straight_through.reading.csv_text import delimiters_of, encoding_of, lines_of, rows_of
+from straight_through.reading.delimited import Row
 from straight_through.reading.sheets import Sheet, Unpacked, chosen, unpacked
 from straight_through.reading.table_finding import LOOK, Cut, Place, count_of, place_of, rows_shown
 from straight_through.reading.unzipping import Limits
-from straight_through.reading.xlsx import Row, letters_of
+from straight_through.reading.xlsx import letters_of
 from straight_through.routes import FIND, Route, TableSpec
 from straight_through.time_left import Left, Pace, unhurried
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 from straight_through.errors import TableUnclear, WrongFormat
-from straight_through.reading.xlsx import Row
+from straight_through.reading.delimited import DELIMITERS, SEP, Row
 from straight_through.routes import FIND
 
 Opens = Callable[[], IO[bytes]]  # opens a text anew at its start
 
-DELIMITERS = ",;\t|"
 PIECE = 1024 * 1024  # bytes that are looked at together
 MOST_LINE = 8 * 1024 * 1024  # characters: 16,384 columns of 512
 LOOK = 4096  # bytes in which the order of UTF-16's bytes shows
@@ -22,7 +21,6 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 # What other encodings look like when they are read as Windows-1252: a sign within a word, a capital
 # letter with an accent after a small one, a word of such letters only.
 _SIGNS = re.escape("¡¢£¤¥¦§¨©ª«¬®¯°±²³µ¶") + "\xb8-\xb9" + "º»¼½¾¿€" + "\u201a-\u203a\u02c6\u02dcƒ™"

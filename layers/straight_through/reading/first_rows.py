@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from quantemplate.bodies import File
 from straight_through.errors import WrongFormat
+from straight_through.reading.delimited import Row
 from straight_through.reading.formats import ZIP
 from straight_through.reading.sheets import (
     reading,
@@ -16,7 +17,7 @@ from straight_through.reading.sheets import (
     xls_errors,
 )
 from straight_through.reading.unzipping import Limits
-from straight_through.reading.xlsx import Row, XlsxBook, damage
+from straight_through.reading.xlsx import XlsxBook, damage
 
 
 @contextmanager

@@ -5,27 +5,23 @@ of data is never shown. What is long is cut, and what is many is counted.
 """
 
 import codecs
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from straight_through.errors import HeaderMismatch
+from straight_through.reading.delimited import SEP, Row, delimiter_of, first_rows, text_of
 
 LONGEST_HEADER = 256 * 1024  # bytes within which a header row must end
 LONGEST_COLUMN = 80  # characters of a column that a message shows
 MOST_COLUMNS = 8  # columns that a list of a message names
 LOOK = 20  # rows in which the header is looked for, to say where it stands
 SEPARATORS = {",": "commas", ";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
-SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 NO_BREAK = re.compile("[\u00a0\u2007\u202f]")
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 TABLE = "A route with a field 'table' takes such files as they are."
-
-Row = tuple[int, list[str]]  # its number, counted from 1, and its cells
 
 
 @dataclass(frozen=True)
@@ -39,24 +35,24 @@ class Reading:
 def check_header(name: str, start: bytes, header: tuple[str, ...]) -> None:
     """Raise HeaderMismatch with the difference, for a file that is a text.
 
-    `name` is the file's in lower case, `start` the first bytes of its text.
+    `start` is the first bytes of its text.
     """
-    wanted = "\t" if ".tsv" in name[-7:] else ","
-    usual = _rows(start.decode("utf-8-sig", errors="replace"), wanted)
+    wanted = delimiter_of(name)
+    usual = first_rows(text_of(start), wanted, LOOK)
     if usual and tuple(usual[0][1]) == header:
         return
     text, encoding = _decoded(start)
-    sep, body = SEP_LINE.match(text), text
+    sep, body = SEP.match(text), text
     if sep:
         body, encoding = (
             text[sep.end() :],
             (*encoding, f"a line {sep[0].strip()!r} stands above it"),
         )
-    readings = [Reading(_rows(body, wanted), encoding)]
+    readings = [Reading(first_rows(body, wanted, LOOK), encoding)]
     for separator, said in SEPARATORS.items():
         if separator != wanted:
             other = f"the columns are separated by {said}, and not by {SEPARATORS[wanted]}"
-            readings.append(Reading(_rows(body, separator), (*encoding, other)))
+            readings.append(Reading(first_rows(body, separator, LOOK), (*encoding, other)))
     raise HeaderMismatch(_told(readings, header))
 
 
@@ -78,18 +74,6 @@ def _decoded(start: bytes) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError:
         text = start.decode("windows-1252", errors="replace")
         return text, ("the text is not in UTF-8, but most likely in Windows-1252",)
-
-
-def _rows(text: str, separator: str) -> list[Row]:
-    """Return the first rows of a text, as far as they can be read."""
-
-    def read() -> Iterator[Row]:
-        try:
-            yield from enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 1)
-        except csv.Error:  # such as a quote that never ends
-            return
-
-    return list(islice(read(), LOOK))
 
 
 def _told(readings: Sequence[Reading], header: tuple[str, ...]) -> str:

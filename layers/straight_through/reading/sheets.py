@@ -18,11 +18,11 @@ from typing import IO, Any
 
 from quantemplate.bodies import CHUNK, File
 from straight_through.errors import FileTooLarge, TableUnclear, WrongFormat
+from straight_through.reading.delimited import Row
 from straight_through.reading.unzipping import SMALL, Limits, unzipped
 from straight_through.reading.xls import spread_of
 from straight_through.reading.xlsx import (
     EPOCH,
-    Row,
     XlsxBook,
     column_of,
     damage,

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from straight_through.errors import HeaderMismatch, TableUnclear
-from straight_through.reading.xlsx import Row, letters_of
+from straight_through.reading.delimited import Row
+from straight_through.reading.xlsx import letters_of
 from straight_through.routes import FIND, TableSpec
 
 LOOK = 100  # rows within which a header is looked for, and the rows that tell what columns hold

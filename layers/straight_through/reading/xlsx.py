@@ -30,9 +30,9 @@ from typing import IO, Any, TypeVar
 from xml.parsers import expat
 
 from straight_through.errors import FileTooLarge, TableUnclear, WrongFormat
+from straight_through.reading.delimited import Row
 
 T = TypeVar("T")
-Row = tuple[int, list[str]]  # its number in the sheet, counted from 1, and its cells from column A
 
 PIECE = 256 * 1024  # bytes of XML that are read at a time
 SLICE = 16 * 1024  # of them, that are parsed at a time: their rows may be a thousand times as large
