@@ -6,7 +6,7 @@ a sixth to its start. What boto3 takes stands in `requirements.in`.
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -20,8 +20,8 @@ from straight_through.errors import AwsUnavailable
 # after every 700 new ones, as Python does, takes a seventh of a start: 41 ms of 279.
 gc.set_threshold(200_000, 50, 50)
 
-# The codes by which AWS says that it is too much for it now, beside every 5xx.
-_PASSES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout")
+# Parts of the codes by which AWS says "not now", whatever the status; KMS throttles with a 400.
+PASSES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout")
 
 
 @contextmanager
@@ -32,11 +32,24 @@ def answering(service: str) -> Iterator[None]:
     except BotoCoreError as error:
         raise AwsUnavailable(f"{service} does not answer: {error}") from None
     except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-        code = error.response["Error"]["Code"]
-        if status < 500 and not any(part in code for part in _PASSES):
+        if not passes(error):
             raise
+        status, code = answer_of(error)
         raise AwsUnavailable(f"{service} does not answer now: HTTP {status}, {code}.") from None
+
+
+def passes(error: Exception, codes: Sequence[str] = PASSES) -> bool:
+    """Whether AWS's failure passes by itself; `codes` has parts of those that do."""
+    if not isinstance(error, ClientError):
+        return True
+    status, code = answer_of(error)
+    return status >= 500 or any(part in code for part in codes)
+
+
+def answer_of(error: ClientError) -> tuple[int, str]:
+    """Return the status and the code of AWS's answer."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    return status, error.response["Error"]["Code"]
 
 
 def client(service: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quantemplate.bodies import Download
+from straight_through.aws import answer_of, passes
 from straight_through.buckets.s3_objects import write_object
 from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefused
 from straight_through.measuring import Measures, Measuring
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
-# S3's codes of what passes by itself, beside every 5xx and every throttling.
-_PASSES = ("RequestTimeout", "TooManyRequests")
 _LATER = "When S3 answers again, redrive the execution."
 
 
@@ -116,20 +115,6 @@ def _where(bucket: str, key: str) -> str:
     return shown(f"s3://{bucket}/{key}", 1100)
 
 
-def status_of(error: ClientError) -> tuple[int, str]:
-    """Return the status and the code of S3's answer."""
-    status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
-    return status, error.response["Error"]["Code"]
-
-
-def passes(error: Exception) -> bool:
-    """Whether S3's failure passes by itself."""
-    if not isinstance(error, ClientError):
-        return True
-    status, code = status_of(error)
-    return status >= 500 or code in _PASSES or "Throttl" in code
-
-
 @contextmanager
 def writing(bucket: str, key: str, what: Literal["read", "written"] = "written") -> Iterator[None]:
     """Give S3's errors our names: what passes by itself, and what a person must allow."""
@@ -142,7 +127,7 @@ def writing(bucket: str, key: str, what: Literal["read", "written"] = "written")
             f"{did} {where} broke off ({type(error).__name__}). {_LATER}"
         ) from None
     except ClientError as error:
-        status, code = status_of(error)
+        status, code = answer_of(error)
         if passes(error):
             raise OutboxUnavailable(
                 f"{did} {where} failed: S3 answered {status} ({code}). {_LATER}"

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from straight_through import aws
 from straight_through.errors import (
     SourceDenied,
     SourceNotFound,
@@ -15,9 +16,9 @@ from straight_through.errors import (
 )
 from straight_through.text import shown
 
-# Parts of codes that say "not now", whatever the status; KMS throttles with a 400.
+# Parts of codes that say "not now" too, of what S3 asks on its way.
 PASSES = (
-    *("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout"),
+    *aws.PASSES,
     *("KMSInternal", "DependencyTimeout", "KeyUnavailable", "ExpiredToken", "TooSkewed"),
 )
 LONGEST_SAID = 300  # characters of S3's own words that a message has
@@ -62,9 +63,8 @@ def refusal_of(error: BotoCoreError | ClientError, where: str) -> StraightThroug
     """Return our error for S3's; `where` names the object, `s3://bucket/key`."""
     if isinstance(error, BotoCoreError):
         return SourceUnavailable(f"Reading {where} broke off ({type(error).__name__}).")
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or any(part in code for part in PASSES):
+    (status, code), said = aws.answer_of(error), error.response["Error"].get("Message", "")
+    if aws.passes(error, PASSES):
         return SourceUnavailable(f"Reading {where} failed: S3 answered {status}, {code}.")
     if code == "NoSuchBucket":
         return SourceNotFound(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.buckets.outbox import passes, status_of
+from straight_through.aws import answer_of, passes
 from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import (
     DestinationClash,
@@ -111,7 +111,7 @@ def _filled(uri: str, record: dict[str, Any], output: dict[str, Any]) -> str:
 def _reason(error: Exception) -> str:
     """Return why a copy failed, in a word or two."""
     if isinstance(error, ClientError):
-        return "S3 answered {}, {}".format(*status_of(error))
+        return "S3 answered {}, {}".format(*answer_of(error))
     if isinstance(error, OutputMissing):
         return "the output is gone from the outbox"
     return type(error).__name__
