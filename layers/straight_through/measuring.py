@@ -18,6 +18,9 @@ class Measures(TypedDict):
     rows_reason: NotRequired[str]  # why the rows of a text are not counted
 
 
+NOT_MEASURED: Measures = {"sha256": None, "rows": None}
+
+
 class Measured(Body, Protocol):
     """A body that tells of itself, once it was read, what a run's record keeps of it."""
 
@@ -87,7 +90,7 @@ class MeasuredBody:
         """Take the body; only text has rows."""
         self._body = body
         self._is_text = is_text
-        self.measures: Measures = {"sha256": None, "rows": None}
+        self.measures = NOT_MEASURED
 
     def __len__(self) -> int:
         """Return the body's size in bytes."""

@@ -1,7 +1,6 @@
 """What is looked at before a file goes up."""
 
 import gzip
-import hashlib
 import random
 import re
 import tracemalloc
@@ -12,8 +11,6 @@ import pytest
 from quantemplate.bodies import CHUNK
 from straight_through.errors import FileTooLarge, WrongFormat
 from straight_through.files.checks import as_it_goes_up, check_file
-from straight_through.measuring import MeasuredBody
-from straight_through.reading.formats import is_text
 from straight_through.reading.unzipping import MARK, Limits, WithoutMark, unzipped
 from straight_through.routes import Route
 from tests.unit.sent import (
@@ -296,30 +293,3 @@ def test_what_cannot_be_read_in_time_is_left_to_the_turn() -> None:
     assert not checked.whole
     with pytest.raises(WrongFormat, match="its end is missing"):
         check_file(route(), cut, LIMITS)
-
-
-# --- measures -------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("key", "rows"), [("a.csv", 1), ("a.TXT", 1), ("a.csv.gz", None), ("a.xlsx", None)]
-)
-def test_what_goes_up_is_measured_and_only_text_has_rows(key: str, rows: int | None) -> None:
-    body = MeasuredBody(Pieces(CSV, 5), is_text=is_text(key))
-    assert body.measures == {"sha256": None, "rows": None}
-    for _ in range(2):  # also where it is sent again
-        assert b"".join(body) == CSV
-        assert body.measures == {"sha256": hashlib.sha256(CSV).hexdigest(), "rows": rows}
-
-
-@pytest.mark.parametrize(
-    ("content", "measured"),
-    [
-        (b'id;"paid"\n1;"2,00"\n', {"rows": 1}),
-        (b'id,paid\n1,"2\n', {"rows": None, "rows_reason": "a quote in row 1 that never ends"}),
-    ],
-)
-def test_rows_of_a_text_are_counted_by_its_own_delimiter_or_not_at_all(
-    content: bytes, measured: dict[str, object]
-) -> None:
-    body = MeasuredBody(Pieces(content, 3), is_text=True)
-    assert b"".join(body) == content
-    assert body.measures == {"sha256": hashlib.sha256(content).hexdigest()} | measured

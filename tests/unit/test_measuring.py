@@ -1,45 +1,54 @@
-"""Bytes are measured while they go by, and nothing is told before all are."""
+"""What is known of bytes once they have gone by."""
 
 import hashlib
-from collections.abc import Callable
-from functools import cache
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from straight_through.measuring import Measuring
-from straight_through.rows import RowCount
+from straight_through.measuring import NOT_MEASURED, MeasuredBody, sha256_of
+from straight_through.reading.formats import is_text
+from tests.unit.sent import Pieces
 
-ROWS = b"id,paid\n" + b"C-1,1.00 EUR\n" * 2_000
-
-
-class WhenAsked:
-    """An executor that does its work when its result is asked for, and not before."""
-
-    def __init__(self, _threads: int) -> None:
-        """Begin."""
-
-    def submit(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Return what has the result."""
-        return SimpleNamespace(result=cache(lambda: work(*given)))
-
-    def shutdown(self) -> None:
-        """Leave what nobody has asked for undone."""
+CSV = "id,paid,Müller\nC-1,1.00,x\n".encode()
 
 
-@pytest.mark.parametrize("pieces", [1, 2, 7])
-def test_no_measure_is_told_before_all_was_measured(
-    monkeypatch: pytest.MonkeyPatch, pieces: int
+@pytest.mark.parametrize(
+    ("key", "rows"), [("a.csv", 1), ("a.TXT", 1), ("a.csv.gz", None), ("a.xlsx", None)]
+)
+def test_what_goes_up_is_measured_and_only_text_has_rows(key: str, rows: int | None) -> None:
+    body = MeasuredBody(Pieces(CSV, 5), is_text=is_text(key))
+    assert body.measures == NOT_MEASURED
+    for _ in range(2):  # also where it is sent again
+        assert b"".join(body) == CSV
+        assert body.measures == {"sha256": hashlib.sha256(CSV).hexdigest(), "rows": rows}
+
+
+@pytest.mark.parametrize(
+    ("content", "measured"),
+    [
+        (b'id;"paid"\n1;"2,00"\n', {"rows": 1}),
+        (b'id,paid\n1,"2\n', {"rows": None, "rows_reason": "a quote in row 1 that never ends"}),
+    ],
+)
+def test_rows_of_a_text_are_counted_by_its_own_delimiter_or_not_at_all(
+    content: bytes, measured: dict[str, object]
 ) -> None:
-    # Given a thread that gets no processor until somebody waits for it
-    monkeypatch.setattr("straight_through.measuring.ThreadPoolExecutor", WhenAsked)
-    size = len(ROWS) // pieces + 1
-    # When bytes have gone by
-    with Measuring(RowCount()) as measuring:
-        for start in range(0, len(ROWS), size):
-            measuring.passed(ROWS[start : start + size])
-        # Then the hash and the rows are of all of them
-        told = {"sha256": hashlib.sha256(ROWS).hexdigest(), "rows": 2_000}
-        assert measuring.measures == told
-        assert measuring.size == len(ROWS)
+    body = MeasuredBody(Pieces(content, 3), is_text=True)
+    assert b"".join(body) == content
+    assert body.measures == {"sha256": hashlib.sha256(content).hexdigest()} | measured
+
+
+def test_a_body_that_breaks_off_is_not_measured() -> None:
+    # Given a body whose second piece cannot be read
+    class Broken(Pieces):
+        def __iter__(self) -> Iterator[bytes]:
+            yield CSV
+            raise ConnectionError
+
+    body = MeasuredBody(Broken(CSV), is_text=True)
+    # When it goes up, and when it is only hashed
+    for read in (lambda: b"".join(body), lambda: sha256_of(body)):
+        with pytest.raises(ConnectionError):
+            read()
+    # Then nothing is known of it
+    assert body.measures == NOT_MEASURED

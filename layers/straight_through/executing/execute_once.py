@@ -26,6 +26,7 @@ from straight_through.errors import (
 )
 from straight_through.executing.patience import vanished
 from straight_through.executing.polling import moment_of
+from straight_through.measuring import NOT_MEASURED
 from straight_through.queue.bindings import enter_bound
 from straight_through.queue.pipelines import NONE_SEEN, Pipelines
 from straight_through.queue.records import Records
@@ -36,7 +37,6 @@ from straight_through.routes import FIELDS, Route
 MOST_NAMED = 10  # executions that a message names
 LOOK_AGAIN = 10  # seconds
 BEHIND = 3600  # seconds for which a list may be older than one that was seen
-NOT_MEASURED = {"sha256": None, "rows": None}
 MOST_KILLS = 5  # functions in a row that died while they held a turn
 
 

@@ -17,6 +17,7 @@ from straight_through.errors import (
 )
 from straight_through.executing.patience import since_of, vanished
 from straight_through.executing.polling import moment_of, next_wait, seconds_between, seconds_since
+from straight_through.measuring import NOT_MEASURED
 from straight_through.names import file_names
 from straight_through.selection import selected
 from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
@@ -237,7 +238,7 @@ def skipped_record(
         "turn": turn,
         "order": attempt.order,
         "route": route,
-        "source": source | {"sha256": None, "rows": None},
+        "source": source | NOT_MEASURED,
         "quantemplate": None,
         "identical_to": twin,
         "outputs": [],
