@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from quantemplate.executions import Execution
 from quantemplate.listing import Listing
+from quantemplate.times import seconds_since
 from straight_through import metrics
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.aws import later
@@ -21,7 +22,6 @@ from straight_through.errors import (
 )
 from straight_through.executing.connection import connection
 from straight_through.executing.patience import wait_out
-from straight_through.executing.polling import seconds_since
 from straight_through.executing.progress import (
     listed,
     look_at,

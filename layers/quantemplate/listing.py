@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from quantemplate.executions import Execution, NotWhole, execution_of, number_of
-from straight_through.executing.polling import seconds_between
+from quantemplate.times import seconds_between
 from straight_through.statuses import ENDED, SUCCEEDED
 
 RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly

@@ -1,22 +1,12 @@
 """Which attempt of which execution a function works for, as the state machine tells it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from straight_through.moments import from_iso, iso
 from straight_through.names import run_name
 
 SEQUENCER = 40  # digits; S3's are shorter, and compare once they are filled up on the right
-
-
-def iso(moment: datetime) -> str:
-    """Return a moment as text that sorts like it: ISO 8601, UTC, milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def moment_of(text: str) -> datetime:
-    """Return the moment that an ISO 8601 text names."""
-    return datetime.fromisoformat(text)
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class Attempt:
         Within a second, S3's sequencer orders the versions of one key.
         """
         dropped = self.input if self.was_dropped else {}
-        time = iso(moment_of(dropped.get("dropped_at") or self.started))
+        time = iso(from_iso(dropped.get("dropped_at") or self.started))
         return f"{time}#{dropped.get('sequencer', ''):0<{SEQUENCER}}#{self.run}"
 
 
@@ -58,7 +48,7 @@ def attempt_of(execution: dict[str, Any]) -> Attempt:
         run=execution["Name"],
         execution_arn=execution["Id"],
         redrive_count=execution.get("RedriveCount", 0),
-        began=iso(moment_of(execution.get("RedriveTime") or execution["StartTime"])),
+        began=iso(from_iso(execution.get("RedriveTime") or execution["StartTime"])),
         started=execution["StartTime"],
         input=execution.get("Input"),
     )
@@ -70,4 +60,4 @@ def stamp_of(attempt: Attempt, state: dict[str, Any]) -> str:
     `state` is the context object's `$$.State`.
     """
     retries = state.get("RetryCount", 0)
-    return f"{attempt.redrive_count:05}#{iso(moment_of(state['EnteredTime']))}#{retries:05}"
+    return f"{attempt.redrive_count:05}#{iso(from_iso(state['EnteredTime']))}#{retries:05}"

@@ -8,7 +8,7 @@ import pytest
 from stp.queues import queue_items, view
 from stp.runs import next_of, route_of
 from stp.stack import Stack
-from straight_through.attempts import iso
+from straight_through.moments import iso
 
 
 def held(stack: Stack, since: float, *waiting: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from straight_through.attempts import iso
+from straight_through.moments import iso
 from tests.unit.machine import MACHINE as ARN
 from tests.unit.machine import Clock, refusal
 

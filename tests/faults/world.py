@@ -22,7 +22,7 @@ from botocore.client import BaseClient
 import straight_through.aws
 from local.deploy import read_template
 from local.quantemplate import Control
-from straight_through.attempts import iso
+from straight_through.moments import iso
 from straight_through.names import run_folder
 from tests.faults.faults import Injected
 from tests.faults.machine import Execution, Machine

@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 
 from quantemplate.executions import Execution, execution_of
 from quantemplate.listing import Listing, reduced
-from straight_through.attempts import iso
 from straight_through.errors import (
     ApiThrottled,
     ApiUnavailable,
@@ -19,6 +18,7 @@ from straight_through.errors import (
     NotFound,
     StraightThroughError,
 )
+from straight_through.moments import iso
 from straight_through.statuses import STARTED
 from tests.model.invocations import running, stop
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from straight_through.attempts import iso
+from straight_through.moments import iso
 from tests.model.invocations import Invocation, stop
 
 DEFINITION = Path(__file__).parents[2] / "statemachine/straight_through.asl.yaml"

@@ -12,8 +12,8 @@ import straight_through.executing.execute_once
 import straight_through.queue.queues
 import straight_through.queue.records
 import straight_through.queue.turns
+from quantemplate.times import moment_of
 from straight_through.attempts import Attempt
-from straight_through.executing.polling import moment_of
 from straight_through.queue.pipelines import Pipelines
 from straight_through.queue.turns import Turns
 from tests.model.functions import loaded

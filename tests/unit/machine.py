@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from straight_through.attempts import iso
+from straight_through.moments import iso
 
 ROOT = Path(__file__).parents[2]
 ASL = "statemachine/straight_through.asl.yaml"

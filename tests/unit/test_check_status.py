@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from straight_through.attempts import iso
 from straight_through.errors import (
     AccessDenied,
     ApiUnavailable,
@@ -14,6 +13,7 @@ from straight_through.errors import (
     PipelineFailed,
     StraightThroughError,
 )
+from straight_through.moments import iso
 from straight_through.publishing.publish import _ran
 from straight_through.queue.notices import NOTICES
 from straight_through.queue.pipelines import pipeline_key

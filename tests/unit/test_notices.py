@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
 from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, WaitedFor
 from straight_through.executing.patience import wait_out
+from straight_through.moments import iso
 from straight_through.queue.notices import NOTICES, Notices
 from straight_through.queue.table import Item, Table
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
 from straight_through.errors import (
     ApiThrottled,
     ApiUnavailable,
@@ -15,6 +15,7 @@ from straight_through.errors import (
     WaitedFor,
 )
 from straight_through.executing.patience import wait_out
+from straight_through.moments import iso
 
 NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 

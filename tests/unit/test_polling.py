@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from straight_through.executing.polling import next_wait, seconds_between, seconds_since
+from quantemplate.times import seconds_between, seconds_since
+from straight_through.executing.polling import next_wait
 from tests.bench.detection import (
     EVENTS_A_LOOK,
     WEEK,

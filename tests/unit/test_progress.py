@@ -8,7 +8,7 @@ import pytest
 
 from quantemplate.executions import Execution, Output
 from quantemplate.listing import Listing, reduced
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
 from straight_through.errors import (
     NotFound,
     PipelineCancelled,
@@ -18,6 +18,7 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.executing.progress import Look, look_at, outputs_of
+from straight_through.moments import iso
 
 TURN = {"queue": "p-claims", "turn_id": "t"}
 BEGAN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)

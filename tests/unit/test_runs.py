@@ -10,7 +10,7 @@ import pytest
 from quantemplate.client import Quantemplate
 from quantemplate.executions import Execution
 from quantemplate.listing import Listing
-from straight_through.attempts import Attempt, attempt_of, iso
+from straight_through.attempts import Attempt, attempt_of
 from straight_through.errors import (
     ApiThrottled,
     ApiUnavailable,
@@ -21,6 +21,7 @@ from straight_through.errors import (
     TurnLost,
 )
 from straight_through.executing.execute_once import Runs, possible
+from straight_through.moments import iso
 from straight_through.queue.pipelines import Pipelines, claim, pipeline_key
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item, Table

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from straight_through.attempts import iso
 from straight_through.metrics import (
     FILES_WAITING,
     LONGEST_TURN,
@@ -13,6 +12,7 @@ from straight_through.metrics import (
     QUEUES_PAUSED,
     QUEUES_STANDING_STILL,
 )
+from straight_through.moments import iso
 from straight_through.queue.backlog import Standing, measures_of, standing_of
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)

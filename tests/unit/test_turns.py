@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from straight_through.attempts import Attempt, attempt_of, iso
+from straight_through.attempts import Attempt, attempt_of
 from straight_through.errors import (
     AccessDenied,
     ApiThrottled,
@@ -22,6 +22,7 @@ from straight_through.errors import (
     TurnLost,
     UploadRefused,
 )
+from straight_through.moments import iso
 from straight_through.names import run_name
 from straight_through.queue.queues import Queues
 from straight_through.queue.records import Records, record_key

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from straight_through.attempts import iso
 from straight_through.errors import PipelineFailed, WrongFormat
 from straight_through.files.duplicates import remember, twin_of
+from straight_through.moments import iso
 from straight_through.names import run_name
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table

@@ -23,7 +23,7 @@ from botocore.client import BaseClient
 
 import straight_through.aws
 from local.quantemplate import Control
-from straight_through.attempts import iso
+from straight_through.moments import iso
 from straight_through.names import run_folder
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine

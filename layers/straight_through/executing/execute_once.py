@@ -15,7 +15,8 @@ from quantemplate.bodies import Body
 from quantemplate.client import Quantemplate
 from quantemplate.executions import Execution
 from quantemplate.listing import ABOVE_ALL, Listing
-from straight_through.attempts import Attempt, iso
+from quantemplate.times import moment_of
+from straight_through.attempts import Attempt
 from straight_through.errors import (
     ApiUnavailable,
     ExecuteUncertain,
@@ -25,8 +26,8 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.executing.patience import vanished
-from straight_through.executing.polling import moment_of
 from straight_through.measuring import NOT_MEASURED
+from straight_through.moments import from_iso, iso
 from straight_through.queue.bindings import enter_bound
 from straight_through.queue.pipelines import NONE_SEEN, Pipelines
 from straight_through.queue.records import Records
@@ -232,7 +233,7 @@ class Runs:
             found = self._candidates(post, listing)
         # Since the last moment at which it may have been sent.
         sent = noted["posted"].get("lost_at", post["until"])
-        left = self._late_list - (self._now() - datetime.fromisoformat(sent)).total_seconds()
+        left = self._late_list - (self._now() - from_iso(sent)).total_seconds()
         whose = f"Execute of pipeline {post['pipeline_id']} at {post['at']} (run {post['run']})"
         if not found and left > 0:
             raise PipelineBusy(
@@ -325,7 +326,7 @@ def surely_made(post: Item, execution: Execution, listing: Listing, asked_at: da
     made = moment_of(execution.created_at)
     if made is None or listing.date is None:
         return False
-    return made + (asked_at - listing.date) >= datetime.fromisoformat(post["at"])
+    return made + (asked_at - listing.date) >= from_iso(post["at"])
 
 
 def made_by(ids: Item, execution: Execution) -> Item:

@@ -6,9 +6,10 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
 from straight_through.errors import ApiUnavailable, NotFound, PipelineBusy, WaitedFor
 from straight_through.executing.polling import LONGEST_WAIT, next_wait
+from straight_through.moments import from_iso, iso
 from straight_through.queue.table import Item
 from straight_through.text import told
 
@@ -31,7 +32,7 @@ def wait_out(
     hours = float(os.environ["BUSY_DEADLINE_HOURS" if busy else "API_PATIENCE_HOURS"])
     kind = "PipelineBusy" if busy else UNAVAILABLE
     since = since_of(record, kind, attempt, now)
-    began = datetime.fromisoformat(since)
+    began = from_iso(since)
     waited = (now - began).total_seconds()
     left = hours * 3600 - waited
     if left < 0:
@@ -102,7 +103,7 @@ def wait_asked_for(event: Item, asked: float, now: datetime) -> Item | None:
     if not asked or not event.get("may_wait"):
         return None
     since = event.get("waiting_since", now.isoformat())
-    waited = (now - datetime.fromisoformat(since)).total_seconds()
+    waited = (now - from_iso(since)).total_seconds()
     if waited > PATIENCE:
         return None
     seconds = math.ceil(min(max(asked, min(waited, LONGEST_WAIT), 1), PATIENCE))

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from quantemplate.listing import ABOVE_ALL
-from straight_through.attempts import Attempt, iso
+from quantemplate.times import moment_of, seconds_between, seconds_since
+from straight_through.attempts import Attempt
 from straight_through.errors import (
     NotFound,
     PipelineCancelled,
@@ -16,8 +17,9 @@ from straight_through.errors import (
     PipelineOverdue,
 )
 from straight_through.executing.patience import since_of, vanished
-from straight_through.executing.polling import moment_of, next_wait, seconds_between, seconds_since
+from straight_through.executing.polling import next_wait
 from straight_through.measuring import NOT_MEASURED
+from straight_through.moments import iso
 from straight_through.names import file_names
 from straight_through.selection import selected
 from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quantemplate.bodies import Body
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
 from straight_through.measuring import sha256_of
+from straight_through.moments import iso
 from straight_through.queue.table import Item, Refused, Table
 from straight_through.routes import Route
 

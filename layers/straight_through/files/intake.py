@@ -12,12 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 from quantemplate.bodies import Body, File
-from straight_through.attempts import Attempt, moment_of
+from straight_through.attempts import Attempt
 from straight_through.buckets.inbox import Source, SourceBody, newest, pin_source
 from straight_through.errors import EmptyFile, StraightThroughError, concerning
 from straight_through.execution_input import named_file
 from straight_through.files.checks import Checked, as_it_goes_up, check_file, known_check
 from straight_through.measuring import Measured, MeasuredBody, Measures
+from straight_through.moments import from_iso
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item
 from straight_through.reading.formats import is_text
@@ -127,9 +128,9 @@ class Intake:
         The wait ends when the empty version is as old as `patience`. Raises EmptyFile then, and
         what reading the newest version raises: where the file was deleted, SourceNotFound.
         """
-        dropped = moment_of(source.dropped_at)
+        dropped = from_iso(source.dropped_at)
         later = newest(self.s3, source) if patience else None
-        if later and moment_of(later.dropped_at) - dropped <= patience:
+        if later and from_iso(later.dropped_at) - dropped <= patience:
             return 0
         age = now - dropped
         left = (patience - age).total_seconds()

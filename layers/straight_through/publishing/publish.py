@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from quantemplate.times import moment_of
 from straight_through.buckets.outbox import manifest_of, store_manifest, writing
 from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import OutputMissing
-from straight_through.executing.polling import moment_of
 from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
 from straight_through.publishing.destinations import export, targets_of

@@ -12,6 +12,7 @@ from straight_through.metrics import (
     QUEUES_STANDING_STILL,
     Metric,
 )
+from straight_through.moments import from_iso
 from straight_through.queue.table import Item
 
 
@@ -57,4 +58,4 @@ def measures_of(queues: Sequence[Standing], patience: timedelta) -> dict[Metric,
 
 def _seconds(since: str, now: datetime) -> float:
     """Return the seconds since a moment; 0 for one that another clock puts after now."""
-    return max((now - datetime.fromisoformat(since)).total_seconds(), 0.0)
+    return max((now - from_iso(since)).total_seconds(), 0.0)

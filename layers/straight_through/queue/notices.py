@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
+from straight_through.moments import from_iso, iso
 from straight_through.queue.table import Item, Key, Refused, Table
 from straight_through.text import shown
 
@@ -46,7 +47,7 @@ class Notices:
             self._withdraw(attempt, was)
         if not waiting:
             return record
-        due = datetime.fromisoformat(waiting["since"]) + PATIENCE
+        due = from_iso(waiting["since"]) + PATIENCE
         if not (same and was.get("noted")):
             if now + timedelta(seconds=record["wait_seconds"]) < due:
                 return record

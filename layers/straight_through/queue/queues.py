@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from straight_through.attempts import iso
 from straight_through.errors import TurnOverdue
+from straight_through.moments import iso
 from straight_through.queue.backlog import Standing, standing_of
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item, Refused, Table

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from straight_through.attempts import Attempt, iso
+from straight_through.attempts import Attempt
 from straight_through.aws import answering
 from straight_through.errors import PipelineBusy, TurnLost
+from straight_through.moments import from_iso, iso
 from straight_through.queue.records import record_key, record_update
 from straight_through.queue.table import Item, Key, Refused, Table, Write, check, delete, update
 
@@ -274,7 +275,7 @@ class Turns:
         mark, now = holder.get("mark", {"until": ""}), self._now()
         mine = holder.get("turn_id") == turn.turn_id
         if mine and holder["redrive_count"] <= attempt.redrive_count and mark["until"] > iso(now):
-            left = (datetime.fromisoformat(mark["until"]) - now).total_seconds()
+            left = (from_iso(mark["until"]) - now).total_seconds()
             raise PipelineBusy(
                 "A function of this execution's earlier attempt may still be uploading, until "
                 f"{mark['until']} at the latest.",

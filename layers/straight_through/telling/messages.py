@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from straight_through.attempts import iso
+from straight_through.moments import from_iso, iso
 from straight_through.queue.table import Item
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 from straight_through.telling.remedies import what_to_do
@@ -257,7 +257,7 @@ def _seconds(start: str, end: str | None) -> float | None:
     """Return the seconds between two moments, None where one is not known."""
     if not end:
         return None
-    between = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    between = from_iso(end) - from_iso(start)
     return max(round(between.total_seconds(), 1), 0.0)
 
 
