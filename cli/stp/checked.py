@@ -15,7 +15,7 @@ from stp.upload import Drop
 from straight_through.errors import StraightThroughError
 from straight_through.files.checks import check_file, rows_seen
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import find_route
+from straight_through.routes import Routes
 
 FIRST = 5  # rows that are shown, the header beside
 SHOWN_COLUMNS, SHOWN_CELL = 8, 24
@@ -54,12 +54,12 @@ class _Named(FileBody):
 def judged(stack: Stack, drop: Drop) -> Judged:
     """Check a file by its route as it stands in the stack now."""
     limits = Limits.of(
-        stack.parameters.get("LargestUnzippedGB", "20"),
-        stack.parameters.get("LargestUnzippedRatio", "500"),
+        float(stack.parameters.get("LargestUnzippedGB", "20")),
+        float(stack.parameters.get("LargestUnzippedRatio", "500")),
     )
     route = ""
     try:
-        found = find_route(stack.client("ssm"), stack.routes_path, drop.key)
+        found = Routes(stack.client("ssm"), stack.routes_path).of(drop.key)
         route, file = found.name, _Named(drop.path, drop.key)
         check_file(found, file, limits)
         rows = tuple(rows_seen(found, file, limits, FIRST + 1))

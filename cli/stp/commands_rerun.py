@@ -134,8 +134,7 @@ def _named(here: Here, names: list[str]) -> list[Run]:
 
 def input_again(stack: Stack, run: Run) -> dict[str, Any]:
     """Return the input that processes a run's very version again. Raises Stop."""
-    given = run.input if isinstance(run.input, dict) else {}
-    source = record_of(stack, run.name).get("source") or given
+    source = record_of(stack, run.name).get("source") or run.input
     if not source.get("bucket") or not source.get("key"):
         raise Stop(f"Run {run.name} is of no file. See: stp show {run.name}")
     version = source.get("version_id")

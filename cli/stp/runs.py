@@ -1,6 +1,5 @@
 """Runs, as Step Functions tells of them."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 from stp.said import UNKNOWN, Stop
 from stp.stack import Stack
 from straight_through.attempts import Attempt
+from straight_through.execution_input import typed
 from straight_through.queue.table import Item
 from straight_through.routes import routable_folders
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
@@ -138,7 +138,7 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
     facts = facts_of(ended, record or {})
     if running:
         facts |= {"status": RUNNING, "ended_at": None, "next": "Wait for its end."}
-    given = input_of(found.get("input"))
+    given = typed(found.get("input"))
     facts["route"] = facts["route"] or route_of(facts["file"]["key"] or "", routes)
     facts["next"] = next_of(found["name"], facts, given)
     able = found.get("redriveStatus", "REDRIVABLE" if found["status"] in BAD else "NOT_REDRIVABLE")
@@ -189,15 +189,7 @@ def route_of(key: str, routes: Iterable[str]) -> str | None:
     return next((each for each in reversed(routable_folders(key)) if each in known), None)
 
 
-def input_of(text: str | None) -> Any:
-    """Return an execution's input."""
-    try:
-        return json.loads(text or "{}")
-    except ValueError:
-        return {}
-
-
-def next_of(run: str, facts: Item, given: Any) -> str:
+def next_of(run: str, facts: Item, given: dict[str, Any]) -> str:
     """Return what a person does next, with the command for it."""
     status = facts["status"]
     if status == RUNNING or status in GOOD:
@@ -206,7 +198,7 @@ def next_of(run: str, facts: Item, given: Any) -> str:
         return f"Look at the outputs that hold it. To publish it all the same: stp release {run}"
     if status == "Aborted":
         return f"Somebody stopped it. To go on: stp redrive {run}"
-    names_nothing = not isinstance(given, dict) or not given.keys() & {"key", "release"}
+    names_nothing = not given.keys() & {"key", "release"}
     error = "InputInvalid" if names_nothing else facts["error"]
     return what_to_do(error, {step: told.format(run=run) for step, told in COMMANDS.items()})
 

@@ -1,6 +1,6 @@
 """CheckFile: pin the version, find the route, and refuse what is wrong before anybody waits."""
 
-import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,18 +13,32 @@ from straight_through.files.intake import FileState, Intake
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.reading.unzipping import Limits
+from straight_through.routes import Routes
+from straight_through.settings import settings_of
 from straight_through.statuses import CHECKED, EMPTY, REPLACED
 from straight_through.time_left import within
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    turns_table: str
+    routes_path: str
+    largest_unzipped_gb: float
+    largest_unzipped_ratio: float
+    empty_file_minutes: float
+
+
 logger = Logger()
+settings = settings_of(Settings)
 intake = Intake(
     client("s3"),
-    client("ssm"),
-    Records(Table(client("dynamodb"), os.environ["TURNS_TABLE"])),
-    os.environ["ROUTES_PATH"],
-    Limits.of(os.environ["LARGEST_UNZIPPED_GB"], os.environ["LARGEST_UNZIPPED_RATIO"]),
+    Routes(client("ssm"), settings.routes_path),
+    Records(Table(client("dynamodb"), settings.turns_table)),
+    Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio),
 )
-PATIENCE = timedelta(minutes=float(os.environ["EMPTY_FILE_MINUTES"]))
+PATIENCE = timedelta(minutes=settings.empty_file_minutes)
 LOOK = 60  # seconds of reading; what is left of a large file is read within its turn
 
 
@@ -35,7 +49,7 @@ def handler(event: dict[str, Any], _context: object) -> FileState:
     attempt, now = attempt_of(event["execution"]), datetime.now(UTC)
     source, route = intake.found(attempt, now)
     found = FileState(run=attempt.run, route=route.name, status=CHECKED, wait_seconds=0)
-    if attempt.input.get("execution_id"):
+    if attempt.input.execution_id:
         return found  # it follows a run that exists: nothing is uploaded
     if not source.size:
         wait = intake.wait_for_replacement(source, PATIENCE, now)

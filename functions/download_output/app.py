@@ -1,6 +1,6 @@
 """DownloadOutput: stream one output from Quantemplate into the outbox."""
 
-import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,15 +11,25 @@ from straight_through.aws import client
 from straight_through.boundary import only_named_errors
 from straight_through.buckets.outbox import store_output
 from straight_through.errors import ApiThrottled, ApiUnavailable, concerning
-from straight_through.executing.connection import connection
-from straight_through.executing.patience import wait_asked_for
+from straight_through.executing.connection import Access, connection
+from straight_through.executing.waits import wait_asked_for
 from straight_through.names import held_folder, lineage_of, run_folder
+from straight_through.settings import settings_of
 from straight_through.time_left import seconds_left
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    access: Access
+    outbox_bucket: str
+
+
 logger = Logger()
+settings = settings_of(Settings)
 s3 = client("s3")
-quantemplate = connection(metrics.counting(logger))
-OUTBOX_BUCKET = os.environ["OUTBOX_BUCKET"]
+quantemplate = connection(settings.access, metrics.counting(logger))
 
 
 @logger.inject_lambda_context(correlation_id_path="run")
@@ -37,7 +47,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 run["organisation_id"], run["pipeline_id"], run["execution_id"], output["id"]
             ) as download:
                 left = seconds_left(context)
-                stored = store_output(s3, OUTBOX_BUCKET, key, download, lineage, left)
+                stored = store_output(s3, settings.outbox_bucket, key, download, lineage, left)
         except (ApiThrottled, ApiUnavailable) as trouble:
             if waiting := wait_asked_for(event, trouble.retry_after, datetime.now(UTC)):
                 logger.warning("Waiting", seconds=waiting["wait_seconds"], cause=str(trouble))

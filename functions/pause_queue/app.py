@@ -1,6 +1,6 @@
 """PauseQueue: an operator pauses a queue or lets it go on."""
 
-import os
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,10 +10,19 @@ from straight_through.boundary import only_named_errors
 from straight_through.errors import InputInvalid
 from straight_through.queue.queues import Queues
 from straight_through.queue.table import Table
+from straight_through.settings import settings_of
 from straight_through.text import shown
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    turns_table: str
+
+
 logger = Logger()
-table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
+table = Table(client("dynamodb"), settings_of(Settings).turns_table)
 queues = Queues(table, later("stepfunctions"))
 
 

@@ -1,7 +1,8 @@
 """RunEnded: what an ended execution still has of its queue is passed on, and its end is told."""
 
-import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -11,6 +12,7 @@ from straight_through.aws import client, later
 from straight_through.queue.queues import Queues
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
+from straight_through.settings import settings_of
 from straight_through.telling.messages import (
     Ended,
     concerns_people,
@@ -22,17 +24,24 @@ from straight_through.telling.messages import (
     text_of,
 )
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    turns_table: str
+    topic_arn: str
+
+
 logger = Logger()
-sns = later("sns")
+settings = settings_of(Settings)
 events = client("events")
-table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
+table = Table(client("dynamodb"), settings.turns_table)
 records = Records(table)
-TOPIC_ARN = os.environ["TOPIC_ARN"]
+tell_people = partial(tell, later("sns"), settings.topic_arn)
+queues = Queues(table, later("stepfunctions"), tell_people)
 # What the saved queries read.
 LOGGED = ("status", "error", "route", "attempt", "waited_seconds", "ran_seconds")
-queues = Queues(
-    table, later("stepfunctions"), lambda subject, text: tell(sns, TOPIC_ARN, subject, text)
-)
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.name")
@@ -50,7 +59,7 @@ def tell_end(ended: Ended) -> None:
     once = f"_{ended.redrive_count}"
     records.tell_once(ended.run, "event" + once, lambda: tell_systems(ended, facts), now)
     if concerns_people(facts, ended.result.get("notify", "")):
-        message = lambda: tell(sns, TOPIC_ARN, subject_of(facts), text_of(facts))  # noqa: E731
+        message = lambda: tell_people(subject_of(facts), text_of(facts))  # noqa: E731
         records.tell_once(ended.run, "message" + once, message, now)
     if other := ended.result.get("not_ours"):
         queues.tell_of_auto_run(ended.result["queue"], facts["route"], other)

@@ -1,7 +1,7 @@
 """StartRun: name the execution after the dropped object's version and start it, once."""
 
 import json
-import os
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,11 +10,20 @@ from straight_through import metrics
 from straight_through.aws import client
 from straight_through.files.ignored import why_ignored
 from straight_through.names import run_name
+from straight_through.settings import settings_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    state_machine_arn: str
+    ignore_patterns: str
+
 
 logger = Logger()
+settings = settings_of(Settings)
 states = client("stepfunctions")
-STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
-IGNORE_PATTERNS = os.environ["IGNORE_PATTERNS"]
 
 
 def handler(batch: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -37,7 +46,7 @@ def start_run(event: dict[str, Any]) -> None:
     # Without versions, the sequencer tells one drop from the next.
     name = run_name(bucket, key, version_id or item["sequencer"])
     logger.set_correlation_id(name)
-    if why := why_ignored(key, IGNORE_PATTERNS):
+    if why := why_ignored(key, settings.ignore_patterns):
         logger.info("Ignored", key=key, why=why)
         return
     # Only what the object fixes: the same event twice must give the same input.
@@ -46,7 +55,7 @@ def start_run(event: dict[str, Any]) -> None:
     dropped |= {"dropped_at": event["time"], "sequencer": item["sequencer"]}
     try:
         states.start_execution(
-            stateMachineArn=STATE_MACHINE_ARN, name=name, input=json.dumps(dropped)
+            stateMachineArn=settings.state_machine_arn, name=name, input=json.dumps(dropped)
         )
     except states.exceptions.ExecutionAlreadyExists:
         logger.info("Started already", key=key)

@@ -1,7 +1,8 @@
 """SweepQueues: on a schedule, find what status events have missed."""
 
-import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -11,17 +12,28 @@ from straight_through.queue.backlog import measures_of
 from straight_through.queue.notices import Notices
 from straight_through.queue.queues import Queues, SweepIncomplete
 from straight_through.queue.table import Table
+from straight_through.settings import settings_of
 from straight_through.telling.messages import tell
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    turns_table: str
+    topic_arn: str
+    turn_deadline_hours: float
+    queue_alarm_hours: float
+
+
 logger = Logger()
-table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
-sns = later("sns")
-TOPIC_ARN = os.environ["TOPIC_ARN"]
-tell_people = lambda subject, text: tell(sns, TOPIC_ARN, subject, text)  # noqa: E731 - one line
+settings = settings_of(Settings)
+table = Table(client("dynamodb"), settings.turns_table)
+tell_people = partial(tell, later("sns"), settings.topic_arn)
 queues = Queues(table, later("stepfunctions"), tell_people)
 notices = Notices(table)
-TURN_DEADLINE = timedelta(hours=float(os.environ["TURN_DEADLINE_HOURS"]))
-PATIENCE = timedelta(hours=float(os.environ["QUEUE_ALARM_HOURS"]))
+TURN_DEADLINE = timedelta(hours=settings.turn_deadline_hours)
+PATIENCE = timedelta(hours=settings.queue_alarm_hours)
 
 
 def handler(_event: object, _context: object) -> None:

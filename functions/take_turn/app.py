@@ -1,8 +1,7 @@
 """TakeTurn: wait, with a task token, for the turn of the file's queue."""
 
 import json
-import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,19 +17,31 @@ from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turns
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import Route
+from straight_through.routes import Route, Routes
+from straight_through.settings import settings_of
 from straight_through.time_left import within
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function."""
+
+    turns_table: str
+    routes_path: str
+    largest_unzipped_gb: float
+    largest_unzipped_ratio: float
+
+
 logger = Logger()
+settings = settings_of(Settings)
 states = client("stepfunctions")
-table = Table(client("dynamodb"), os.environ["TURNS_TABLE"])
+table = Table(client("dynamodb"), settings.turns_table)
 turns = Turns(table, states)
 intake = Intake(
     client("s3"),
-    client("ssm"),
+    Routes(client("ssm"), settings.routes_path),
     Records(table),
-    os.environ["ROUTES_PATH"],
-    Limits.of(os.environ["LARGEST_UNZIPPED_GB"], os.environ["LARGEST_UNZIPPED_RATIO"]),
+    Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio),
 )
 LOOK = 60  # seconds of reading, as in CheckFile
 
@@ -41,7 +52,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     """Queue the execution; its task token is answered with the turn, now or later."""
     attempt = attempt_of(event["execution"])
     source, route = intake.found(attempt, datetime.now(UTC))
-    if attempt.input.get("execution_id"):
+    if attempt.input.execution_id:
         # It follows a run that exists: nothing is uploaded, so that it needs no turn.
         states.send_task_success(taskToken=event["token"], output=json.dumps({"turn": None}))
         return

@@ -1,8 +1,11 @@
 """Which attempt of which execution a function works for, as the state machine tells it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from straight_through.errors import InputInvalid
+from straight_through.execution_input import ExecutionInput, input_of
 from straight_through.moments import from_iso, iso
 from straight_through.names import run_name
 
@@ -18,15 +21,22 @@ class Attempt:
     redrive_count: int
     began: str
     started: str
-    input: Any
+    given: Any  # the execution's input, as it is
+
+    @cached_property
+    def input(self) -> ExecutionInput:
+        """What the execution was started with. Raises InputInvalid."""
+        return input_of(self.given)
 
     @property
     def was_dropped(self) -> bool:
         """Whether an S3 event started the execution, and not a person."""
-        named = self.input if isinstance(self.input, dict) else {}
-        version = named.get("version_id") or named.get("sequencer")
-        parts = (named.get("bucket"), named.get("key"), version)
-        return all(isinstance(p, str) for p in parts) and run_name(*map(str, parts)) == self.run
+        try:
+            named = self.input
+        except InputInvalid:
+            return False
+        version = named.version_id or named.sequencer
+        return bool(version) and run_name(named.bucket, named.key, str(version)) == self.run
 
     @property
     def order(self) -> str:
@@ -34,9 +44,9 @@ class Attempt:
 
         Within a second, S3's sequencer orders the versions of one key.
         """
-        dropped = self.input if self.was_dropped else {}
-        time = iso(from_iso(dropped.get("dropped_at") or self.started))
-        return f"{time}#{dropped.get('sequencer', ''):0<{SEQUENCER}}#{self.run}"
+        dropped = self.input if self.was_dropped else ExecutionInput()
+        time = iso(from_iso(dropped.dropped_at or self.started))
+        return f"{time}#{dropped.sequencer or '':0<{SEQUENCER}}#{self.run}"
 
 
 def attempt_of(execution: dict[str, Any]) -> Attempt:
@@ -50,7 +60,7 @@ def attempt_of(execution: dict[str, Any]) -> Attempt:
         redrive_count=execution.get("RedriveCount", 0),
         began=iso(from_iso(execution.get("RedriveTime") or execution["StartTime"])),
         started=execution["StartTime"],
-        input=execution.get("Input"),
+        given=execution.get("Input"),
     )
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from straight_through.aws import answering
 from straight_through.errors import StraightThroughError, Unforeseen
+from straight_through.execution_input import typed
 from straight_through.text import shown, told
 
 Result = TypeVar("Result")
@@ -102,7 +103,7 @@ def _subject(event: Any) -> str:
     """Return which file and route an event is about, as far as it tells."""
     record = _part(event, "record")
     source = _part(record, "source") or _part(event, "source")
-    source = source or _part(_part(event, "execution"), "Input")
+    source = source or typed(_part(event, "execution").get("Input"))
     bucket, key = source.get("bucket"), source.get("key")
     route = record.get("route") or event.get("route") or "not known"
     file = f"file {shown(f's3://{bucket}/{key}', 1100)}" if key else "no file"

@@ -3,11 +3,13 @@
 `execution_input.schema.json` says the same for others who start executions.
 """
 
+import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from straight_through.errors import InputInvalid
+from straight_through.moments import from_iso
 from straight_through.text import listed, shown
 
 # Step Functions' console links an execution to the one that started it by a field of this prefix.
@@ -23,16 +25,31 @@ EXPECTED = (
 
 
 @dataclass(frozen=True)
-class NamedFile:
-    """The file that an input names; without a version, the one that it has now is meant."""
+class ExecutionInput:
+    """A file, at a version or else the one that it has now; or the name of a run to `release`.
 
-    bucket: str
-    key: str
+    `execution_id` is Quantemplate's execution to attach to; `dropped_at`, in ISO 8601, and
+    `sequencer` are S3's, of an execution that a drop has started.
+    """
+
+    bucket: str = ""
+    key: str = ""
     version_id: str | None = None
+    execution_id: str | None = None
+    dropped_at: str | None = None
+    sequencer: str | None = None
+    release: str | None = None
 
 
-def named_file(given: Any) -> NamedFile:
-    """Return the file that an execution's input names. Raises InputInvalid."""
+def input_of(given: Any) -> ExecutionInput:
+    """Return what an execution was started with. Raises InputInvalid."""
+    if isinstance(given, dict) and "release" in given:
+        fields = _fields(given, ("release",), "releases a run and nothing else")
+        run = fields["release"]
+        if not isinstance(run, str) or not run:
+            raise InputInvalid(f"The input's 'release' is no run's name. {EXPECTED}")
+        _require_text("release", run)
+        return ExecutionInput(release=run)
     fields = _fields(given, FIELDS, "names no file")
     for field in FIELDS:
         value = fields.get(field)
@@ -43,24 +60,22 @@ def named_file(given: Any) -> NamedFile:
         _require_text(field, value)
     if fields.get("dropped_at"):
         try:
-            datetime.fromisoformat(fields["dropped_at"]).astimezone(UTC)
+            from_iso(fields["dropped_at"]).astimezone(UTC)
         except (ValueError, OverflowError):
             raise InputInvalid(f"The input's 'dropped_at' is no moment. {EXPECTED}") from None
-    return NamedFile(*(fields.get(field) for field in FIELDS[:3]))  # type: ignore[arg-type]
+    return ExecutionInput(**{field: fields[field] for field in FIELDS if fields.get(field)})
 
 
-def released_run(given: Any) -> str | None:
-    """Return the held run that an execution's input asks to release, None if it asks for none.
+def typed(given: Any) -> dict[str, Any]:
+    """Return the fields of what a person may have typed, to tell of it; none where it has none.
 
-    Raises InputInvalid.
+    `given` is the input, or its JSON.
     """
-    if not isinstance(given, dict) or "release" not in given:
-        return None
-    run = _fields(given, ("release",), "releases a run and nothing else")["release"]
-    if not isinstance(run, str) or not run:
-        raise InputInvalid(f"The input's 'release' is no run's name. {EXPECTED}")
-    _require_text("release", run)
-    return run
+    try:
+        value = json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _require_text(field: str, value: str) -> None:

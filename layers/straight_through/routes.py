@@ -78,34 +78,41 @@ class Route:
         object.__setattr__(self, "queue", self.queue or self.pipeline_id)
 
 
-def find_route(ssm: "SSMClient", routes_path: str, key: str) -> Route:
-    """Return the route of the deepest folder of `key` that has one, with one request.
+class Routes:
+    """The routes of a stack, each as it is when it is asked for."""
 
-    A second one, where there is none, looks for keys that may have been meant.
+    def __init__(self, ssm: "SSMClient", path: str) -> None:
+        """Take Parameter Store, and the path under which the routes lie."""
+        self._ssm = ssm
+        self._path = path
 
-    Raises NoRoute and RouteInvalid.
-    """
-    folders = routable_folders(key)
-    names = [f"{routes_path}/{folder}" for folder in folders]
-    names = [name for name in names if len(name) <= LONGEST_NAME]
-    found = _read(ssm, names) if names else []
-    if not found:
-        raise NoRoute(_no_route(ssm, key, folders, routes_path))
-    deepest = max(found, key=lambda parameter: len(parameter["Name"]))
-    name = deepest["Name"].removeprefix(f"{routes_path}/")
-    return _parsed(name, deepest["Name"], deepest["Value"])
+    def of(self, key: str) -> Route:
+        """Return the route of the deepest folder of `key` that has one, with one request.
 
+        A second one, where there is none, looks for keys that may have been meant.
 
-def read_route(ssm: "SSMClient", routes_path: str, name: str) -> Route:
-    """Return the route of this very folder as it stands now. Raises NoRoute and RouteInvalid."""
-    parameter = f"{routes_path}/{name}"
-    found = _read(ssm, [parameter])
-    if not found:
-        raise NoRoute(
-            f"There is no route {name!r}: the parameter {parameter} does not exist (any more). Add "
-            "it, then redrive the execution."
-        )
-    return _parsed(name, parameter, found[0]["Value"])
+        Raises NoRoute and RouteInvalid.
+        """
+        folders = routable_folders(key)
+        names = [f"{self._path}/{folder}" for folder in folders]
+        names = [name for name in names if len(name) <= LONGEST_NAME]
+        found = _read(self._ssm, names) if names else []
+        if not found:
+            raise NoRoute(_no_route(self._ssm, key, folders, self._path))
+        deepest = max(found, key=lambda parameter: len(parameter["Name"]))
+        name = deepest["Name"].removeprefix(f"{self._path}/")
+        return _parsed(name, deepest["Name"], deepest["Value"])
+
+    def named(self, name: str) -> Route:
+        """Return the route of this very folder. Raises NoRoute and RouteInvalid."""
+        parameter = f"{self._path}/{name}"
+        found = _read(self._ssm, [parameter])
+        if not found:
+            raise NoRoute(
+                f"There is no route {name!r}: the parameter {parameter} does not exist (any more). "
+                "Add it, then redrive the execution."
+            )
+        return _parsed(name, parameter, found[0]["Value"])
 
 
 def _parsed(name: str, parameter: str, document: str) -> Route:
@@ -288,7 +295,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _no_route(ssm: "SSMClient", key: str, folders: list[str], routes_path: str) -> str:
+def _no_route(ssm: "SSMClient", key: str, folders: list[str], path: str) -> str:
     """Say why `key` has no route, what it is like that has one, and how to give it one."""
     told = f"No route for {_quoted(key)}: "
     told += (
@@ -297,7 +304,7 @@ def _no_route(ssm: "SSMClient", key: str, folders: list[str], routes_path: str) 
         else "it lies in no folder that can have one."
     )
     told += "".join(f" {cause}" for looks_so, cause in _LIKELY_CAUSES if looks_so.search(key))
-    meant = _meant(ssm, key, routes_path)
+    meant = _meant(ssm, key, path)
     if meant:
         told += (
             f" Did you mean {_quoted(meant)}? That folder has a route: drop the file again under "
@@ -305,7 +312,7 @@ def _no_route(ssm: "SSMClient", key: str, folders: list[str], routes_path: str) 
         )
     if folders:
         return (
-            f"{told} {'Or add' if meant else 'Add'} the parameter {routes_path}/{folders[-1]}, "
+            f"{told} {'Or add' if meant else 'Add'} the parameter {path}/{folders[-1]}, "
             "then redrive the execution. Or drop the file into a folder that has a route."
         )
     if meant:
@@ -315,7 +322,7 @@ def _no_route(ssm: "SSMClient", key: str, folders: list[str], routes_path: str) 
     )
 
 
-def _meant(ssm: "SSMClient", key: str, routes_path: str) -> str:
+def _meant(ssm: "SSMClient", key: str, path: str) -> str:
     """Return a key much like this one whose folder has a route, "" if there is none.
 
     It is only told: no file goes where nobody has put it.
@@ -327,7 +334,7 @@ def _meant(ssm: "SSMClient", key: str, routes_path: str) -> str:
     asked: dict[str, str] = {}
     for candidate in likely:
         for folder in routable_folders(candidate)[:NEAREST]:
-            name = f"{routes_path}/{folder}"
+            name = f"{path}/{folder}"
             if len(name) <= LONGEST_NAME:
                 asked.setdefault(name, folder + plain[len(folder) :])
     found = [parameter["Name"] for parameter in _read(ssm, list(asked))] if asked else []

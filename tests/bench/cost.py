@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from straight_through.executing.polling import next_wait
+from straight_through.executing.waits import next_wait
 from tests.bench.counted import Counts, stack
 from tests.bench.detection import EVENTS_A_LOOK, NAMES, Case, Detection, Rule, cases, measured
 from tests.bench.row import Row, equal, show

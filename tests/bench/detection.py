@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from straight_through.executing.polling import next_wait
+from straight_through.executing.waits import next_wait
 from tests.bench.row import Row, at_most, show
 
 Rule = Callable[[float, Sequence[float]], int]  # seconds elapsed, earlier durations: the wait

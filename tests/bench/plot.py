@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 
 from local.process import ROOT
-from straight_through.executing.polling import next_wait
+from straight_through.executing.waits import next_wait
 from tests.bench.detection import NAMES, Rule, cases, measured
 
 RULES: dict[str, tuple[str, Rule]] = {  # name: colour that shows on light and on dark, rule

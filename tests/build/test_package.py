@@ -53,7 +53,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_client_is_importable_with_requests_alone(python: Path, tmp_path: Path) -> None:
     # When another program imports the client
     ask = (
-        "import sys; from straight_through import quantemplate; print(quantemplate.__file__);"
+        "import sys; from quantemplate import client; print(client.__file__);"
         "print([name for name in ('boto3', 'botocore', 'aws_lambda_powertools')"
         " if name in sys.modules])"
     )

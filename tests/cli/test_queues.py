@@ -57,7 +57,7 @@ def test_a_paused_queue_promises_nothing(stack: Stack) -> None:
         ("Failed", "PipelineFailed", {"key": "k"}, "stp redrive r"),
         ("Failed", "EmptyFile", {"key": "k"}, "stp drop"),
         ("Failed", "ExecuteUncertain", {"key": "k"}, "stp rerun r"),
-        ("Failed", "InputInvalid", [], "stp drop"),
+        ("Failed", "InputInvalid", {}, "stp drop"),
         ("Aborted", None, {"key": "k"}, "stp redrive r"),
         ("Held", None, {"key": "k"}, "stp release r"),
         ("Succeeded", None, {"key": "k"}, "Nothing."),

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import straight_through.aws
+import straight_through.executing.check_status
 import straight_through.executing.connection
 import straight_through.executing.execute_once
+import straight_through.executing.upload_and_execute
 import straight_through.queue.queues
 import straight_through.queue.turns
 
@@ -39,6 +41,8 @@ ENVIRONMENT = {
     "STATE_MACHINE_ARN": "machine",
     "IGNORE_PATTERNS": ".*",
     "CREDENTIALS_SECRET_ARN": "secret",
+    "QUANTEMPLATE_API_URL": "https://quantemplate.test/api",
+    "QUANTEMPLATE_TOKEN_URL": "https://quantemplate.test/token",
     "LATE_LIST_SECONDS": "120",
     "EMPTY_FILE_MINUTES": "10",
     "OUTBOX_BUCKET": "outbox",
@@ -111,14 +115,24 @@ def loaded() -> Iterator[Functions]:
             patch.setenv(name, value)
         for module in (straight_through.aws, straight_through.executing.connection):
             patch.setattr(module, "client", functions.service)
+        asked = Service(functions, "quantemplate")
+        patch.setattr(straight_through.executing.connection, "connection", lambda *_: asked)
+        steps = (
+            straight_through.executing.upload_and_execute,
+            straight_through.executing.check_status,
+        )
+        for module in steps:
+            patch.setattr(module, "metrics", Quiet())
         for name in SECONDS:
             app = _load(name)
             patch.setattr(app, "logger", Quiet())
+            if hasattr(app, "step"):
+                patch.setattr(app.step, "_logger", Quiet())
             patch.setattr(app, "metrics", Quiet(), raising=False)
             patch.setattr(app, "datetime", VirtualTime, raising=False)
-            patch.setattr(app, "quantemplate", Service(functions, "quantemplate"), raising=False)
             functions.apps[name] = app
         for module in (
+            *steps,
             straight_through.queue.turns,
             straight_through.executing.execute_once,
             straight_through.queue.queues,

@@ -19,7 +19,7 @@ AREAS = {
     "routes": ("routes.py", "routes route_documents"),
     "formats": ("reading/formats.py", "formats check_file"),
     "publishing": ("publishing/*", "publishing publish_run chain destinations"),
-    "executing": ("executing/*", "runs patience polling progress check_status connection"),
+    "executing": ("executing/*", "runs waits polling progress check_status connection"),
     "queue": ("queue/*", "turns runs queue_functions standing take_turn records table notices"),
 }
 COPIED = ("cli", "docs", "events", "functions", "layers", "local", "statemachine", "tests")

@@ -14,6 +14,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+import straight_through.aws
 from quantemplate.client import Credentials, Quantemplate
 from straight_through.attempts import attempt_of
 from straight_through.queue.records import record_key
@@ -184,6 +185,13 @@ def handler(
 
     topic = boto3.client("sns").create_topic(Name="messages")["TopicArn"]
 
+    real = straight_through.aws.client
+    monkeypatch.setattr(
+        straight_through.aws,
+        "client",
+        lambda service: states if service == "stepfunctions" else real(service),
+    )
+
     def handler(name: str) -> Handler:
         app = load(
             name,
@@ -204,13 +212,6 @@ def handler(
             ROUTES_PATH="/straight-through/routes",
             PIPELINE_DEADLINE_HOURS="168",
         )
-        for part in ("turns", "queues"):
-            if hasattr(app, part):
-                monkeypatch.setattr(getattr(app, part), "_states", states)
-        if hasattr(app, "queues"):
-            monkeypatch.setattr(app.queues._turns, "_states", states)
-        if hasattr(app, "states"):
-            monkeypatch.setattr(app, "states", states)
         return lambda event: app.handler(event, lambda_context(name))
 
     return handler

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from straight_through.errors import NoRoute
 from straight_through.names import held_folder, run_folder
 from straight_through.routes import Link, Route
 from tests.unit.conftest import INBOX, OUTBOX, ROUTE
@@ -85,3 +86,17 @@ def objects(s3: Any, bucket: str) -> dict[str, bytes]:
     return {
         each["Key"]: s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listed
     }
+
+
+class Known:
+    """The routes as they stand."""
+
+    def __init__(self, *routes: Route) -> None:
+        """Take them."""
+        self._routes = {each.name: each for each in routes}
+
+    def named(self, name: str) -> Route:
+        """Return the route of this name."""
+        if name not in self._routes:
+            raise NoRoute("There is none.")
+        return self._routes[name]

@@ -1,6 +1,5 @@
 """A chain drops outputs into other routes' folders, once, and never goes round for ever."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,24 +7,13 @@ from botocore.exceptions import ClientError
 
 from straight_through.buckets.inbox import pin_source
 from straight_through.errors import ChainCycle, NoRoute, OutboxUnavailable
+from straight_through.execution_input import input_of
 from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
-from straight_through.routes import Route
 from tests.unit.conftest import INBOX, OUTBOX
-from tests.unit.outbox_runs import CLEAN, REPORT, chained_to, objects, route, run_of
+from tests.unit.outbox_runs import CLEAN, REPORT, Known, chained_to, objects, route, run_of
 
+known: Any = Known
 TO_CENTRAL = route(then=chained_to(("central", "Clean claims: *")))
-
-
-def current(*routes: Route) -> Callable[[str], Route]:
-    """The routes as they stand."""
-    by_name = {each.name: each for each in routes}
-
-    def current(name: str) -> Route:
-        if name not in by_name:
-            raise NoRoute("There is none.")
-        return by_name[name]
-
-    return current
 
 
 def test_an_output_is_dropped_with_its_lineage(s3: Any) -> None:
@@ -38,7 +26,7 @@ def test_an_output_is_dropped_with_its_lineage(s3: Any) -> None:
     assert dropped["key"].startswith(f"central/Schäden {CLEAN} ")
     assert dropped["key"].endswith(".csv")
     # And whoever pins it knows where it comes from
-    assert pin_source(s3, {"bucket": INBOX, "key": dropped["key"]}).parent == {
+    assert pin_source(s3, input_of({"bucket": INBOX, "key": dropped["key"]})).parent == {
         "run": "may-1",
         "key": "claims/eu/Schäden.csv",
         "output": CLEAN,
@@ -50,7 +38,7 @@ def test_the_path_grows_with_each_hop(s3: Any) -> None:
     parent = {"run": "a", "key": "a/x.csv", "output": "o", "path": ["a", "b/c"]}
     record = run_of(s3, {CLEAN: b"a\n"}, parent=parent)
     (dropped,) = chain_on(s3, OUTBOX, record, TO_CENTRAL)
-    pinned = pin_source(s3, {"bucket": INBOX, "key": dropped["key"]}).parent or {}
+    pinned = pin_source(s3, input_of({"bucket": INBOX, "key": dropped["key"]})).parent or {}
     assert pinned["path"] == ["a", "b/c", "claims"]
     assert path_of(record) == ["a", "b/c"]
 
@@ -105,25 +93,25 @@ def test_no_name_is_too_long_for_what_s3_takes_as_metadata_and_key(s3: Any, lett
 def test_a_cycle_is_refused_with_each_hop(links: dict[str, str], hops: str) -> None:
     routes = {name: route(name, then=chained_to((to, "*"))) for name, to in links.items()}
     with pytest.raises(ChainCycle, match=f"for ever: {hops}\\. Nothing was chained"):
-        require_no_cycle(routes["claims"], [], current(*routes.values()))
+        require_no_cycle(routes["claims"], [], known(*routes.values()))
 
 
 def test_a_cycle_that_the_file_came_through_before_a_route_changed_is_refused() -> None:
     back = route(then=chained_to(("a", "*")))
     with pytest.raises(ChainCycle, match="a → b → claims → a"):
-        require_no_cycle(back, ["a", "b"], current(route("a")))
+        require_no_cycle(back, ["a", "b"], known(route("a")))
 
 
 def test_two_ways_to_one_route_are_no_cycle() -> None:
     fork = route(then=chained_to(("b", "*"), ("c", "*")))
     join = [route(name, then=chained_to(("d", "*"))) for name in "bc"]
-    require_no_cycle(fork, [], current(*join, route("d")))
+    require_no_cycle(fork, [], known(*join, route("d")))
 
 
 def test_a_link_to_no_route_says_which() -> None:
     far = route("b", then=chained_to(("gone", "*")))
     with pytest.raises(NoRoute, match="Route 'b' chains on to 'gone', which has no route"):
-        require_no_cycle(route(then=chained_to(("b", "*"))), [], current(far))
+        require_no_cycle(route(then=chained_to(("b", "*"))), [], known(far))
 
 
 def test_an_inbox_that_does_not_answer_is_tried_again(

@@ -10,7 +10,7 @@ import pytest
 from quantemplate.client import Credentials
 from straight_through.errors import CredentialsMissing
 from straight_through.executing import connection
-from straight_through.executing.connection import Connection, read_credentials
+from straight_through.executing.connection import Access, Connection, read_credentials
 from tests.unit.wire import Reply, Wire, token_reply
 
 VALUE = '{"client_id": "straight-through", "client_secret": "s3cr3t"}'
@@ -29,12 +29,11 @@ def opened(
     secrets: Any, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Connection, SimpleNamespace]:
     """A connection to the wire, and its clock."""
-    monkeypatch.setenv("QUANTEMPLATE_API_URL", wire.api_url)
-    monkeypatch.setenv("QUANTEMPLATE_TOKEN_URL", wire.token_url)
     clock = SimpleNamespace(now=0.0)
     clock.monotonic = lambda: clock.now
     monkeypatch.setattr(connection, "time", clock)
-    return Connection(secrets, "credentials"), clock
+    access = Access("credentials", wire.api_url, wire.token_url)
+    return Connection(secrets, access), clock
 
 
 def put(secrets: Any, value: str) -> None:
@@ -94,7 +93,7 @@ def test_a_secret_in_bytes_is_of_another_shape(secrets: Any) -> None:
 
 
 def test_nothing_is_read_before_it_is_needed(secrets: Any) -> None:
-    Connection(secrets, "credentials")  # without a value, and raises nothing
+    Connection(secrets, Access("credentials", "", ""))  # without a value, and raises nothing
 
 
 def test_the_client_is_kept_for_five_minutes_and_longer_while_nothing_changes(

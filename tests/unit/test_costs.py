@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from straight_through.executing.polling import next_wait
+from straight_through.executing.waits import next_wait
 from tests.bench.cost import (
     READS,
     TRANSITION,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from straight_through.errors import InputInvalid
-from straight_through.execution_input import NamedFile, named_file, released_run
+from straight_through.execution_input import ExecutionInput, input_of
 from tests.unit.conftest import ROOT, Event, Handler
 
 SCHEMA = json.loads(
@@ -43,8 +43,7 @@ ODD = st.sampled_from([None, [], "claims/may.csv", 7, {}])
 def taken(document: Any) -> bool:
     """Whether the functions take an input, as the state machine leads it to them."""
     try:
-        if released_run(document) is None:
-            named_file(document)
+        input_of(document)
     except InputInvalid:
         return False
     return True
@@ -70,8 +69,7 @@ def test_the_samples_are_inputs(event: Event) -> None:
     # Then both are inputs, and name their file
     for document in (typed, dropped):
         VALIDATOR.validate(document)
-        named = NamedFile(document["bucket"], document["key"], document.get("version_id"))
-        assert named_file(document) == named
+        assert input_of(document) == ExecutionInput(**document)
 
 
 @pytest.mark.parametrize("branch", SCHEMA["oneOf"], ids=lambda branch: branch["title"])
@@ -124,5 +122,5 @@ def test_a_release_names_one_run_and_nothing_else(
 )
 def test_an_odd_input_is_told_as_what_it_is(typed: dict[str, Any], told: str) -> None:
     with pytest.raises(InputInvalid, match=told) as raised:
-        named_file(typed) if "release" not in typed else released_run(typed)
+        input_of(typed)
     assert len(str(raised.value)) < 1500

@@ -35,6 +35,11 @@ COSTLY = {
 }
 LIBRARIES = {"boto3", "botocore", "requests", "urllib3", "aws_lambda_powertools", "python_calamine"}
 OURS = {"quantemplate", "straight_through"}
+# All that the template gives to any function.
+VARIABLES = set(
+    re.findall(r"^ {8,}([A-Z_]+): ", (ROOT / "template.yaml").read_text("utf-8"), re.MULTILINE)
+)
+LONGEST_HANDLER = 75  # lines of its file, a third of them imports and settings
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers").glob("*/**/*.py"))
 
@@ -78,8 +83,7 @@ def test_the_package_imports_libraries_only(path: Path) -> None:
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
 def test_a_start_loads_nothing_that_it_can_do_without(path: Path) -> None:
     # Given a function that starts in a fresh interpreter
-    read = set(re.findall(r'os\.environ\["(\w+)"\]', path.read_text("utf-8")))
-    environment = dict.fromkeys(read, "1") | {
+    environment = dict.fromkeys(VARIABLES, "1") | {
         "AWS_DEFAULT_REGION": "eu-west-1",
         "CREDENTIALS_SECRET_ARN": "arn",
         "PATH": os.environ["PATH"],
@@ -99,3 +103,13 @@ def test_a_start_loads_nothing_that_it_can_do_without(path: Path) -> None:
     loaded = set(done.stdout.split())
     needless = {name for name, users in COSTLY.items() if path.parent.name not in users}
     assert loaded & needless == set()
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
+def test_a_handler_is_a_short_story(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_HANDLER
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    reading = [path for path in (*APPS, *MODULES) if "environ" in path.read_text("utf-8")]
+    assert {path.name for path in reading} <= {"settings.py", "aws.py"}

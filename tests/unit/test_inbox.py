@@ -15,6 +15,7 @@ from straight_through.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
+from straight_through.execution_input import input_of
 from tests.unit.conftest import INBOX, unhurried
 
 KEY = "claims/Schäden a+b 100%.csv"
@@ -30,7 +31,7 @@ def test_the_version_of_now_is_pinned_where_none_is_given(s3: Any) -> None:
     # Given a file
     version = put(s3, b"old")
     # When a run pins it and the file is dropped again
-    source = pin_source(s3, {"bucket": INBOX, "key": KEY})
+    source = pin_source(s3, input_of({"bucket": INBOX, "key": KEY}))
     put(s3, b"newer")
     # Then the run reads what it has pinned, again and again
     body = SourceBody(s3, source, unhurried)
@@ -44,7 +45,7 @@ def test_the_version_of_now_is_pinned_where_none_is_given(s3: Any) -> None:
 def test_a_version_that_is_given_is_taken(s3: Any) -> None:
     old = put(s3, b"old")
     put(s3, b"newer")
-    source = pin_source(s3, {"bucket": INBOX, "key": KEY, "version_id": old})
+    source = pin_source(s3, input_of({"bucket": INBOX, "key": KEY, "version_id": old}))
     assert b"".join(SourceBody(s3, source, unhurried)) == b"old"
 
 
@@ -59,7 +60,7 @@ def test_a_version_that_is_given_is_taken(s3: Any) -> None:
 def test_what_does_not_exist_is_told(s3: Any, named: dict[str, str]) -> None:
     put(s3, b"old")
     with pytest.raises(SourceNotFound) as raised:
-        pin_source(s3, named)
+        pin_source(s3, input_of(named))
     assert f"s3://{named['bucket']}/{named['key']}" in str(raised.value)
 
 
@@ -67,12 +68,12 @@ def test_a_file_deleted_meanwhile_is_told(s3: Any) -> None:
     put(s3, b"old")
     s3.delete_object(Bucket=INBOX, Key=KEY)
     with pytest.raises(SourceNotFound):
-        pin_source(s3, {"bucket": INBOX, "key": KEY})
+        pin_source(s3, input_of({"bucket": INBOX, "key": KEY}))
 
 
 def test_a_part_of_it_is_read(s3: Any) -> None:
     put(s3, b"0123456789")
-    body = SourceBody(s3, pin_source(s3, {"bucket": INBOX, "key": KEY}), unhurried)
+    body = SourceBody(s3, pin_source(s3, input_of({"bucket": INBOX, "key": KEY})), unhurried)
     assert body.name == KEY
     assert (body.part(0, 3), body.part(8, 99)) == (b"012", b"89")
     assert (body.part(10, 5), body.part(0, 0)) == (b"", b"")
@@ -107,14 +108,14 @@ def test_another_part_than_was_asked_for_is_none(s3: Any, sent: bytes) -> None:
 )
 def test_an_input_that_names_no_file_is_told(s3: Any, named: Any) -> None:
     with pytest.raises(InputInvalid, match=r'"key": "claims/may\.csv"'):
-        pin_source(s3, named)
+        pin_source(s3, input_of(named))
 
 
 def test_without_versions_a_replaced_file_is_not_taken_for_the_pinned_one(s3: Any) -> None:
     # Given a file in a bucket without versions, pinned by its ETag
     s3.create_bucket(Bucket="plain", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     put(s3, b"old", "plain")
-    source = pin_source(s3, {"bucket": "plain", "key": KEY})
+    source = pin_source(s3, input_of({"bucket": "plain", "key": KEY}))
     assert source.version_id is None
     assert b"".join(SourceBody(s3, source, unhurried)) == b"old"
     # When it is replaced by one of the same size
@@ -161,7 +162,7 @@ def test_s3s_refusals_have_our_names_and_their_remedy(
             stub.add_client_error("get_object", code, message, http_status_code=status)
         # Then it is asked once more, and its code and the remedy are told
         with pytest.raises(error) as raised:
-            pin_source(s3, {"bucket": INBOX, "key": KEY})
+            pin_source(s3, input_of({"bucket": INBOX, "key": KEY}))
         stub.assert_no_pending_responses()
         told = [str(raised.value)]
         # And so they are where it refuses later
@@ -195,14 +196,14 @@ def test_what_only_a_head_refuses_passes_by_itself_unless_it_is_forbidden(
         stub.add_client_error("head_object", str(status), http_status_code=status)
         stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"a"), 1)})
         with pytest.raises(error):
-            pin_source(s3, {"bucket": INBOX, "key": KEY})
+            pin_source(s3, input_of({"bucket": INBOX, "key": KEY}))
 
 
 def test_a_delete_marker_is_no_file(s3: Any) -> None:
     put(s3, b"old")
     marker = s3.delete_object(Bucket=INBOX, Key=KEY)["VersionId"]
     with pytest.raises(SourceNotFound):
-        pin_source(s3, {"bucket": INBOX, "key": KEY, "version_id": marker})
+        pin_source(s3, input_of({"bucket": INBOX, "key": KEY, "version_id": marker}))
 
 
 def test_a_read_that_breaks_off_is_source_unavailable(s3: Any) -> None:
@@ -217,7 +218,7 @@ def test_a_read_that_breaks_off_is_source_unavailable(s3: Any) -> None:
 def test_s3_that_cannot_be_reached_is_source_unavailable(nobody: str, aws: None) -> None:  # noqa: ARG001
     gone = boto3.client("s3", endpoint_url=nobody, config=_ONE_TRY)
     with pytest.raises(SourceUnavailable, match="EndpointConnectionError"):
-        pin_source(gone, {"bucket": INBOX, "key": KEY})
+        pin_source(gone, input_of({"bucket": INBOX, "key": KEY}))
 
 
 _ONE_TRY = boto3.session.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})

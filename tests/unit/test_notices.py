@@ -6,11 +6,12 @@ import pytest
 
 from straight_through.attempts import Attempt
 from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, WaitedFor
-from straight_through.executing.patience import wait_out
+from straight_through.executing.waits import Patience, wait_out
 from straight_through.moments import iso
 from straight_through.queue.notices import NOTICES, Notices
 from straight_through.queue.table import Item, Table
 
+PATIENCE = Patience(api_patience_hours=12, busy_deadline_hours=24)
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ATTEMPT = Attempt("may", "arn:may", 0, iso(START), iso(START), {})
@@ -34,7 +35,7 @@ class World:
         """Meet the trouble for so many hours, in looks of so many seconds; sweep meanwhile."""
         until = self.now + timedelta(hours=hours)
         while True:
-            record = wait_out(self.record, trouble, ATTEMPT, self.now)
+            record = wait_out(self.record, trouble, ATTEMPT, PATIENCE, self.now)
             record["wait_seconds"] = max(record["wait_seconds"], every)
             self.record = self.notices.follow(ATTEMPT, self.record, record, ABOUT, self.now)
             self.sweep()
@@ -57,13 +58,6 @@ class World:
         if self.broken:
             raise ConnectionError
         self.told.append((subject, text))
-
-
-@pytest.fixture(autouse=True)
-def _deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve hours for the API, 24 for another's run."""
-    monkeypatch.setenv("API_PATIENCE_HOURS", "12")
-    monkeypatch.setenv("BUSY_DEADLINE_HOURS", "24")
 
 
 @pytest.fixture

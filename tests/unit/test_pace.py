@@ -12,6 +12,7 @@ from quantemplate.client import Quantemplate
 from straight_through.buckets.inbox import SourceBody, pin_source
 from straight_through.buckets.outbox import store_output
 from straight_through.errors import TransferTooSlow
+from straight_through.execution_input import input_of
 from straight_through.time_left import HOPELESS, LAST, SURE_AFTER, Pace, seconds_left
 from tests.unit.conftest import INBOX, OUTBOX, lambda_context
 from tests.unit.wire import EXECUTIONS, Reply, Wire
@@ -122,7 +123,9 @@ def test_an_upload_stops_before_its_function_is_killed(s3: Any) -> None:
     # Given a file that is taken so slowly that the time runs out
     s3.put_object(Bucket=INBOX, Key="claims/may.csv", Body=b"x" * 5 * 1024 * 1024)
     clock = Clock()
-    body = SourceBody(s3, pin_source(s3, {"bucket": INBOX, "key": "claims/may.csv"}), clock)
+    body = SourceBody(
+        s3, pin_source(s3, input_of({"bucket": INBOX, "key": "claims/may.csv"})), clock
+    )
 
     def taken() -> Iterator[int]:
         for chunk in body:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantemplate.times import seconds_between, seconds_since
-from straight_through.executing.polling import next_wait
+from straight_through.executing.waits import next_wait
 from tests.bench.detection import (
     EVENTS_A_LOOK,
     WEEK,

@@ -20,13 +20,13 @@ from straight_through.errors import (
 from straight_through.publishing.publish import publish
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
-from straight_through.routes import Route
 from straight_through.rows import RowCount
 from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Handler
-from tests.unit.outbox_runs import CLEAN, PATH, REPORT, chained_to, objects, route, run_of
+from tests.unit.outbox_runs import CLEAN, PATH, REPORT, Known, chained_to, objects, route, run_of
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/manifest.schema.json").read_text("utf-8"))
 FOLDER = "claims/may/may-1/"
+FILE = {"bucket": INBOX, "key": "claims/may.csv"}
 OUTPUTS = {CLEAN: b"id\n1\n2\n", REPORT: b"problem\nnone paid\n"}
 PASSING = OUTPUTS | {REPORT: b"problem\n"}
 ALL = {
@@ -42,9 +42,7 @@ def lake(s3: Any) -> None:
     s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
 
-def central(name: str) -> Route:
-    """The only other route."""
-    return route(name)
+CENTRAL: Any = Known(route("central"))  # the only other route
 
 
 def manifest_at(s3: Any, key: str) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def manifest_at(s3: Any, key: str) -> dict[str, Any]:
 # --- the gate -------------------------------------------------------------------------------------
 def test_rows_at_the_gate_hold_the_run_and_nothing_leaves(s3: Any) -> None:
     record = run_of(s3, OUTPUTS, gated=True)
-    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    result = publish(s3, OUTBOX, record, route(**ALL), CENTRAL)
     # Then the result says so
     held = [{"name": REPORT, "rows": 1}]
     assert (result["status"], result["held"]) == ("Held", held)
@@ -73,7 +71,7 @@ def test_rows_at_the_gate_hold_the_run_and_nothing_leaves(s3: Any) -> None:
 
 def test_a_run_that_passes_its_gate_lies_where_all_do_with_its_lineage(s3: Any) -> None:
     record = run_of(s3, PASSING, gated=True)
-    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    result = publish(s3, OUTBOX, record, route(**ALL), CENTRAL)
     assert (result["status"], result["exported"], result["chained"]) == ("Succeeded", 2, 1)
     files = {f"{FOLDER}{name}.csv" for name in OUTPUTS} | {f"{FOLDER}manifest.json"}
     assert objects(s3, OUTBOX).keys() == files
@@ -93,7 +91,7 @@ def test_each_of_several_outputs_with_one_name_is_looked_at(s3: Any) -> None:
     record = run_of(s3, {"A": b"x\n", "B": b"x\n1\n", "C": b"x\n1\n2\n"}, gated=True)
     for output in record["outputs"]:
         output["name"] = "Report"
-    result = publish(s3, OUTBOX, record, route(hold_if_rows=("Report",)), central)
+    result = publish(s3, OUTBOX, record, route(hold_if_rows=("Report",)), CENTRAL)
     assert result["held"] == [{"name": "Report", "rows": 1}, {"name": "Report", "rows": 2}]
     # And they count together
     assert result["rows_out"] == {"Report": 3}
@@ -116,7 +114,7 @@ def test_only_a_report_that_has_no_rows_for_certain_lets_a_run_pass(s3: Any, nam
     record = run_of(s3, {CLEAN: b"id\n1\n", REPORT: REPORTS[name]}, gated=True)
     record["outputs"][1] |= measured(REPORTS[name])
     # When it comes to its gate
-    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    result = publish(s3, OUTBOX, record, route(**ALL), CENTRAL)
     # Then it passes only where the report is a header and nothing else
     passes = name.startswith("report-header-")
     assert result["status"] == ("Succeeded" if passes else "Held")
@@ -134,7 +132,7 @@ def test_what_cannot_be_counted_has_no_sum(s3: Any) -> None:
         output["name"] = "Report"
     record["outputs"][1] |= measured(b"")
     record["source"] |= {"rows": None, "rows_reason": "a quote in row 3 that never ends"}
-    result = publish(s3, OUTBOX, record, route(), central)
+    result = publish(s3, OUTBOX, record, route(), CENTRAL)
     assert result["rows_out"] == {"Report": None, "D": 0}
     assert (result["rows_in"], result["rows_in_reason"]) == (
         None,
@@ -144,11 +142,11 @@ def test_what_cannot_be_counted_has_no_sum(s3: Any) -> None:
 
 
 def test_a_run_without_outputs_says_so(s3: Any) -> None:
-    result = publish(s3, OUTBOX, run_of(s3, {}), route(), central)
+    result = publish(s3, OUTBOX, run_of(s3, {}), route(), CENTRAL)
     assert (result["status"], result["no_outputs"]) == ("Succeeded", True)
     assert manifest_at(s3, result["manifest"])["no_outputs"] is True
     # And one with outputs does not
-    result = publish(s3, OUTBOX, run_of(s3, OUTPUTS, run="may-2"), route(), central)
+    result = publish(s3, OUTBOX, run_of(s3, OUTPUTS, run="may-2"), route(), CENTRAL)
     assert "no_outputs" not in result
 
 
@@ -159,7 +157,7 @@ def test_of_very_many_outputs_a_result_has_the_first_and_counts_the_others(s3: A
         record["outputs"][0] | {"name": f"{n:04} " + "ü" * 200, "rows": 1} for n in range(2000)
     ]
     # When it is held
-    result = publish(s3, OUTBOX, record, route(hold_if_rows=("*",)), central)
+    result = publish(s3, OUTBOX, record, route(hold_if_rows=("*",)), CENTRAL)
     # Then the result is short and says how many it leaves out, and the manifest has all
     assert len(json.dumps(result)) < 200_000
     assert len(result["held"]) + len(result["rows_out"]) + result["left_out"] == 4000
@@ -170,7 +168,7 @@ def test_a_skipped_run_has_a_manifest_and_nothing_else(s3: Any) -> None:
     twin = {"run": "april", "key": "claims/april.csv", "at": "2026-04-04T08:15:30.000Z"}
     record = run_of(s3, {}) | {"status": "Skipped", "quantemplate": None, "identical_to": twin}
     record["source"] |= {"sha256": None, "rows": None}
-    result = publish(s3, OUTBOX, record, route(**ALL), central)
+    result = publish(s3, OUTBOX, record, route(**ALL), CENTRAL)
     manifest = manifest_at(s3, f"{FOLDER}manifest.json")
     assert (result["status"], result["identical_to"]) == ("Skipped", twin)
     assert (manifest["status"], manifest["identical_to"]) == ("Skipped", twin)
@@ -189,7 +187,7 @@ def test_what_is_refused_is_refused_before_anything_is_written(
     record = run_of(s3, PASSING, gated=True)
     before = objects(s3, OUTBOX)
     with pytest.raises(error):
-        publish(s3, OUTBOX, record, route(**ALL | changed), central)
+        publish(s3, OUTBOX, record, route(**ALL | changed), CENTRAL)
     assert (objects(s3, OUTBOX), objects(s3, "lake"), objects(s3, INBOX)) == (before, {}, {})
 
 
@@ -200,7 +198,7 @@ def test_a_held_run_whose_chain_has_become_a_circle_is_not_released(s3: Any) -> 
     circle = route(**ALL | {"then": chained_to(("claims", "*"))})
     # Then its release writes nothing
     with pytest.raises(ChainCycle):
-        publish(s3, OUTBOX, record, circle, central, released=True)
+        publish(s3, OUTBOX, record, circle, CENTRAL, released=True)
     assert (objects(s3, OUTBOX), objects(s3, "lake"), objects(s3, INBOX)) == (before, {}, {})
 
 
@@ -211,7 +209,7 @@ def test_a_result_fits_into_a_state_however_many_destinations_there_are(s3: Any)
     for name in ("n0", "n1", "n2"):
         s3.put_object(Bucket=OUTBOX, Key=f"k/{name}.csv", Body=b"x")
     many = tuple(f"s3://lake/{n}/{{output}}.csv" for n in range(20))
-    result = publish(s3, OUTBOX, record, route(destinations=many), central)
+    result = publish(s3, OUTBOX, record, route(destinations=many), CENTRAL)
     assert result["exported"] == 60
     assert len(json.dumps(result)) < 600
     assert len(manifest_at(s3, result["manifest"])["destinations"]) == 60
@@ -232,7 +230,7 @@ def test_whatever_call_it_dies_before_or_after_the_next_try_ends_as_if_it_had_no
 
     with monkeypatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", counted)
-        expected = publish(s3, OUTBOX, copy.deepcopy(given), everything, central)
+        expected = publish(s3, OUTBOX, copy.deepcopy(given), everything, CENTRAL)
     left = [objects(s3, bucket) for bucket in (OUTBOX, "lake", INBOX)]
     number = len(calls)
     assert number > 20
@@ -259,9 +257,9 @@ def test_whatever_call_it_dies_before_or_after_the_next_try_ends_as_if_it_had_no
         with monkeypatch.context() as patch:
             patch.setattr(BaseClient, "_make_api_call", dies)
             with pytest.raises(KeyboardInterrupt):
-                publish(s3, OUTBOX, copy.deepcopy(given), everything, central)
+                publish(s3, OUTBOX, copy.deepcopy(given), everything, CENTRAL)
         # Then the next try gives the same
-        assert publish(s3, OUTBOX, copy.deepcopy(given), everything, central) == expected, at
+        assert publish(s3, OUTBOX, copy.deepcopy(given), everything, CENTRAL) == expected, at
         assert [objects(s3, bucket) for bucket in (OUTBOX, "lake", INBOX)] == left, at
 
 
@@ -279,7 +277,7 @@ def test_an_outbox_that_does_not_answer_is_tried_again(
     record = run_of(s3, PASSING, gated=True)
     monkeypatch.setattr(BaseClient, "_make_api_call", unreached)
     with pytest.raises(OutboxUnavailable, match=r"broke off \(EndpointConnectionError\)"):
-        publish(s3, OUTBOX, record, route(), central)
+        publish(s3, OUTBOX, record, route(), CENTRAL)
 
 
 # --- release --------------------------------------------------------------------------------------
@@ -311,7 +309,7 @@ def release(run: Any, by: str = "by-hand") -> dict[str, Any]:
 def held(publish_run: Handler, s3: Any) -> dict[str, Any]:
     """A run that its gate holds."""
     record = run_of(s3, OUTPUTS, gated=True)
-    result = publish_run(execution("may-1", {}, record))
+    result = publish_run(execution("may-1", FILE, record))
     assert result["status"] == "Held"
     return record
 
@@ -374,5 +372,5 @@ def test_what_is_known_of_a_held_run_does_not_expire_before_it(
     publish_run: Handler, s3: Any, table: Table
 ) -> None:
     table.update(record_key("may-1"), "SET #expires_at = :soon", soon=1)
-    publish_run(execution("may-1", {}, run_of(s3, OUTPUTS, gated=True)))
+    publish_run(execution("may-1", FILE, run_of(s3, OUTPUTS, gated=True)))
     assert "expires_at" not in (table.get(record_key("may-1")) or {})

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from straight_through.errors import NoRoute, RouteInvalid
-from straight_through.routes import Route, find_route, parse_route, routable_folders
+from straight_through.routes import Route, Routes, parse_route, routable_folders
 
 PATH = "/straight-through/routes"
 IDS = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
@@ -45,7 +45,7 @@ def test_a_route_is_found_with_one_call_however_many_there_are(
     # When the file's is looked for
     calls: list[str] = []
     ssm.meta.events.register("before-call.ssm", lambda model, **_: calls.append(model.name))
-    route = find_route(ssm, PATH, "claims/eu/2026/05/may.csv")
+    route = Routes(ssm, PATH).of("claims/eu/2026/05/may.csv")
     # Then one call has found it
     assert route.name == "claims/eu"
     assert calls == ["GetParameters"]
@@ -64,15 +64,15 @@ def test_the_deepest_folder_with_a_route_wins(ssm: Any, add: Callable[..., None]
         ("claims/eu 2/may.csv", "claims", "p-claims"),
         ("claims/eu.csv", "claims", "p-claims"),
     ]:
-        route = find_route(ssm, PATH, key)
+        route = Routes(ssm, PATH).of(key)
         assert (route.name, route.pipeline_id) == (name, pipeline), key
 
 
 def test_a_changed_route_counts_at_once(ssm: Any, add: Callable[..., None]) -> None:
     add("claims")
-    assert find_route(ssm, PATH, "claims/may.csv").dataset_id == "d-claims"
+    assert Routes(ssm, PATH).of("claims/may.csv").dataset_id == "d-claims"
     add("claims", dataset_id="d-new")
-    assert find_route(ssm, PATH, "claims/may.csv").dataset_id == "d-new"
+    assert Routes(ssm, PATH).of("claims/may.csv").dataset_id == "d-new"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_key_outside_of_all_routes_is_told_so(
 ) -> None:
     add("claims")
     with pytest.raises(NoRoute) as raised:
-        find_route(ssm, PATH, key)
+        Routes(ssm, PATH).of(key)
     assert repr(key) in str(raised.value)
     assert "folder" in str(raised.value)
 
@@ -112,7 +112,7 @@ def test_a_key_that_misses_its_route_is_shown_with_the_likely_cause(
         add(folder)
     # When its route is looked for
     with pytest.raises(NoRoute) as raised:
-        find_route(ssm, PATH, key)
+        Routes(ssm, PATH).of(key)
     # Then it is told in quotes, with what may be the cause and what may be meant
     message = str(raised.value)
     assert shown in message
@@ -124,7 +124,7 @@ def test_a_key_that_misses_its_route_is_shown_with_the_likely_cause(
 
 def test_the_message_names_the_parameter_that_is_missing(ssm: Any) -> None:
     with pytest.raises(NoRoute, match=f"{PATH}/claims/eu, then redrive the execution"):
-        find_route(ssm, PATH, "claims/eu/may.csv")
+        Routes(ssm, PATH).of("claims/eu/may.csv")
 
 
 def test_the_message_names_the_parameter_that_is_wrong(ssm: Any, add: Callable[..., None]) -> None:
@@ -133,7 +133,7 @@ def test_the_message_names_the_parameter_that_is_wrong(ssm: Any, add: Callable[.
     add("claims/eu", dataset_id="p-claims")
     # Then the wrong one is named whole, and what to do after
     with pytest.raises(RouteInvalid, match="'dataset_id' is 'p-claims'") as raised:
-        find_route(ssm, PATH, "claims/eu/may.csv")
+        Routes(ssm, PATH).of("claims/eu/may.csv")
     told = f"Mend the parameter {PATH}/claims/eu, then redrive the execution."
     assert str(raised.value).endswith(told)
 
@@ -163,7 +163,7 @@ def test_no_more_is_asked_for_than_parameter_store_takes(ssm: Any) -> None:
         names = [f"{PATH}/claims", f"{PATH}/claims/{'x' * 500}"]
         found = [{"Name": names[0], "Value": json.dumps(IDS)}]
         stub.add_response("get_parameters", {"Parameters": found}, {"Names": names})
-        assert find_route(ssm, PATH, key) == Route("claims", **IDS)
+        assert Routes(ssm, PATH).of(key) == Route("claims", **IDS)
         stub.assert_no_pending_responses()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -185,7 +186,7 @@ def test_a_message_that_could_not_be_started_comes_again(
     app: ModuleType, start: Start, machine: str, event: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a state machine that is not there
-    monkeypatch.setattr(app, "STATE_MACHINE_ARN", f"{machine}-gone")
+    monkeypatch.setattr(app, "settings", replace(app.settings, state_machine_arn=f"{machine}-gone"))
     batch = dropped(event, "claims/1.csv", "claims/2.csv")
     # Then each message comes again, when it is
     assert start(batch)["batchItemFailures"] == [

@@ -2,13 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from straight_through import errors
+from straight_through.settings import variables_of
 from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
 from tests.unit.conftest import ROOT, Event
 
@@ -186,16 +189,13 @@ def test_a_batch_stays_hidden_six_times_as_long_as_its_function_may_take() -> No
 @pytest.mark.parametrize(
     "name", [*sorted(TASKS), "StartRun", "RunEnded", "SweepQueues", "PauseQueue"]
 )
-def test_a_function_has_each_variable_that_it_reads(name: str) -> None:
+def test_a_function_has_each_variable_that_it_reads(
+    name: str, load: Callable[..., ModuleType]
+) -> None:
     properties = RESOURCES[name]["Properties"]
     given = properties["Environment"]["Variables"].keys()
-    source = (ROOT / properties["CodeUri"] / "app.py").read_text("utf-8")
-    if "import connection" in source:
-        source += (ROOT / "layers/straight_through/executing/connection.py").read_text("utf-8")
-    read = set(re.findall(r'os\.environ\["(\w+)"\]', source))
-    if "wait_out" in source:
-        read |= {"API_PATIENCE_HOURS", "BUSY_DEADLINE_HOURS"}
-    assert given - {"POWERTOOLS_SERVICE_NAME"} == read
+    app = load(Path(properties["CodeUri"]).name, **dict.fromkeys(given, "1"))
+    assert given - {"POWERTOOLS_SERVICE_NAME"} == set(variables_of(app.Settings))
 
 
 # --- the sample events are what the states send ---------------------------------------------------

@@ -28,7 +28,10 @@ from straight_through.names import run_folder
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine
 
-CLOCKS = ("queue.turns", "executing.execute_once", "queue.queues")
+CLOCKS = (
+    *("queue.turns", "queue.queues"),
+    *("executing.execute_once", "executing.upload_and_execute", "executing.check_status"),
+)
 SWEEP_AFTER = timedelta(seconds=90)  # longer than a mark lasts, and a grant stays unanswered
 MOST_SWEEPS = 10
 

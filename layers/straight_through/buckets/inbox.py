@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from quantemplate.bodies import CHUNK
 from straight_through.buckets.s3_refusals import refusal_of
 from straight_through.errors import InputInvalid, SourceUnavailable
-from straight_through.execution_input import EXPECTED, named_file
+from straight_through.execution_input import EXPECTED, ExecutionInput
 from straight_through.time_left import Left, Pace
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ class Source:
     parent: dict[str, Any] | None = None  # the run that chained it on
 
 
-def pin_source(s3: "S3Client", execution_input: Any) -> Source:
+def pin_source(s3: "S3Client", named: ExecutionInput) -> Source:
     """Return the object that an execution's input names, at the version it has now or names.
 
     Raises InputInvalid, SourceNotFound, SourceUnavailable, SourceDenied.
     """
-    named = named_file(execution_input)
     return _described(s3, named.bucket, named.key, named.version_id)
 
 

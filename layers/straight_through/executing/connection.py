@@ -1,9 +1,9 @@
 """The connection to Quantemplate with the credentials that lie in Secrets Manager."""
 
 import json
-import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -23,13 +23,22 @@ UNREADABLE = {
 }
 
 
+@dataclass(frozen=True)
+class Access:
+    """Where Quantemplate is, and where our credentials for it lie."""
+
+    credentials_secret_arn: str
+    quantemplate_api_url: str
+    quantemplate_token_url: str
+
+
 class Connection:
     """One Quantemplate client for all invocations of a function process."""
 
     def __init__(
         self,
         secrets: "SecretsManagerClient",
-        secret_arn: str,
+        access: Access,
         failed: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         """Read nothing yet: a missing secret must fail the run, not the function's start.
@@ -37,7 +46,7 @@ class Connection:
         `failed` is told of each call that fails.
         """
         self._secrets = secrets
-        self._secret_arn = secret_arn
+        self._access = access
         self._failed = failed
         self._client: Quantemplate | None = None
         self._read_at = 0.0
@@ -45,22 +54,26 @@ class Connection:
     def open(self) -> Quantemplate:
         """Return the client. Raises CredentialsMissing."""
         if self._client is None or time.monotonic() - self._read_at > CREDENTIALS_LIFETIME:
-            credentials = read_credentials(self._secrets, self._secret_arn)
+            credentials = self._credentials()
             self._read_at = time.monotonic()
             if self._client is None or self._client.credentials != credentials:
                 self._client = Quantemplate(
                     credentials,
-                    api_url=os.environ["QUANTEMPLATE_API_URL"],
-                    token_url=os.environ["QUANTEMPLATE_TOKEN_URL"],
-                    renewed=lambda: read_credentials(self._secrets, self._secret_arn),
+                    api_url=self._access.quantemplate_api_url,
+                    token_url=self._access.quantemplate_token_url,
+                    renewed=self._credentials,
                     failed=self._failed,
                 )
         return self._client
 
+    def _credentials(self) -> Credentials:
+        """Read the secret. Raises CredentialsMissing."""
+        return read_credentials(self._secrets, self._access.credentials_secret_arn)
 
-def connection(failed: Callable[[Exception], None]) -> Connection:
-    """Return the connection that a function's environment describes; `failed` counts errors."""
-    return Connection(client("secretsmanager"), os.environ["CREDENTIALS_SECRET_ARN"], failed)
+
+def connection(access: Access, failed: Callable[[Exception], None]) -> Connection:
+    """Return a connection; `failed` is told of each call that fails."""
+    return Connection(client("secretsmanager"), access, failed)
 
 
 def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Credentials:

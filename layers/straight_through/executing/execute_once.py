@@ -25,7 +25,7 @@ from straight_through.errors import (
     PipelineBusy,
     StraightThroughError,
 )
-from straight_through.executing.patience import vanished
+from straight_through.executing.waits import vanished
 from straight_through.measuring import NOT_MEASURED
 from straight_through.moments import from_iso, iso
 from straight_through.queue.bindings import enter_bound
@@ -33,7 +33,7 @@ from straight_through.queue.pipelines import NONE_SEEN, Pipelines
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item
 from straight_through.queue.turns import Turn, Turns
-from straight_through.routes import FIELDS, Route
+from straight_through.routes import FIELDS, Route, Routes
 
 MOST_NAMED = 10  # executions that a message names
 LOOK_AGAIN = 10  # seconds
@@ -69,16 +69,16 @@ class Runs:
         route: Route,
         body: Body,
         until: datetime,
-        current: Callable[[str], Route],
+        routes: Routes,
     ) -> Item:
         """Enter the turn, return the execution as `upload_and_execute` does, and leave it again.
 
-        `until` is when this function must have ended, `current` reads a route as it is now.
+        `until` is when this function must have ended.
 
         Raises RouteConflict too, and TurnLost where the route has another queue by now.
         """
         settle = lambda post: self.settle(post, attempt)  # noqa: E731 - one short line
-        mark = enter_bound(self._turns, turn, attempt, route, until, current, settle)
+        mark = enter_bound(self._turns, turn, attempt, route, until, routes, settle)
         made = None
         try:
             made = self.upload_and_execute(turn, mark, attempt, route, body)

@@ -16,8 +16,7 @@ from straight_through.errors import (
     PipelineFailed,
     PipelineOverdue,
 )
-from straight_through.executing.patience import since_of, vanished
-from straight_through.executing.polling import next_wait
+from straight_through.executing.waits import next_wait, since_of, vanished
 from straight_through.measuring import NOT_MEASURED
 from straight_through.moments import iso
 from straight_through.names import file_names

@@ -27,7 +27,7 @@ def skipped_twin(
     `body` is the file as it would go up, since that is what is remembered. Only a drop is skipped:
     who starts an execution by hand wants it processed.
     """
-    if route.identical != "skip" or attempt.input.get("execution_id") or not attempt.was_dropped:
+    if route.identical != "skip" or attempt.input.execution_id or not attempt.was_dropped:
         return None
     return twin_of(table, route, sha256_of(body), attempt.run, now)
 

@@ -15,7 +15,6 @@ from quantemplate.bodies import Body, File
 from straight_through.attempts import Attempt
 from straight_through.buckets.inbox import Source, SourceBody, newest, pin_source
 from straight_through.errors import EmptyFile, StraightThroughError, concerning
-from straight_through.execution_input import named_file
 from straight_through.files.checks import Checked, as_it_goes_up, check_file, known_check
 from straight_through.measuring import Measured, MeasuredBody, Measures
 from straight_through.moments import from_iso
@@ -23,12 +22,11 @@ from straight_through.queue.records import Records
 from straight_through.queue.table import Item
 from straight_through.reading.formats import is_text
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import Route, find_route
+from straight_through.routes import Route, Routes
 from straight_through.time_left import Left, unhurried
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_ssm import SSMClient
 
 SOON = 15  # seconds until a look at what may replace an empty version; then twice as many
 
@@ -47,9 +45,8 @@ class Intake:
     """The parts that take a file in, and by which limits it is judged."""
 
     s3: "S3Client"
-    ssm: "SSMClient"
+    routes: Routes
     records: Records
-    routes_path: str
     limits: Limits
 
     def found(self, attempt: Attempt, now: datetime) -> tuple[Source, Route]:
@@ -58,18 +55,18 @@ class Intake:
         Both are noted before anything is judged: so a refused file's message names them.
         Raises InputInvalid, SourceNotFound, SourceDenied, SourceUnavailable, NoRoute, RouteInvalid.
         """
-        named = named_file(attempt.input)
+        named = attempt.input
         record = self.records.get(attempt.run)
         source = Source(**record["source"]) if "source" in record else None
         route: Route | None = None
         refused: StraightThroughError | None = None
         try:
             with concerning(f"file s3://{named.bucket}/{named.key}"):
-                route = find_route(self.ssm, self.routes_path, named.key)
+                route = self.routes.of(named.key)
         except StraightThroughError as error:
             refused = error
         try:
-            source = source or pin_source(self.s3, attempt.input)
+            source = source or pin_source(self.s3, named)
         except StraightThroughError as error:
             refused = error
         known = {"source": source and asdict(source), "route": route and route.name}
@@ -96,7 +93,7 @@ class Intake:
         What was not judged whole, or by other settings, is judged now, once. Raises what
         `check_file` does.
         """
-        if "execution" in record or attempt.input.get("execution_id"):
+        if "execution" in record or attempt.input.execution_id:
             return file  # nothing goes up
         checked = known_check(record, route)
         if checked is None:

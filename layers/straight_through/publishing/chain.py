@@ -1,13 +1,13 @@
 """The next stages of a chain: outputs that are dropped into other routes' folders of the inbox."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from straight_through.buckets.outbox import writing
 from straight_through.buckets.s3_objects import copy_if_absent
 from straight_through.errors import ChainCycle, NoRoute
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
-from straight_through.routes import Route
+from straight_through.routes import Route, Routes
 from straight_through.selection import matches
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def path_of(record: dict[str, Any]) -> list[str]:
     return list((record["source"]["parent"] or {"path": []})["path"])
 
 
-def require_no_cycle(route: Route, path: Sequence[str], current: Callable[[str], Route]) -> None:
+def require_no_cycle(route: Route, path: Sequence[str], routes: Routes) -> None:
     """Follow the chain from a route to its ends, before it is entered. Raises ChainCycle, NoRoute.
 
     `path` names the routes that the file has come through before.
@@ -33,14 +33,14 @@ def require_no_cycle(route: Route, path: Sequence[str], current: Callable[[str],
                 'Take one of these links out of its route\'s "then", then redrive the execution.'
             )
         try:
-            following = current(link.route)
+            following = routes.named(link.route)
         except NoRoute:
             raise NoRoute(
                 f"Route {route.name!r} chains on to {link.route!r}, which has no route. Add it, or "
                 'take the link out of "then"; then redrive the execution. Nothing was chained or '
                 "exported."
             ) from None
-        require_no_cycle(following, here, current)
+        require_no_cycle(following, here, routes)
 
 
 def _joined(path: Sequence[str]) -> str:

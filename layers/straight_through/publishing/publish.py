@@ -1,7 +1,7 @@
 """What becomes of a run's outputs: held at a gate, or exported and chained on."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantemplate.times import moment_of
@@ -11,7 +11,7 @@ from straight_through.errors import OutputMissing
 from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
 from straight_through.publishing.destinations import export, targets_of
-from straight_through.routes import Route
+from straight_through.routes import Route, Routes
 from straight_through.selection import matches
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
 from straight_through.text import shown
@@ -52,7 +52,7 @@ def publish(
     outbox: str,
     record: Record,
     route: Route,
-    current: Callable[[str], Route],
+    routes: Routes,
     *,
     released: bool = False,
 ) -> Record:
@@ -68,7 +68,7 @@ def publish(
         record |= {"status": HELD, "held": held}
         return _finish(s3, outbox, route, record, _held(record))
     targets_of(record, route)
-    require_no_cycle(route, path_of(record), current)
+    require_no_cycle(route, path_of(record), routes)
     staged = [o["key"] for o in record["outputs"] if o["key"].startswith(_held(record))]
     record |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, record)}
     record["destinations"] = export(s3, outbox, record, route)

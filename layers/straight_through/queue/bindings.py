@@ -14,7 +14,7 @@ from straight_through.errors import (
 )
 from straight_through.queue.table import Item, Key, Refused, Table, Write, check, update
 from straight_through.queue.turns import Turn, Turns, queue_key
-from straight_through.routes import Route
+from straight_through.routes import Route, Routes
 
 LOOK_AGAIN = 10  # seconds until a queue that is about to lose a dataset is looked at again
 
@@ -44,7 +44,7 @@ def enter_bound(
     attempt: Attempt,
     route: Route,
     until: datetime,
-    current: Callable[[str], Route],
+    routes: Routes,
     settle: Callable[[Item], None],
 ) -> str:
     """Enter the turn and bind what the route uses to its queue; return the mark's id.
@@ -60,14 +60,14 @@ def enter_bound(
         try:
             return turns.enter(turn, attempt, until, *bindings(route))
         except Refused as refused:
-            unbind_stale(turns.table, route, refused, current, settle)
+            unbind_stale(turns.table, route, refused, routes, settle)
 
 
 def unbind_stale(
     table: Table,
     route: Route,
     refused: Refused,
-    current: Callable[[str], Route],
+    routes: Routes,
     settle: Callable[[Item], None],
 ) -> None:
     """Take what refused to be bound from a queue whose route no longer uses it.
@@ -77,7 +77,7 @@ def unbind_stale(
     for key, binding in zip(_keys(route), refused.items, strict=True):
         if not binding:
             continue
-        if _still_used(binding, key, current):
+        if _still_used(binding, key, routes):
             what = key[0].replace("#", " ", 1)
             raise RouteConflict(
                 f"Route {route.name!r} (queue {route.queue!r}) and route {binding['route']!r} "
@@ -131,10 +131,10 @@ def _keys(route: Route) -> list[Key]:
     ]
 
 
-def _still_used(binding: Item, key: Key, current: Callable[[str], Route]) -> bool:
+def _still_used(binding: Item, key: Key, routes: Routes) -> bool:
     """Whether the route that a binding names still uses what is bound, in the same queue."""
     try:
-        route = current(binding["route"])
+        route = routes.named(binding["route"])
     except (NoRoute, RouteInvalid):
         return False
     return key in _keys(route) and route.queue == binding["queue"]

@@ -22,9 +22,9 @@ class Limits:
     ratio: float
 
     @classmethod
-    def of(cls, gigabytes: str, ratio: str) -> "Limits":
-        """Return those of the stack's parameters, as a function's environment has them."""
-        return cls(int(float(gigabytes) * 1e9), float(ratio))
+    def of(cls, gigabytes: float, ratio: float) -> "Limits":
+        """Return those of the stack's parameters."""
+        return cls(int(gigabytes * 1e9), ratio)
 
 
 class WithoutMark:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from straight_through.execution_input import typed
 from straight_through.moments import from_iso, iso
 from straight_through.queue.table import Item
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
@@ -57,7 +58,7 @@ class Ended:
     @property
     def releases(self) -> str:
         """The held run that the execution was to release, if it was to."""
-        return str(_named(self.input).get("release", ""))
+        return str(typed(self.input).get("release", ""))
 
 
 def ended_of(detail: dict[str, Any]) -> Ended:
@@ -83,7 +84,7 @@ def facts_of(ended: Ended, record: Item) -> Item:
     """
     result = ended.result
     status = result.get("status") or ENDS.get(ended.status, ended.status)
-    source = record.get("source") or _named(ended.input)
+    source = record.get("source") or typed(ended.input)
     named = {name: source.get(name) for name in ("bucket", "key", "version_id")}
     post = {} if ended.releases else record.get("posted", {})
     region = ended.execution_arn.split(":")[3]
@@ -219,15 +220,6 @@ def tell(sns: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
     """Tell people, by whatever is subscribed to the topic."""
     subject = shown(subject, LONGEST_SUBJECT)
     sns.publish(TopicArn=topic_arn, Subject=subject, Message=told(text))
-
-
-def _named(text: str) -> Item:
-    """Return what an execution's input names, if it is an object; it may be nested too deeply."""
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return given if isinstance(given, dict) else {}
 
 
 def _message(cause: str) -> str:

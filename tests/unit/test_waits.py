@@ -14,17 +14,11 @@ from straight_through.errors import (
     SourceUnavailable,
     WaitedFor,
 )
-from straight_through.executing.patience import wait_out
+from straight_through.executing.waits import Patience, wait_out
 from straight_through.moments import iso
 
+PATIENCE = Patience(api_patience_hours=12, busy_deadline_hours=24)
 NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve hours for the API, 24 for another's run."""
-    monkeypatch.setenv("API_PATIENCE_HOURS", "12")
-    monkeypatch.setenv("BUSY_DEADLINE_HOURS", "24")
 
 
 def attempt(redrive: int = 0) -> Attempt:
@@ -36,7 +30,7 @@ def waited(trouble: WaitedFor, hours: float, kind: str, redrive: int = 0) -> dic
     """What is waited next, when a trouble of this kind has been met for so many hours."""
     since = iso(NOW - timedelta(hours=hours))
     before = {"kind": kind, "since": since, "redrive_count": 0}
-    return wait_out({"waiting": before}, trouble, attempt(redrive), NOW)
+    return wait_out({"waiting": before}, trouble, attempt(redrive), PATIENCE, NOW)
 
 
 @pytest.mark.parametrize(
@@ -67,22 +61,22 @@ def test_two_waits_that_take_turns_have_a_deadline_all_the_same() -> None:
     record: dict[str, Any] = {}
     for minute in range(24 * 60):
         trouble = ApiUnavailable("Down.") if minute % 2 else PipelineBusy("Busy.")
-        record = wait_out(record, trouble, attempt(), NOW + timedelta(minutes=minute))
+        record = wait_out(record, trouble, attempt(), PATIENCE, NOW + timedelta(minutes=minute))
         # Then what the API was asked for last is always waited for since it was asked first
         began = NOW + timedelta(minutes=minute if minute % 2 else 0)
         assert record["waiting"]["since"] == iso(began)
     with pytest.raises(PipelineBusy, match="deadline is 24 hours"):
-        wait_out(record, PipelineBusy("Busy."), attempt(), NOW + timedelta(hours=24.1))
+        wait_out(record, PipelineBusy("Busy."), attempt(), PATIENCE, NOW + timedelta(hours=24.1))
     # And one odd answer ends nothing, however long the other wait was
-    wait_out(record, ApiUnavailable("Down."), attempt(), NOW + timedelta(hours=24.1))
+    wait_out(record, ApiUnavailable("Down."), attempt(), PATIENCE, NOW + timedelta(hours=24.1))
 
 
 def test_a_wait_that_is_asked_for_is_kept_up_to_the_deadline() -> None:
     for asked, wait in [(17, 17), (0.2, 1), (3600, 3600), (10**9, 12 * 3600), (math.inf, 43200)]:
         throttled = ApiThrottled("Later.", retry_after=asked)
-        assert wait_out({}, throttled, attempt(), NOW)["wait_seconds"] == wait
+        assert wait_out({}, throttled, attempt(), PATIENCE, NOW)["wait_seconds"] == wait
     busy = PipelineBusy("Busy.", retry_after=10**9)
-    assert wait_out({}, busy, attempt(), NOW)["wait_seconds"] == 24 * 3600
+    assert wait_out({}, busy, attempt(), PATIENCE, NOW)["wait_seconds"] == 24 * 3600
     # And what was waited already counts
     throttled = ApiThrottled("Later.", retry_after=6 * 3600)
     assert waited(throttled, 11, "ApiUnavailable")["wait_seconds"] == 3600
@@ -92,7 +86,7 @@ def test_the_waits_double_with_jitter_up_to_five_minutes() -> None:
     record: dict[str, Any] = {}
     now, waits = NOW, []
     for _ in range(12):
-        record = wait_out(record, ApiUnavailable("Down."), attempt(), now)
+        record = wait_out(record, ApiUnavailable("Down."), attempt(), PATIENCE, now)
         waits.append(record["wait_seconds"])
         now += timedelta(seconds=record["wait_seconds"])
     assert waits[0] <= 5
@@ -109,7 +103,7 @@ def test_those_that_back_off_together_do_not_come_back_together() -> None:
 
 
 def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
-    record = wait_out({"turn": "x"}, PipelineBusy("Run 7 is going on."), attempt(), NOW)
+    record = wait_out({"turn": "x"}, PipelineBusy("Run 7 is going on."), attempt(), PATIENCE, NOW)
     assert record["turn"] == "x"
     assert record["waiting"] == {
         "kind": "PipelineBusy",

@@ -1,0 +1,143 @@
+"""One look at an execution: has it ended, how, and if not, how long to wait until the next."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from quantemplate.times import seconds_since
+from straight_through import metrics
+from straight_through.attempts import Attempt
+from straight_through.errors import (
+    PipelineCancelled,
+    PipelineEndUnknown,
+    PipelineFailed,
+    WaitedFor,
+    concerning,
+)
+from straight_through.executing.connection import Access, Connection
+from straight_through.executing.progress import (
+    listed,
+    look_at,
+    looked_at_record,
+    shows_newer,
+    succeeded_record,
+    without_waiting,
+)
+from straight_through.executing.waits import Patience, wait_out
+from straight_through.files.duplicates import remember
+from straight_through.queue.notices import Notices
+from straight_through.queue.pipelines import Pipelines
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.queue.turns import Turns
+from straight_through.routes import Routes
+from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from quantemplate.executions import Execution
+    from quantemplate.listing import Listing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function; a new execution may be `late_list_seconds` late."""
+
+    turns_table: str
+    routes_path: str
+    pipeline_deadline_hours: float
+    late_list_seconds: float
+    patience: Patience
+    access: Access
+
+
+class CheckStatus:
+    """The parts that look at an execution."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        table: Table,
+        states: "SFNClient",
+        quantemplate: Connection,
+        settings: Settings,
+        logger: Logger,
+    ) -> None:
+        """Take the services, and what the template tells of them."""
+        self._routes = routes
+        self._table = table
+        self._turns = Turns(table, states)
+        self._records = Records(table)
+        self._notices = Notices(table)
+        self._quantemplate = quantemplate
+        self._settings = settings
+        self._logger = logger
+
+    def state_after(self, attempt: Attempt, before: dict[str, Any]) -> dict[str, Any]:
+        """Return a run's state with its status, and the outputs of an execution that succeeded.
+
+        Raises what `look_at` does, and what is waited for past its deadline.
+        """
+        if before["status"] == NOT_EXECUTED:
+            return before  # what it waited for may be over: UploadAndExecute finds out
+        if before["status"] == SKIPPED:
+            self._turns.run_ended(before, attempt)
+            return before
+        about = f"file s3://{before['source']['bucket']}/{before['source']['key']}"
+        about += f", route {before['route']}"
+        with self._records.noting(attempt), concerning(about):
+            after = self._looked(before, attempt)
+        return self._notices.follow(attempt, before, after, about, datetime.now(UTC))
+
+    def _looked(self, state: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
+        """Return the state as one look at the execution leaves it."""
+        try:
+            listing = listed(self._quantemplate.open(), state)
+        except WaitedFor as trouble:
+            return wait_out(state, trouble, attempt, self._settings.patience, datetime.now(UTC))
+        execution = state["quantemplate"]
+        if shows_newer(listing, state):
+            Pipelines(self._table).seen(execution, listing.highest)
+            state |= {"seen": listing.highest}
+        if state["turn"]:
+            self._turns.works_again(state["turn"]["queue"], attempt)
+        now, hours = datetime.now(UTC), self._settings.pipeline_deadline_hours
+        try:
+            look = look_at(listing, state, now, attempt, hours, self._settings.late_list_seconds)
+        except (PipelineFailed, PipelineCancelled):
+            self._turns.run_ended(state, attempt)
+            told = (attempt.run, execution["execution_id"], attempt.redrive_count)
+            # One that was attached to is not ours to repeat.
+            if state["turn"] and self._records.told_before(*told):
+                return without_waiting(state) | {"status": RUN_AGAIN}
+            raise
+        except PipelineEndUnknown:
+            self._turns.run_ended(state, attempt)
+            raise
+        if not look.known:
+            self._logger.warning("Unknown status, waiting on", status=look.status)
+        state = looked_at_record(state, look, attempt, hours, now)
+        if look.execution and look.status == SUCCEEDED:
+            self._turns.run_ended(state, attempt)
+            return self._succeeded(state, look.execution, listing)
+        return state
+
+    def _succeeded(
+        self, state: dict[str, Any], execution: "Execution", listing: "Listing"
+    ) -> dict[str, Any]:
+        """Return the state of a run that succeeded; remember its bytes, and measure how late."""
+        now, source = datetime.now(UTC), state["source"]
+        route = self._routes.named(state["route"])
+        state = succeeded_record(state, execution, listing, route)
+        if source["sha256"]:
+            # Only now: the bytes of a run that failed may be dropped again.
+            remember(self._table, route, source["sha256"], state["run"], source["key"], now)
+        self._logger.info("Pipeline succeeded", outputs=len(state["outputs"]))
+        if not execution.outputs:
+            self._logger.warning("Pipeline succeeded without an output")
+        if delay := seconds_since(execution.finished_at, now):
+            metrics.record({metrics.DETECTION_DELAY: max(delay, 0)})
+        return state

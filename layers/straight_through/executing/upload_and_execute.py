@@ -1,0 +1,149 @@
+"""The dropped file into its route's dataset, and the pipeline set going; or the file skipped."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from quantemplate.bodies import Body
+from straight_through import metrics
+from straight_through.attempts import Attempt
+from straight_through.buckets.inbox import Source, SourceBody
+from straight_through.errors import WaitedFor, concerning
+from straight_through.executing.connection import Access, Connection
+from straight_through.executing.execute_once import Runs
+from straight_through.executing.progress import executed_record, skipped_record
+from straight_through.executing.waits import Patience, wait_out
+from straight_through.files.duplicates import skipped_twin, twin_of
+from straight_through.files.intake import Intake
+from straight_through.queue.notices import Notices
+from straight_through.queue.records import Records
+from straight_through.queue.table import Table
+from straight_through.queue.turns import Turn, Turns
+from straight_through.reading.unzipping import Limits
+from straight_through.routes import Route, Routes
+from straight_through.statuses import NOT_EXECUTED
+from straight_through.time_left import Left
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+NO_DURATIONS: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template tells the function; a new execution may be `late_list_seconds` late."""
+
+    turns_table: str
+    routes_path: str
+    outbox_bucket: str
+    largest_unzipped_gb: float
+    largest_unzipped_ratio: float
+    late_list_seconds: float
+    patience: Patience
+    access: Access
+
+
+class UploadAndExecute:
+    """The parts that get a file up and its pipeline executed, within its turn."""
+
+    def __init__(
+        self,
+        s3: "S3Client",
+        routes: Routes,
+        table: Table,
+        states: "SFNClient",
+        quantemplate: Connection,
+        settings: Settings,
+        logger: Logger,
+    ) -> None:
+        """Take the services, and what the template tells of them."""
+        limits = Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio)
+        self._s3 = s3
+        self._routes = routes
+        self._table = table
+        self._turns = Turns(table, states)
+        self._records = Records(table)
+        self._notices = Notices(table)
+        self._quantemplate = quantemplate
+        self._settings = settings
+        self._logger = logger
+        self._intake = Intake(s3, routes, self._records, limits)
+
+    def state_after(
+        self, attempt: Attempt, before: dict[str, Any], until: datetime, left: Left
+    ) -> dict[str, Any]:
+        """Return the run's state: executed, skipped, or not executed and what it waits for.
+
+        `until` is when the function must have ended, `left` tells the seconds until it is killed.
+        Raises what `check_file` and `Runs.make` do, and what is waited for past its deadline.
+        """
+        known = self._records.get(attempt.run)
+        file = SourceBody(self._s3, Source(**known["source"]), left)
+        about = f"file s3://{file.source.bucket}/{file.source.key}"
+        with self._records.noting(attempt), concerning(about):
+            route = self._routes.of(file.source.key)
+            about += f", route {route.name}"
+            try:
+                with concerning(f"route {route.name}"):
+                    after = self._executed(attempt, before["turn"], known, route, file, until)
+            except WaitedFor as trouble:
+                patience = self._settings.patience
+                waiting = wait_out(before, trouble, attempt, patience, datetime.now(UTC))
+                self._logger.warning("Waiting", trouble=waiting["waiting"])
+                after = waiting | {"status": NOT_EXECUTED}
+        return self._notices.follow(attempt, before, after, about, datetime.now(UTC))
+
+    def _executed(
+        self,
+        attempt: Attempt,
+        turn: dict[str, str] | None,
+        known: dict[str, Any],
+        route: Route,
+        file: SourceBody,
+        until: datetime,
+    ) -> dict[str, Any]:
+        """Return the state of a run whose pipeline is executed, or whose file is skipped."""
+        judged, source = self._intake.judged(known, attempt, route, file), asdict(file.source)
+        # What was sent may have been executed: it is never skipped.
+        sent = known.keys() & {"execution", "posted"}
+        same = (
+            None if sent else skipped_twin(self._table, attempt, route, judged, datetime.now(UTC))
+        )
+        if same:
+            self._logger.info("Skipped: the same bytes were processed before", twin=same)
+            return skipped_record(attempt, turn, route.name, source, same)
+        made, durations = known.get("execution"), NO_DURATIONS
+        if not made:
+            made, durations = self._made(attempt, turn, route, file, judged, until)
+        sha256 = made["measures"]["sha256"]
+        twin = (
+            twin_of(self._table, route, sha256, attempt.run, datetime.now(UTC)) if sha256 else None
+        )
+        self._logger.info("Executed", size=len(file), identical_to=twin, **made)
+        return executed_record(attempt, turn, source, made, twin, durations)
+
+    def _made(
+        self,
+        attempt: Attempt,
+        turn: dict[str, str] | None,
+        route: Route,
+        file: SourceBody,
+        judged: Body,
+        until: datetime,
+    ) -> tuple[dict[str, Any], Sequence[float]]:
+        """Return the execution, and how many seconds each of the pipeline's earlier ones took."""
+        runs = Runs(
+            self._quantemplate.open(), self._turns, self._records, self._settings.late_list_seconds
+        )
+        if turn is None:
+            return runs.attach(route, attempt.input.execution_id or ""), NO_DURATIONS
+        body = self._intake.to_send(attempt, route, file, judged, self._settings.outbox_bucket)
+        made = runs.make(Turn(**turn), attempt, route, body, until, self._routes)
+        if runs.uploaded:
+            metrics.record({metrics.BYTES_UPLOADED: runs.uploaded})
+        return made, runs.durations
