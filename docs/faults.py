@@ -287,7 +287,7 @@ def _in_aws(function: str, call: str, fault: Fault) -> End:
     service = call.partition(".")[0]
     if service == "s3":
         return End("OutboxDenied" if function in (DOWNLOADS, PUBLISHES) else "SourceDenied")
-    return End("AwsUnavailable" if service == "dynamodb" else "Unforeseen")
+    return End("AwsDenied")
 
 
 LOST = "effect done and reply lost"
@@ -300,6 +300,7 @@ KNOWN = {  # what is not as with other calls of its service
     (UPLOADS, "dynamodb.UpdateItem", "throttled"): End(how=WAITED),
     # The sweep grants the turn that has been given back.
     (LOOKS, "dynamodb.TransactWriteItems", "denied"): End(how=TRIED_AGAIN),
+    (LOOKS, "stepfunctions.SendTaskSuccess", "denied"): End(how=TRIED_AGAIN),
     # The execution has been answered, whatever becomes of the function.
     ("take_turn", "stepfunctions.SendTaskSuccess", LOST): End(),
     # What is left of an upload is removed by the bucket's lifecycle.

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.errors import AwsUnavailable
+from straight_through.errors import AwsDenied, AwsUnavailable
+from straight_through.text import shown
 
 # The descriptions of services are 70,000 objects that all stay. Looking through them for garbage
 # after every 700 new ones, as Python does, takes a seventh of a start: 41 ms of 279.
@@ -23,19 +24,38 @@ gc.set_threshold(200_000, 50, 50)
 # Parts of the codes by which AWS says "not now", whatever the status; KMS throttles with a 400.
 PASSES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout")
 
+# Parts of the codes by which AWS denies a call to a role. Who reads or writes S3 names its own.
+DENIES = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
+LONGEST_WORDS = 500  # characters of AWS's own: they name the role, the action and the resource
+
 
 @contextmanager
 def answering(service: str) -> Iterator[None]:
-    """Give what passes by itself our name, so that the state machine tries again."""
+    """Give what passes by itself, and what a role may not, names by which it is tried again.
+
+    Raises AwsUnavailable, AwsDenied.
+    """
     try:
         yield
     except BotoCoreError as error:
         raise AwsUnavailable(f"{service} does not answer: {error}") from None
     except ClientError as error:
+        status, code = answer_of(error)
+        if any(part in code for part in DENIES):
+            raise denied(service, error) from None
         if not passes(error):
             raise
-        status, code = answer_of(error)
         raise AwsUnavailable(f"{service} does not answer now: HTTP {status}, {code}.") from None
+
+
+def denied(service: str, error: ClientError) -> AwsDenied:
+    """Return what stands for a service's denial, with what to do."""
+    words = shown(str(error.response["Error"].get("Message", "")), LONGEST_WORDS)
+    return AwsDenied(
+        f"{service} denied {error.operation_name} to the function's role ({answer_of(error)[1]}: "
+        f"{words}). It was tried again for five minutes, since changes of roles are slow. Allow "
+        "it, as the template does when it is deployed anew, then redrive the execution."
+    )
 
 
 def passes(error: Exception, codes: Sequence[str] = PASSES) -> bool:

@@ -8,6 +8,7 @@
     │   └── PipelineBusy          a run that is not this file's is going on
     ├── tried again by the state machine
     │   ├── AwsUnavailable        DynamoDB, Step Functions, Systems Manager or Secrets Manager
+    │   ├── AwsDenied             one of these denies it to the function's role, be it for minutes
     │   ├── OutboxUnavailable     S3 broke off, or answered 5xx, while the outbox was written
     │   └── OutputIncomplete      a download broke off, or came encoded
     ├── gone astray: back to TakeTurn
@@ -98,6 +99,14 @@ class PipelineBusy(WaitedFor):
 
 class AwsUnavailable(StraightThroughError):
     """Another AWS service that the functions need did not answer, or throttled; 15 more tries."""
+
+
+class AwsDenied(StraightThroughError):
+    """An AWS service denied to a function's role what it needs; ten more tries in five minutes.
+
+    The message has AWS's own words: the role, the action and the resource. S3's denials of a
+    dropped file and of the outbox have names of their own.
+    """
 
 
 class TurnLost(StraightThroughError):

@@ -107,3 +107,77 @@ def test_no_inbox_is_made_where_one_exists() -> None:
 def test_without_tls_only_this_machine_is_asked(parameter: str, url: str, taken: bool) -> None:  # noqa: FBT001
     pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
     assert bool(re.fullmatch(pattern, url)) is taken
+
+
+# What each function may do, and nothing else; AWS's services first, by their actions.
+TURNS = {
+    *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+    *("dynamodb:ConditionCheckItem", "states:SendTaskSuccess", "states:DescribeExecution"),
+}
+READ_INBOX = {"s3:GetObject inbox", "s3:GetObjectVersion inbox", "s3:ListBucket inbox"}
+WRITE_OUTBOX = {"s3:PutObject outbox", "s3:AbortMultipartUpload outbox"}
+EXPORT = {
+    f"s3:{may} lake" for may in ("GetObject", "PutObject", "AbortMultipartUpload", "ListBucket")
+}
+MAY = {
+    "StartRun": {"states:StartExecution"},
+    "CheckFile": {
+        *READ_INBOX,
+        *("ssm:GetParameters", "dynamodb:GetItem", "dynamodb:UpdateItem"),
+    },
+    "TakeTurn": {*READ_INBOX, *TURNS, "ssm:GetParameters"},
+    "UploadAndExecute": {
+        *READ_INBOX,
+        *TURNS,
+        *WRITE_OUTBOX,
+        *("ssm:GetParameters", "secretsmanager:GetSecretValue"),
+    },
+    "CheckStatus": {*TURNS, "ssm:GetParameters", "secretsmanager:GetSecretValue"},
+    "DownloadOutput": {*WRITE_OUTBOX, "secretsmanager:GetSecretValue"},
+    "PublishRun": {
+        *WRITE_OUTBOX,
+        *EXPORT,
+        *("s3:GetObject outbox", "s3:DeleteObject outbox", "s3:ListBucket outbox"),
+        *("s3:PutObject inbox", "s3:AbortMultipartUpload inbox"),
+        *("ssm:GetParameters", "dynamodb:UpdateItem"),
+    },
+    "RunEnded": {*TURNS, "events:PutEvents", "sns:Publish"},
+    "SweepQueues": {*TURNS, "sns:Publish", "states:SendTaskFailure"},
+    "PauseQueue": TURNS,
+}
+
+
+def rights(function: str) -> set[str]:
+    """What a function may, its managed policies included; of S3 with the bucket."""
+    made = resources(ExistingInboxBucket="inbox", DestinationBuckets="lake")
+    found = set()
+    for policy in made[function]["Policies"]:
+        document = made[policy["Ref"]]["PolicyDocument"] if "Ref" in policy else policy
+        for statement in document["Statement"]:
+            assert statement["Effect"] == "Allow"
+            actions = statement["Action"]
+            where = str(statement["Resource"])
+            bucket = next((b for b in ("lake", "inbox", "OutboxBucket") if b in where), "")
+            assert where != "*"
+            for action in [actions] if isinstance(actions, str) else actions:
+                told = f" {bucket.removesuffix('Bucket').lower()}" if "s3:" in action else ""
+                found.add(action + told)
+    return found
+
+
+@pytest.mark.parametrize("function", MAY)
+def test_a_function_may_what_it_needs_and_nothing_else(function: str) -> None:
+    assert rights(function) == MAY[function]
+
+
+def test_what_several_functions_may_is_said_once() -> None:
+    made = resources()
+    said = [
+        str(statement)
+        for each in made.values()
+        for policy in (*each.get("Policies", []), each)
+        for document in [policy.get("PolicyDocument", policy)]
+        for statement in document.get("Statement", [])
+        if statement.get("Effect") == "Allow"
+    ]
+    assert len(said) == len(set(said))

@@ -7,7 +7,13 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from straight_through.boundary import only_named_errors
-from straight_through.errors import AwsUnavailable, HeaderMismatch, StraightThroughError, Unforeseen
+from straight_through.errors import (
+    AwsDenied,
+    AwsUnavailable,
+    HeaderMismatch,
+    StraightThroughError,
+    Unforeseen,
+)
 from straight_through.queue.table import Table
 from straight_through.text import LONGEST_MESSAGE
 from tests.unit.conftest import Event, Handler
@@ -101,8 +107,15 @@ def test_what_passes_by_itself_at_aws_is_tried_again(error: Exception) -> None:
 
 
 def test_what_aws_refuses_is_told_with_its_code() -> None:
-    with pytest.raises(Unforeseen, match=r"GetItem was answered 400 AccessDeniedException \(User"):
-        ending_with(refusal(400, "AccessDeniedException"))(EVENTS["take_turn"], None)
+    with pytest.raises(Unforeseen, match=r"GetItem was answered 400 ValidationException \(User"):
+        ending_with(refusal(400, "ValidationException"))(EVENTS["take_turn"], None)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied", "AuthorizationError"])
+def test_what_aws_denies_to_the_role_has_a_name_that_is_tried_again(code: str) -> None:
+    told = rf"denied GetItem to the function's role \({code}: User.*redrive"
+    with pytest.raises(AwsDenied, match=told):
+        ending_with(refusal(400, code))(EVENTS["take_turn"], None)
 
 
 def test_the_messages_of_our_own_errors_are_bounded_and_keep_their_end() -> None:

@@ -116,6 +116,19 @@ def test_a_function_that_was_killed_is_called_again(name: str) -> None:
     assert ("States.Timeout" in retried(TASKS[name])) == (name != "TakeTurn")
 
 
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_what_a_role_may_not_is_tried_again_for_five_minutes(name: str) -> None:
+    # Given AWS's denial, which may be that of a role that has just been changed
+    (retry,) = [r for r in TASKS[name]["Retry"] if "AwsDenied" in r["ErrorEquals"]]
+    assert retry["ErrorEquals"] == ["AwsDenied"]
+    # Then the last of its tries comes after five minutes
+    waits = [
+        retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"])
+    ]
+    assert sum(waits) == 300
+    assert max(waits) <= 30
+
+
 def test_only_a_lost_turn_is_caught_and_asked_for_again() -> None:
     caught = {
         (name, error, catch["Next"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from straight_through.errors import AwsUnavailable
+from straight_through.aws import DENIES, answer_of, denied
+from straight_through.errors import AwsUnavailable, StraightThroughError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,7 +52,7 @@ _PLAIN, _STORED = _Plain(), TypeSerializer()
 class Table:
     """One table with the keys `pk` and `sk`. In expressions each name is written as `#name`.
 
-    Every method raises AwsUnavailable where DynamoDB does not answer.
+    Every method raises AwsUnavailable where DynamoDB does not answer, AwsDenied where it denies.
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
@@ -189,6 +190,8 @@ def _stood_there(reason: Mapping[str, Any]) -> Item | None:
     return _item(reason.get("Item", {})) if reason["Code"] == "ConditionalCheckFailed" else None
 
 
-def _unavailable(error: Exception) -> AwsUnavailable:
+def _unavailable(error: Exception) -> StraightThroughError:
     """Return our error for DynamoDB's."""
+    if isinstance(error, ClientError) and any(part in answer_of(error)[1] for part in DENIES):
+        return denied("DynamoDB", error)
     return AwsUnavailable(f"The table of turns does not answer: {error}")

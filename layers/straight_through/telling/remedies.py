@@ -132,6 +132,9 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.ApiThrottled: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate lets you in, {redrive}."),
     errors.SourceUnavailable: Remedy(READS_THE_FILE, "When S3 is back, {redrive}."),
     errors.AwsUnavailable: Remedy(ANY, "When the service is back, {redrive}."),
+    errors.AwsDenied: Remedy(
+        ANY, "Let the function's role do what the message names (deploy anew), then {redrive}."
+    ),
     errors.OutputIncomplete: Remedy(
         ("DownloadOutput",), "Simply {redrive}: only the missing outputs are fetched."
     ),
