@@ -98,7 +98,9 @@ def _typical(here: Here, stack: Stack, routes: dict[str, Route]) -> Typical:
         if route.pipeline_id not in known:
             known[route.pipeline_id] = None
             try:
-                listed = stack.quantemplate.list_runs(route.organisation_id, route.pipeline_id)
+                listed = stack.quantemplate.list_executions(
+                    route.organisation_id, route.pipeline_id
+                )
                 if listed.durations:
                     known[route.pipeline_id] = statistics.median(listed.durations)
             except (StraightThroughError, ClientError) as error:

@@ -114,7 +114,7 @@ def online(client: Quantemplate, route: Route) -> list[Problem]:
     for field in ("pipeline_id", "dataset_id"):
         try:
             if field == "pipeline_id":
-                client.list_runs(route.organisation_id, route.pipeline_id)
+                client.list_executions(route.organisation_id, route.pipeline_id)
             else:
                 with client.download_dataset(route.organisation_id, route.dataset_id) as download:
                     download.read(1)

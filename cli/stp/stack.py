@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quantemplate.client import Quantemplate
 from stp.said import NO_STACK, Stop
-from straight_through.executing.connection import read_credentials
+from straight_through.executing.connection import connected, read_credentials
 from straight_through.queue.table import Table
 
 NEEDED = ("InboxBucket", "OutboxBucket", "StateMachineArn", "RoutesPath", "TurnsTable")
@@ -63,7 +63,7 @@ class Stack:
     def quantemplate(self) -> Quantemplate:
         """Quantemplate, with the stack's own credentials. Raises CredentialsMissing."""
         secret = self.outputs["CredentialsSecretArn"]
-        return Quantemplate(
+        return connected(
             read_credentials(self.client("secretsmanager"), secret),
             api_url=self.parameters["QuantemplateApiUrl"],
             token_url=self.parameters["QuantemplateTokenUrl"],

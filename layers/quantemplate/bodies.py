@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from urllib3.exceptions import HTTPError
 
+from quantemplate.errors import Incomplete, Unavailable
 from quantemplate.replies import (
     encoding_of,
     head_of,
@@ -16,7 +17,6 @@ from quantemplate.replies import (
     media_type,
     number_in,
 )
-from straight_through.errors import ApiUnavailable, OutputIncomplete
 
 if TYPE_CHECKING:
     import requests  # not by the functions that only read or write S3
@@ -102,35 +102,33 @@ class Download:
     def __init__(self, response: "requests.Response", what: str) -> None:
         """Refuse a reply that is no output, or whose end could not be told from a broken one.
 
-        Nothing can be read of what is no output: ApiUnavailable says what came in its place.
+        Nothing can be read of what is no output: Unavailable says what came in its place.
         """
         self._raw = response.raw
         self.what = what
         self.size = number_in(response.headers.get("Content-Length"))  # bytes, where it is told
         chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if response.status_code == HTTPStatus.NO_CONTENT:
-            raise OutputIncomplete(f"{what} brought no content (HTTP 204).")
+            raise Incomplete(f"{what} brought no content (HTTP 204).")
         if encoding := encoding_of(response):
-            raise OutputIncomplete(
-                f"{what} came {encoding}-encoded although it was asked for as it is."
-            )
+            raise Incomplete(f"{what} came {encoding}-encoded although it was asked for as it is.")
         kind = media_type(response)
         if is_page(response, b""):
-            raise ApiUnavailable(f"{what} brought a web page and no output.")
+            raise Unavailable(f"{what} brought a web page and no output.")
         if kind not in OUTPUT_TYPES:
-            raise ApiUnavailable(f"{what} brought {kind[:100]!r} and no output.")
+            raise Unavailable(f"{what} brought {kind[:100]!r} and no output.")
         self._head = head_of(self._next, JUDGED)
         if not self._head and self.size is None:
-            raise ApiUnavailable(f"{what} brought nothing at all, and no length that says so.")
+            raise Unavailable(f"{what} brought nothing at all, and no length that says so.")
         if is_page(response, self._head):
-            raise ApiUnavailable(f"{what} brought a web page and no output.")
+            raise Unavailable(f"{what} brought a web page and no output.")
         if len(self._head) < JUDGED and is_json_object(self._head):  # and all of it is there
-            raise ApiUnavailable(f"{what} brought a JSON document and no output.")
+            raise Unavailable(f"{what} brought a JSON document and no output.")
         if self.size is None and not chunked:
-            raise OutputIncomplete(f"{what} came without its length, so its end cannot be told.")
+            raise Incomplete(f"{what} came without its length, so its end cannot be told.")
 
     def read(self, size: int = CHUNK) -> bytes:
-        """Return up to `size` bytes, none at the end. Raises OutputIncomplete at a break."""
+        """Return up to `size` bytes, none at the end. Raises Incomplete at a break."""
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
             return data
@@ -151,5 +149,5 @@ class Download:
                 if time.monotonic() > until:
                     break
         except (OSError, HTTPError, ValueError) as error:
-            raise OutputIncomplete(f"{self.what} broke off: {type(error).__name__}.") from None
+            raise Incomplete(f"{self.what} broke off: {type(error).__name__}.") from None
         return b"".join(pieces)

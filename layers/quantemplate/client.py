@@ -9,36 +9,25 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from quantemplate import listing, replies
+from quantemplate import __version__, listing, replies
 from quantemplate.bodies import Body, Download, FileBody
+from quantemplate.errors import QuantemplateError, Refused, Unauthorized, Unavailable
 from quantemplate.executions import Execution, NotWhole, Output, execution_of
 from quantemplate.listing import Listing
 from quantemplate.redaction import Secrets
 from quantemplate.refusals import refusal, token_refusal
 from quantemplate.replies import CALLS
 from quantemplate.session import Session
-from straight_through.errors import (
-    AccessDenied,
-    ApiThrottled,
-    ApiUnavailable,
-    CredentialsMissing,
-    CredentialsRejected,
-    NotFound,
-    OutputIncomplete,
-    PipelineBusy,
-    RequestRefused,
-    StraightThroughError,
-    UploadRefused,
-)
 
 __all__ = ["CALLS", "Credentials", "Execution", "Listing", "Output", "Quantemplate"]
 
+USER_AGENT = f"straight-through/{__version__}"
 API_URL = "https://fabric.prod.quantemplate.com/external/v1"
 TOKEN_URL = "https://accounts.prod.quantemplate.com/auth/realms/qt/protocol/openid-connect/token"  # noqa: S105
 CONNECT_TIMEOUT = 10  # seconds
@@ -47,18 +36,6 @@ UPLOAD_REPLY_TIMEOUT = 300  # likewise, after the last byte of an upload, which 
 SHORT_LIFE = 60  # seconds that a token serves whose server does not say how long
 LONGEST_TOKEN = 32 * 1024  # characters: more fits into no server's headers
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-OF_THE_API = (
-    AccessDenied,
-    ApiThrottled,
-    ApiUnavailable,
-    CredentialsMissing,
-    CredentialsRejected,
-    NotFound,
-    OutputIncomplete,
-    PipelineBusy,
-    RequestRefused,
-    UploadRefused,
-)
 
 
 @dataclass(frozen=True)
@@ -76,8 +53,8 @@ class Credentials:
 class Quantemplate:
     """The API, as one API user.
 
-    Every call takes a token when it needs one, and may raise CredentialsRejected, AccessDenied,
-    NotFound, RequestRefused, ApiThrottled and ApiUnavailable; its name is the error's `call`.
+    Every call takes a token when it needs one, and may raise Unauthorized, Forbidden, NotFound,
+    Refused, Throttled and Unavailable; its name is the error's `call`. `with` closes it at its end.
     """
 
     def __init__(
@@ -87,33 +64,45 @@ class Quantemplate:
         api_url: str = API_URL,
         token_url: str = TOKEN_URL,
         renewed: Callable[[], Credentials] | None = None,
-        failed: Callable[[Exception], None] = lambda _error: None,
+        raised: Callable[[QuantemplateError], Exception] = lambda error: error,
     ) -> None:
         """Take the credentials; `renewed` is asked for newer ones when they are rejected.
 
-        `failed` is told of each error that ends a call, before it is raised.
+        `raised` is given each error that ends a call, and returns the one to raise for it.
         """
         self.credentials = credentials
         self._api_url = _safe(api_url.rstrip("/"))
         self._token_url = _safe(token_url)
         self._renewed = renewed
-        self._failed = failed
+        self._raised = raised
         self._session = Session()
         self._session.headers["Accept-Encoding"] = "identity"
+        self._session.headers["User-Agent"] = USER_AGENT
         self._token = ""
         self._token_expires = 0.0
         self._secrets = Secrets(credentials.client_secret)
 
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections; a call after that opens one anew."""
+        self._session.close()
+
     def authenticate(self) -> None:
         """Take a new access token.
 
-        Raises CredentialsRejected, AccessDenied, NotFound, RequestRefused, ApiThrottled,
-        ApiUnavailable.
+        Raises Unauthorized, Forbidden, NotFound, Refused, Throttled, Unavailable.
         """
         with self._named("token"):
             try:
                 self._take_token()
-            except CredentialsRejected:
+            except Unauthorized:
                 renewed = self._renewed() if self._renewed else self.credentials
                 if renewed == self.credentials:
                     raise
@@ -131,9 +120,10 @@ class Quantemplate:
         with self._call("upload_dataset", path, what, body) as response:
             reply = replies.small_body(response, what)
             if trouble := replies.not_taken(response, reply):
-                raise ApiUnavailable(
+                raise Unavailable(
                     f"{what}: HTTP {response.status_code} with {trouble}{self._quoted(reply)}. "
-                    "Whether Quantemplate took the file is not known; it is sent again."
+                    "Whether Quantemplate took the file is not known.",
+                    status=response.status_code,
                 )
 
     @contextmanager
@@ -149,26 +139,17 @@ class Quantemplate:
             yield Download(response, what)
 
     def execute_pipeline(self, organisation_id: str, pipeline_id: str) -> Execution:
-        """Start a run. After ApiUnavailable with `sent` it may have started all the same."""
+        """Start an execution. After Unavailable with `sent` one may have started all the same."""
         what = f"Execute Pipeline {pipeline_id}"
         path = _executions(organisation_id, pipeline_id)
         with self._call("execute_pipeline", path, what) as response:
             document = self._document(response, what)
             try:
                 return execution_of(document)
-            except NotWhole as error:  # it did answer 2xx: the run may well have been made
-                raise ApiUnavailable(f"{what}: {error}, which the API documents.") from None
+            except NotWhole as error:  # it did answer 2xx: it may well have been made
+                raise Unavailable(f"{what}: {error}, which the API documents.") from None
 
-    def list_executions(self, organisation_id: str, pipeline_id: str) -> list[Execution]:
-        """Return all runs of the pipeline, in no documented order; `list_runs` keeps few."""
-        what = f"List Executions of {pipeline_id}"
-        path = _executions(organisation_id, pipeline_id)
-        with self._call("list_executions", path, what) as response, _listed(what):
-            if response.status_code == requests.codes.no_content:
-                return []
-            return [execution_of(item) for item in self._items(response, what)]
-
-    def list_runs(
+    def list_executions(
         self,
         organisation_id: str,
         pipeline_id: str,
@@ -176,10 +157,10 @@ class Quantemplate:
         after: int = 0,
         ours: Collection[str] = (),
     ) -> Listing:
-        """Return what is worth knowing of the pipeline's runs, however many there are.
+        """Return what is worth knowing of the pipeline's executions, however many there are.
 
-        That is the runs with the ids of `ours`, those with a number above `after` and those that
-        go on. Only these must be whole.
+        That is those with the ids of `ours`, with their outputs; those with a number above `after`
+        and those that go on, without outputs. Only these must be whole.
         """
         what = f"List Executions of {pipeline_id}"
         path = _executions(organisation_id, pipeline_id)
@@ -187,7 +168,7 @@ class Quantemplate:
             date = replies.date_of(response)
             if response.status_code == requests.codes.no_content:
                 if ours or 0 < after < listing.ABOVE_ALL:
-                    raise ApiUnavailable(f"{what}: HTTP 204, although the pipeline has had runs.")
+                    raise Unavailable(f"{what}: HTTP 204, although the pipeline has had some.")
                 return Listing(date=date)
             items = self._items(response, what)
             return listing.reduced(items, after=after, ours=ours, date=date)
@@ -217,12 +198,12 @@ class Quantemplate:
             with self._request("POST", self._token_url, what, data=data) as response:
                 self._check("token", response, what)
                 reply = self._document(response, what, secret=True)
-        except ApiUnavailable as error:
+        except Unavailable as error:
             error.sent = False  # the call that the token was for
             raise
         token = reply.get("access_token") if isinstance(reply, dict) else None
         if not isinstance(token, str) or not _is_token(token):
-            raise ApiUnavailable(f"{what} brought no token.", sent=False)
+            raise Unavailable(f"{what} brought no token.", sent=False)
         self._token = token
         self._secrets.add(token)
         # A tenth earlier, so that a token does not expire on its way.
@@ -233,46 +214,41 @@ class Quantemplate:
         self, call: str, path: str, what: str, body: Body | bytes | None = None
     ) -> Iterator[requests.Response]:
         """Call the API and yield a reply that may be one; a rejected token is renewed once."""
-        try:
-            with self._named(call):
-                client_id = self.credentials.client_id
-                if time.monotonic() >= self._token_expires:
-                    self.authenticate()
+        with self._named(call):
+            client_id = self.credentials.client_id
+            if time.monotonic() >= self._token_expires:
+                self.authenticate()
+            self._require_user(call, what, client_id)
+            response = self._request_api(call, path, what, body)
+            if response.status_code == requests.codes.unauthorized:
+                response.close()
+                self.authenticate()
                 self._require_user(call, what, client_id)
                 response = self._request_api(call, path, what, body)
-                if response.status_code == requests.codes.unauthorized:
-                    response.close()
-                    self.authenticate()
-                    self._require_user(call, what, client_id)
-                    response = self._request_api(call, path, what, body)
-                with response:
-                    self._check(call, response, what)
-                    yield response
-        except StraightThroughError as error:
-            self._failed(error)
-            raise
+            with response:
+                self._check(call, response, what)
+                yield response
 
     def _require_user(self, call: str, what: str, client_id: str) -> None:
         """Execute nothing as another user than the caller knows: it finds a lost run by its user.
 
-        Raises ApiUnavailable: nothing was sent, and the next try knows the new one.
+        Raises Unavailable: nothing was sent, and the next try knows the new one.
         """
         if call == "execute_pipeline" and self.credentials.client_id != client_id:
-            raise ApiUnavailable(
+            raise Unavailable(
                 f"{what}: the credentials of the client id {client_id!r} have been replaced by "
-                f"those of {self.credentials.client_id!r}. Nothing was executed; it is tried again "
-                "with these.",
+                f"those of {self.credentials.client_id!r}. Nothing was executed.",
                 sent=False,
             )
 
     @contextmanager
     def _named(self, call: str) -> Iterator[None]:
-        """Name the call that met an error of the API."""
+        """Name the call that met an error, and raise the one that is wanted for it."""
         try:
             yield
-        except OF_THE_API as error:
+        except QuantemplateError as error:
             error.call = error.call or call
-            raise
+            raise self._raised(error) from None
 
     def _request_api(
         self, call: str, path: str, what: str, body: Body | bytes | None
@@ -283,7 +259,7 @@ class Quantemplate:
         return self._request(method, self._api_url + path, what, data=body, headers=headers)
 
     def _request(self, method: str, url: str, what: str, **options: Any) -> requests.Response:
-        """Send one request; a connection that fails is ApiUnavailable."""
+        """Send one request; a connection that fails is Unavailable."""
         patience = UPLOAD_REPLY_TIMEOUT if options.get("data") else REPLY_TIMEOUT
         try:
             response = self._session.request(
@@ -297,13 +273,13 @@ class Quantemplate:
         except (requests.RequestException, HTTPError, UnicodeError) as error:
             # A server that dislikes a token may hang up on a long upload instead of answering 401.
             self._token_expires = 0.0
-            raise ApiUnavailable(
+            raise Unavailable(
                 f"{what}: no answer from {url} ({type(error).__name__}).",
                 sent=not _refused_connection(error),
             ) from None
         if response.status_code < requests.codes.ok:  # and the reply itself is still to come
             response.close()
-            raise ApiUnavailable(f"{what}: HTTP {response.status_code} and no answer from {url}.")
+            raise Unavailable(f"{what}: HTTP {response.status_code} and no answer from {url}.")
         return response
 
     def _check(self, call: str, response: requests.Response, what: str) -> None:
@@ -317,16 +293,15 @@ class Quantemplate:
         if call == "token":
             document = replies.document_of(body)
             reason = str(document.get("error", "")) if isinstance(document, dict) else ""
-            told = f"{what}: HTTP {status}{f' ({said})' if said else ''}."
             client_id, url = self.credentials.client_id, self._token_url
-            if error := token_refusal(told, client_id, url, status, reason, said, page=page):
+            if error := token_refusal(what, client_id, url, status, reason, said, page=page):
                 raise error
         later = replies.retry_after(response)
         if error := refusal(call, what, status, said, page=page, retry_after=later):
             raise error
 
     def _document(self, response: requests.Response, what: str, *, secret: bool = False) -> Any:
-        """Return the reply's JSON. Raises ApiUnavailable where it has none, or one of an error.
+        """Return the reply's JSON. Raises Unavailable where it has none, or one of an error.
 
         Of a `secret` reply no more is told than its error: the rest may be a token.
         """
@@ -340,14 +315,12 @@ class Quantemplate:
             body = ": ".join(each for each in told if isinstance(each, str)).encode(
                 errors="replace"
             )
-        raise ApiUnavailable(
-            f"{what}: HTTP {response.status_code} with {kind}{self._quoted(body)}."
-        )
+        raise Unavailable(f"{what}: HTTP {response.status_code} with {kind}{self._quoted(body)}.")
 
     def _items(self, response: requests.Response, what: str) -> Iterator[Any]:
-        """Read the items of a list as they come. Raises ApiUnavailable where it is none."""
+        """Read the items of a list as they come. Raises Unavailable where it is none."""
         if replies.is_page(response, b""):
-            raise ApiUnavailable(f"{what} brought a web page and no list.")
+            raise Unavailable(f"{what} brought a web page and no list.")
         return listing.items_of(replies.pieces(response, what, replies.LIST_SECONDS))
 
     def _quoted(self, body: bytes) -> str:
@@ -362,7 +335,7 @@ def _listed(what: str) -> Iterator[None]:
     try:
         yield
     except (NotWhole, listing.NoList) as error:
-        raise ApiUnavailable(f"{what} brought {error}.") from None
+        raise Unavailable(f"{what} brought {error}.") from None
 
 
 def _is_token(token: str) -> bool:
@@ -380,11 +353,11 @@ def _lifetime(told: Any) -> float:
 
 
 def _safe(url: str) -> str:
-    """Return the address of a server that gets our token or secret. Raises RequestRefused."""
+    """Return the address of a server that gets our token or secret. Raises Refused."""
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return url
-    raise RequestRefused(
+    raise Refused(
         f"The address {url} is not one to send a secret to: without https:// anybody on the way "
         "could read it. Only this machine's own addresses may begin with http://."
     )

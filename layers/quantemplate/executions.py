@@ -1,11 +1,11 @@
-"""An execution, one run of a pipeline, as the API describes it."""
+"""An execution of a pipeline, as the API describes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from straight_through.statuses import ENDED
+from quantemplate.statuses import ENDED
 
 LONGEST_ID = 256  # characters; ids have about twenty, and travel through the state machine
 MOST = 2**63  # what a number has not reached: JSON's may have any length
@@ -26,7 +26,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Execution:
-    """One run of a pipeline, as the API tells it.
+    """One execution of a pipeline, as the API tells it.
 
     Times are ISO 8601 strings where the API keeps to its own rules, and any text where it does not.
     """
@@ -85,7 +85,7 @@ def number_of(item: Mapping[str, Any]) -> int | None:
 
 
 def _outputs(listed: Any) -> tuple[Output, ...]:
-    """Return the outputs; `outputs` is missing, null or [] until the run has ended."""
+    """Return the outputs; `outputs` is missing, null or [] until the execution has ended."""
     if not listed:
         return ()
     if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):

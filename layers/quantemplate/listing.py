@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from quantemplate.executions import Execution, NotWhole, execution_of, number_of
+from quantemplate.statuses import ENDED, SUCCEEDED
 from quantemplate.times import seconds_between
-from straight_through.statuses import ENDED, SUCCEEDED
 
-RECENT_RUNS = 10  # that tell how long the next one takes: more would follow a change too slowly
+RECENT = 10  # that tell how long the next one takes: more would follow a change too slowly
 MOST_ITEM = 512 * 1024  # characters of one execution: 2,500 outputs with their names have as many
 MOST_LISTED = 1024**3  # bytes: some millions of executions
-ABOVE_ALL = 2**63  # no run has a number above it
-MOST_KEPT = 1000  # executions of a list: so many candidates or runs that go on say nothing new
+ABOVE_ALL = 2**63  # no execution has a number above it
+MOST_KEPT = 1000  # executions of a list: so many that are new or go on say nothing more
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -32,8 +32,8 @@ class Listing:
 
     `kept` are the asked-for ones, the newest first: ours with their outputs; and without outputs
     those with a number above `after`, and those that go on, at most the newest MOST_KEPT.
-    `highest` is the highest run number, 0 where there is none. `durations` are the seconds that the
-    last few successful runs took, the newest first. `count` is the number of all executions, and
+    `highest` is the highest number, 0 where there is none. `durations` are the seconds that the
+    last few successful ones took, the newest first. `count` is the number of all executions, and
     `date` the server's own clock as it answered, where it told.
     """
 
@@ -67,7 +67,7 @@ def reduced(
     """Return the listing of an API's list. Raises NotWhole where one that counts is not whole.
 
     An old execution that has ended may lack anything: it harms nobody. One that tells neither a
-    status nor an end has ended where a newer one has, since runs of a pipeline queue.
+    status nor an end has ended where a newer one has, since those of a pipeline queue.
     """
     reduction = _Reduction(after, ours)
     for item in items:
@@ -110,7 +110,7 @@ class _Reduction:
             self._keep_silent(number, item)
         if ended and status == SUCCEEDED and number is not None:
             times = item.get("createdAt"), item.get("startedAt"), item.get("finishedAt")
-            _keep(self._successes, 4 * RECENT_RUNS, (number, self._count, *times))
+            _keep(self._successes, 4 * RECENT, (number, self._count, *times))
 
     def _keep_silent(self, number: int | None, item: dict[str, Any]) -> None:
         """Keep an old execution that tells neither a status nor an end, until the end tells."""
@@ -137,7 +137,7 @@ class _Reduction:
         newest_first = sorted(found.values(), key=lambda each: each.run_number, reverse=True)
         durations = (_seconds(*times) for _, _, *times in sorted(self._successes, reverse=True))
         known = (seconds for seconds in durations if seconds > 0)
-        last = tuple(itertools.islice(known, RECENT_RUNS))
+        last = tuple(itertools.islice(known, RECENT))
         return Listing(tuple(newest_first), self._highest, last, self._count, date)
 
 
@@ -225,7 +225,7 @@ def _keep(heap: list[Any], most: int, entry: tuple[Any, ...]) -> None:
 
 
 def _seconds(created: Any, started: Any, ended: Any) -> float:
-    """Return the seconds that a run took, 0 where its times do not tell.
+    """Return the seconds that an execution took, 0 where its times do not tell.
 
     From its making on, as our own clock counts: when it was started, another clock may say.
     """

@@ -8,7 +8,7 @@ status of success or a redirect says nothing of the call: it is waited for as no
     token               200, 201                                      JSON with `access_token`
     Upload Dataset      200, 201, 204                                 none, plain text, JSON (*)
     Execute Pipeline    200, 201, 202                                 the execution, JSON
-    List Executions     200; 204 where no run is known                an array, JSON
+    List Executions     200; 204 where none is known                an array, JSON
     Download            200 (`bodies.py` has what counts as output)   CSV
     Download Dataset    likewise; 204 where it has no data yet        CSV
 
@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import HTTPError
 
-from straight_through.errors import ApiUnavailable
+from quantemplate.errors import Unavailable
 
 if TYPE_CHECKING:
     import requests  # not by the functions that only read or write S3
 
-# The calls, as `StraightThroughError.call` names them, and the statuses by which each is done.
+# The calls, as `QuantemplateError.call` names them, and the statuses by which each is done.
 DONE = {
     "token": (200, 201),
     "upload_dataset": (200, 201, 204),
@@ -51,7 +51,7 @@ MOST_SMALL = 256 * 1024  # bytes of a reply that is read as a whole: a token has
 MOST_TOLD = 2000  # bytes of an error's body that are looked at
 SMALL_SECONDS = 40  # for such a body to come; a time-out of the connection begins anew at each byte
 LIST_SECONDS = 80  # for a list to come; a function that looks has 120
-MOST_WAIT = 90 * 24 * 3600  # seconds that a server can ask us to wait: no run lives longer
+MOST_WAIT = 90 * 24 * 3600  # seconds that a server can ask us to wait: nothing here lives longer
 PIECE = 32 * 1024  # bytes
 
 # A tag, and not a column's name that begins like one: `<header>`, `<metadata>`.
@@ -144,26 +144,26 @@ def date_of(response: "requests.Response") -> datetime | None:
 
 
 def pieces(response: "requests.Response", what: str, seconds: float) -> Iterator[bytes]:
-    """Read a body as it comes. Raises ApiUnavailable where it breaks off or takes longer."""
+    """Read a body as it comes. Raises Unavailable where it breaks off or takes longer."""
     if encoding := encoding_of(response):  # a small one may unpack to anything
-        raise ApiUnavailable(f"{what} came {encoding}-encoded although it was asked for as it is.")
+        raise Unavailable(f"{what} came {encoding}-encoded although it was asked for as it is.")
     until = time.monotonic() + seconds
     try:
         while piece := response.raw.read1(PIECE):
             yield piece
             if time.monotonic() > until:
-                raise ApiUnavailable(f"{what}: the reply had no end after {seconds:g} seconds.")
+                raise Unavailable(f"{what}: the reply had no end after {seconds:g} seconds.")
     except (OSError, HTTPError, ValueError) as error:
-        raise ApiUnavailable(f"{what}: the reply broke off ({type(error).__name__}).") from None
+        raise Unavailable(f"{what}: the reply broke off ({type(error).__name__}).") from None
 
 
 def small_body(response: "requests.Response", what: str) -> bytes:
-    """Return a body that is never long. Raises ApiUnavailable where it is, or breaks off."""
+    """Return a body that is never long. Raises Unavailable where it is, or breaks off."""
     body = b""
     for piece in pieces(response, what, SMALL_SECONDS):
         body += piece
         if len(body) > MOST_SMALL:
-            raise ApiUnavailable(f"{what}: the reply is longer than {MOST_SMALL:,} bytes.")
+            raise Unavailable(f"{what}: the reply is longer than {MOST_SMALL:,} bytes.")
     return body
 
 
@@ -175,7 +175,7 @@ def beginning(response: "requests.Response", size: int) -> tuple[bytes, bool]:
             body += piece
             if len(body) > size:
                 break
-    except ApiUnavailable:
+    except Unavailable:
         return body[:size], True
     return body[:size], len(body) > size
 

@@ -1,11 +1,21 @@
 """The statuses of a run, in this one place: those of Quantemplate, and those that we add."""
 
-# The statuses of an execution, in this one place. Any other is not success, and not an end.
-STARTED = "Started"
-SUCCEEDED = "Succeeded"
-FAILED = "Failed"
-CANCELLED = ("Cancelled", "Canceled")  # both spellings are documented
-ENDED = (SUCCEEDED, FAILED, *CANCELLED)
+from quantemplate.statuses import CANCELLED, ENDED, FAILED, STARTED, SUCCEEDED
+
+__all__ = [
+    "CANCELLED",
+    "CHECKED",
+    "EMPTY",
+    "ENDED",
+    "FAILED",
+    "HELD",
+    "NOT_EXECUTED",
+    "REPLACED",
+    "RUN_AGAIN",
+    "SKIPPED",
+    "STARTED",
+    "SUCCEEDED",
+]
 
 # What the state machine's Choice after CheckFile reads; on any other TakeTurn follows.
 CHECKED = "Checked"

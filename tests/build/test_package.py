@@ -14,10 +14,10 @@ from tests.build.checkout import ROOT
 DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 USE = """
 from pathlib import Path
-from quantemplate.client import Credentials, Execution, Quantemplate
+from quantemplate.client import Credentials, Listing, Quantemplate
 
-client = Quantemplate(Credentials("id", "secret"), api_url="http://127.0.0.1:9/external/v1")
-runs: list[Execution] = client.list_executions("c-1", "p-1")
+with Quantemplate(Credentials("id", "s"), api_url="http://127.0.0.1:9/external/v1") as client:
+    listing: Listing = client.list_executions("c-1", "p-1")
 """
 
 
@@ -54,11 +54,11 @@ def test_the_client_is_importable_with_requests_alone(python: Path, tmp_path: Pa
     # When another program imports the client
     ask = (
         "import sys; from quantemplate import client; print(client.__file__);"
-        "print([name for name in ('boto3', 'botocore', 'aws_lambda_powertools')"
+        "print([name for name in ('boto3', 'botocore', 'aws_lambda_powertools', 'straight_through')"
         " if name in sys.modules])"
     )
     where, aws = run(python, "-c", ask, cwd=tmp_path).splitlines()
-    # Then it is the installed one, and nothing of AWS came with it
+    # Then it is the installed one, and nothing of AWS, or of ours, came with it
     assert Path(where).is_relative_to(python.parents[1])
     assert aws == "[]"
 

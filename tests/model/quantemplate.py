@@ -85,7 +85,7 @@ class FakeQuantemplate:
         """Be the connection and the client."""
         return self
 
-    def list_runs(
+    def list_executions(
         self, _organisation_id: str, pipeline_id: str, *, after: int, ours: Collection[str]
     ) -> Listing:
         """Return the runs that the list shows by now."""

@@ -96,11 +96,11 @@ def adopt_any_run(patch: Patch) -> None:
         return possible(post | {"after": 0}, listing)
 
     patch.setattr(straight_through.executing.execute_once, "possible", broken)
-    list_runs = FakeQuantemplate.list_runs
+    list_executions = FakeQuantemplate.list_executions
     patch.setattr(
         FakeQuantemplate,
-        "list_runs",
-        lambda self, *ids, after, ours: list_runs(self, *ids, after=after * 0, ours=ours),
+        "list_executions",
+        lambda self, *ids, after, ours: list_executions(self, *ids, after=after * 0, ours=ours),
     )
 
 

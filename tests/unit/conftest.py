@@ -17,6 +17,7 @@ from moto import mock_aws
 import straight_through.aws
 from quantemplate.client import Credentials, Quantemplate
 from straight_through.attempts import attempt_of
+from straight_through.executing.connection import connected
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table, update
 from straight_through.queue.turns import queue_key
@@ -67,9 +68,9 @@ def nobody() -> Iterator[str]:
 
 @pytest.fixture
 def client(wire: Wire) -> Quantemplate:
-    """A client of that server."""
+    """A client of that server, as our functions have it."""
     credentials = Credentials("straight-through", "s3cr3t")
-    return Quantemplate(credentials, api_url=wire.api_url, token_url=wire.token_url)
+    return connected(credentials, api_url=wire.api_url, token_url=wire.token_url)
 
 
 @pytest.fixture(scope="session")

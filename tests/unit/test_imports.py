@@ -80,6 +80,13 @@ def test_the_package_imports_libraries_only(path: Path) -> None:
     assert imported(path) <= LIBRARIES | OURS
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "layers/quantemplate").glob("*.py")), ids=lambda path: path.stem
+)
+def test_the_client_imports_nothing_of_the_application(path: Path) -> None:
+    assert "straight_through" not in path.read_text("utf-8")
+
+
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
 def test_a_start_loads_nothing_that_it_can_do_without(path: Path) -> None:
     # Given a function that starts in a fresh interpreter

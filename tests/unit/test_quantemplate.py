@@ -20,6 +20,7 @@ from straight_through.errors import (
     RequestRefused,
     StraightThroughError,
 )
+from straight_through.executing.connection import connected
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply
 
 ORG, PIPELINE = "c-broker", "p-claims"
@@ -445,7 +446,8 @@ def test_an_execution_is_read_with_all_that_it_has(client: Quantemplate, wire: W
     }
     missing = {"id": "e-8", "runNumber": 8}
     wire.answer("GET", EXECUTIONS, json_reply([full, missing | {"outputs": None}]))
-    assert client.list_executions(ORG, PIPELINE) == [
+    assert client.list_executions(ORG, PIPELINE, ours=["e-7"]).kept == (
+        Execution("e-8", 8, "None"),
         Execution(
             "e-7",
             7,
@@ -456,8 +458,7 @@ def test_an_execution_is_read_with_all_that_it_has(client: Quantemplate, wire: W
             "2026-05-04T08:19:34Z",
             (Output("o-1", "Clean claims: Sheet 1"),),
         ),
-        Execution("e-8", 8, "None"),
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -483,7 +484,7 @@ def test_execute_sends_no_body(client: Quantemplate, wire: Wire) -> None:
 
 def test_no_content_is_an_empty_list(client: Quantemplate, wire: Wire) -> None:
     wire.answer("GET", EXECUTIONS, Reply(204))
-    assert client.list_executions(ORG, PIPELINE) == []
+    assert client.list_executions(ORG, PIPELINE).kept == ()
 
 
 @pytest.mark.parametrize(
@@ -507,13 +508,10 @@ def test_no_content_is_an_empty_list(client: Quantemplate, wire: Wire) -> None:
         Reply(302, headers={"Location": "https://login.example/"}),
     ],
 )
-@pytest.mark.parametrize("call", ["list_executions", "list_runs"])
-def test_a_list_that_is_none_is_waited_for(
-    client: Quantemplate, wire: Wire, reply: Reply, call: str
-) -> None:
+def test_a_list_that_is_none_is_waited_for(client: Quantemplate, wire: Wire, reply: Reply) -> None:
     wire.answer("GET", EXECUTIONS, reply)
     with pytest.raises(ApiUnavailable, match="List Executions of p-claims") as raised:
-        getattr(client, call)(ORG, PIPELINE)
+        client.list_executions(ORG, PIPELINE)
     assert raised.value.call == "list_executions"
 
 
@@ -522,14 +520,10 @@ def test_our_own_run_must_be_whole(client: Quantemplate, wire: Wire, outputs: An
     # Given a run whose outputs nobody could fetch
     wire.answer("GET", EXECUTIONS, json_reply([STARTED | {"outputs": outputs}]))
     # When it is ours, the list is asked for again
-    for listed in (
-        lambda: client.list_runs(ORG, PIPELINE, ours=["e-7"]),
-        lambda: client.list_executions(ORG, PIPELINE),
-    ):
-        with pytest.raises(ApiUnavailable, match="List Executions of p-claims brought an "):
-            listed()
+    with pytest.raises(ApiUnavailable, match="List Executions of p-claims brought an "):
+        client.list_executions(ORG, PIPELINE, ours=["e-7"])
     # And where it is another's, its outputs do not count
-    assert client.list_runs(ORG, PIPELINE).kept[0].run_number == 7
+    assert client.list_executions(ORG, PIPELINE).kept[0].run_number == 7
 
 
 @pytest.mark.parametrize(
@@ -569,7 +563,7 @@ def test_nothing_is_executed_as_another_user_than_the_caller_knows(
 ) -> None:
     # Given credentials that are replaced by those of another client, after a first call
     old, new = Credentials("old", "s3cr3t-1"), Credentials("new", "s3cr3t-2")
-    client = Quantemplate(old, api_url=wire.api_url, token_url=wire.token_url, renewed=lambda: new)
+    client = connected(old, api_url=wire.api_url, token_url=wire.token_url, renewed=lambda: new)
     wire.answer("GET", EXECUTIONS, json_reply([]))
     wire.answer("POST", TOKEN_PATH, token_reply("t-1", 0 if expired else 300))
     client.list_executions(ORG, PIPELINE)

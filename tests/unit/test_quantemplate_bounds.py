@@ -23,6 +23,7 @@ from straight_through.errors import (
     RequestRefused,
     StraightThroughError,
 )
+from straight_through.executing.connection import connected
 from tests.unit.wire import (
     DATASET,
     EXECUTIONS,
@@ -58,7 +59,7 @@ def call(client: Quantemplate, name: str) -> None:
     elif name == "execute_pipeline":
         client.execute_pipeline(ORG, PIPELINE)
     elif name == "list_executions":
-        client.list_runs(ORG, PIPELINE, after=3, ours=["e-7"])
+        client.list_executions(ORG, PIPELINE, after=3, ours=["e-7"])
     else:
         with client.download_output(ORG, PIPELINE, "e-7", "o-1") as download:
             list(download)
@@ -88,9 +89,7 @@ def test_an_endless_reply_costs_little_memory(name: str, status: int, body: byte
         method, path = PLACES[name]
         path = path.removeprefix("/v1")
         mock.add(method, url + path, body, status=status, headers={"Location": "/more"})
-        client = Quantemplate(
-            Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}{TOKEN_PATH}"
-        )
+        client = connected(Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}{TOKEN_PATH}")
         # When it is called
         tracemalloc.start()
         with pytest.raises(StraightThroughError):
@@ -192,9 +191,7 @@ def test_whatever_comes_its_error_is_one_of_ours(
             headers=others,
             content_type=kind,
         )
-        client = Quantemplate(
-            Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}{TOKEN_PATH}"
-        )
+        client = connected(Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}{TOKEN_PATH}")
         met = StraightThroughError("None.")
         met.call = name
         try:
@@ -242,7 +239,7 @@ def test_odd_credentials_are_rejected_by_the_server_and_not_by_us(wire: Wire) ->
     wire.answer("POST", TOKEN_PATH, Reply(401))
     odd = Credentials("\ud800", "s\udfffcret")
     with pytest.raises(StraightThroughError, match="rejects the client id"):
-        Quantemplate(odd, api_url=wire.api_url, token_url=wire.token_url).authenticate()
+        connected(odd, api_url=wire.api_url, token_url=wire.token_url).authenticate()
 
 
 # --- secrets and addresses ------------------------------------------------------------------------
@@ -278,7 +275,7 @@ def test_no_secret_is_shown_where_a_server_echoes_the_request(
     wire: Wire, form: Callable[[str], str], lead: str
 ) -> None:
     # Given a server that shows what it got
-    client = Quantemplate(Credentials("id", SECRET), api_url=wire.api_url, token_url=wire.token_url)
+    client = connected(Credentials("id", SECRET), api_url=wire.api_url, token_url=wire.token_url)
     wire.answer("POST", TOKEN_PATH, token_reply(TOKEN))
     shown = ""
     for status in (200, 403, 500):
@@ -323,17 +320,18 @@ def test_what_a_server_says_is_shown_without_what_nobody_sees(
     ],
 )
 def test_a_secret_goes_over_tls_or_nowhere(url: str, fits: bool) -> None:  # noqa: FBT001
-    for addresses in ({"api_url": url}, {"token_url": url}):
+    good = {"api_url": "https://q.example", "token_url": "https://q.example"}
+    for addresses in (good | {"api_url": url}, good | {"token_url": url}):
         if fits:
-            Quantemplate(Credentials("id", "s3cr3t"), **addresses)
+            connected(Credentials("id", "s3cr3t"), **addresses)
         else:
             with pytest.raises(RequestRefused, match="https://"):
-                Quantemplate(Credentials("id", "s3cr3t"), **addresses)
+                connected(Credentials("id", "s3cr3t"), **addresses)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_no_secret_is_shown_of_a_page_in_another_encoding(wire: Wire, encoding: str) -> None:
-    client = Quantemplate(Credentials("id", SECRET), api_url=wire.api_url, token_url=wire.token_url)
+    client = connected(Credentials("id", SECRET), api_url=wire.api_url, token_url=wire.token_url)
     wire.answer("POST", TOKEN_PATH, token_reply(TOKEN))
     wire.answer("GET", EXECUTIONS, Reply(500, f"You sent {TOKEN}, no?".encode(encoding)))
     with pytest.raises(ApiUnavailable) as raised:

@@ -10,6 +10,7 @@ import responses
 from quantemplate import client as quantemplate
 from quantemplate import replies
 from quantemplate.client import Credentials, Quantemplate
+from quantemplate.errors import Throttled
 from straight_through.errors import (
     AccessDenied,
     ApiThrottled,
@@ -20,6 +21,7 @@ from straight_through.errors import (
     StraightThroughError,
     UploadRefused,
 )
+from straight_through.executing.connection import connected
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply
 
 ORG, PIPELINE = "c-broker", "p-claims"
@@ -108,14 +110,14 @@ def test_the_wait_that_the_server_asks_for_is_kept(
     responses.post(
         quantemplate.TOKEN_URL, status=429, headers={"Retry-After": value} if value else {}
     )
-    with pytest.raises(ApiThrottled) as raised:
+    with pytest.raises(Throttled) as raised:
         Quantemplate(Credentials("i", "s")).authenticate()
     assert raised.value.retry_after == pytest.approx(seconds, abs=60)
 
 
 def test_a_refused_connection_means_that_nothing_was_sent(wire: Wire, nobody: str) -> None:
     # Given a server that gives tokens and one that is gone
-    gone = Quantemplate(Credentials("i", "s"), api_url=nobody, token_url=wire.token_url)
+    gone = connected(Credentials("i", "s"), api_url=nobody, token_url=wire.token_url)
     # When the pipeline is executed
     with pytest.raises(ApiUnavailable, match=f"no answer from {nobody}/") as raised:
         gone.execute_pipeline(ORG, PIPELINE)

@@ -1,4 +1,7 @@
-"""The connection to Quantemplate with the credentials that lie in Secrets Manager."""
+"""The connection to Quantemplate with the credentials that lie in Secrets Manager.
+
+Its errors are ours: the state machine knows them by their names, and their messages say what to do.
+"""
 
 import json
 import time
@@ -8,9 +11,23 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from quantemplate import errors as refused
 from quantemplate.client import Credentials, Quantemplate
 from straight_through.aws import answering, client
-from straight_through.errors import CredentialsMissing
+from straight_through.errors import (
+    AccessDenied,
+    ApiThrottled,
+    ApiUnavailable,
+    CredentialsMissing,
+    CredentialsRejected,
+    NotFound,
+    OutputIncomplete,
+    PipelineBusy,
+    RequestRefused,
+    StraightThroughError,
+    UploadRefused,
+)
+from straight_through.telling.remedies import advice
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -57,7 +74,7 @@ class Connection:
             credentials = self._credentials()
             self._read_at = time.monotonic()
             if self._client is None or self._client.credentials != credentials:
-                self._client = Quantemplate(
+                self._client = connected(
                     credentials,
                     api_url=self._access.quantemplate_api_url,
                     token_url=self._access.quantemplate_token_url,
@@ -74,6 +91,59 @@ class Connection:
 def connection(access: Access, failed: Callable[[Exception], None]) -> Connection:
     """Return a connection; `failed` is told of each call that fails."""
     return Connection(client("secretsmanager"), access, failed)
+
+
+def connected(
+    credentials: Credentials,
+    *,
+    api_url: str,
+    token_url: str,
+    renewed: Callable[[], Credentials] | None = None,
+    failed: Callable[[Exception], None] = lambda _error: None,
+) -> Quantemplate:
+    """Return a client whose calls raise our errors, each of which `failed` is told of.
+
+    Raises RequestRefused for an address without TLS.
+    """
+
+    def raised(error: refused.QuantemplateError) -> StraightThroughError:
+        named = ours(error)
+        failed(named)
+        return named
+
+    try:
+        return Quantemplate(
+            credentials, api_url=api_url, token_url=token_url, renewed=renewed, raised=raised
+        )
+    except refused.QuantemplateError as error:
+        raise ours(error) from None
+
+
+def ours(error: refused.QuantemplateError) -> StraightThroughError:
+    """Return our error for one of the client's, with what to do added to what was answered."""
+    told, later = " ".join(filter(None, (str(error), advice(error)))), error.retry_after
+    named: StraightThroughError
+    match error:
+        case refused.Unavailable():
+            named = ApiUnavailable(told, sent=error.sent, retry_after=later)
+        case refused.Throttled():
+            named = ApiThrottled(told, retry_after=later)
+        case refused.Conflict():
+            named = PipelineBusy(told, retry_after=later)
+        case refused.Incomplete():
+            named = OutputIncomplete(told)
+        case refused.Unauthorized():
+            named = CredentialsRejected(told)
+        case refused.NotFound():
+            named = NotFound(told)
+        case refused.Forbidden() | refused.Refused() if error.call == "upload_dataset":
+            named = UploadRefused(told)
+        case refused.Forbidden():
+            named = AccessDenied(told)
+        case _:
+            named = RequestRefused(told)
+    named.call = error.call
+    return named
 
 
 def read_credentials(secrets: "SecretsManagerClient", secret_arn: str) -> Credentials:

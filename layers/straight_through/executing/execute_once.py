@@ -151,7 +151,7 @@ class Runs:
         NotFound, but ApiUnavailable for a pipeline that was listed before.
         """
         try:
-            listing = self._client.list_runs(
+            listing = self._client.list_executions(
                 ids["organisation_id"], ids["pipeline_id"], after=above, ours=ours
             )
         except NotFound as error:

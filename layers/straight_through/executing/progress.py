@@ -146,7 +146,7 @@ def listed(client: "Quantemplate", record: dict[str, Any]) -> "Listing":
     """
     run = record["quantemplate"]
     try:
-        return client.list_runs(
+        return client.list_executions(
             run["organisation_id"],
             run["pipeline_id"],
             after=record["after"] if record["turn"] else ABOVE_ALL,

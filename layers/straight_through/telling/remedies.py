@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quantemplate import errors as refused
 from straight_through import errors
 from straight_through.errors import StraightThroughError
 
@@ -12,6 +13,9 @@ WORDS = {
     "drop": "drop the file again",
     "rerun": "start a new execution with the same input",
 }
+FIREWALL = (
+    "A firewall or proxy on the way refuses it: ask who runs that, with the words of its page"
+)
 UNNAMED = "Mend the cause that the message names, then {redrive}."
 
 # The states, by what they do.
@@ -151,3 +155,58 @@ def what_to_do(error: str | None, steps: Mapping[str, str] = WORDS) -> str:
     """
     known = _BY_NAME.get(error or "")
     return (known.todo if known else UNNAMED).format(**steps)
+
+
+def advice(error: refused.QuantemplateError) -> str:
+    """Return what a person does about this very answer of Quantemplate, "" where that is to wait.
+
+    By its class, its call and whether a web page came: who refuses is not always Quantemplate.
+    """
+    if error.call == "token":
+        return _of_the_token_server(error)
+    upload = error.call == "upload_dataset"
+    match error:
+        case refused.Forbidden(page=True) if upload:
+            return (
+                f"{FIREWALL}: something in this file's bytes displeases it, and the next file may "
+                "pass. When it lets the file through, redrive the execution."
+            )
+        case refused.Forbidden(page=True):
+            return f"{FIREWALL}; then redrive the execution."
+        case refused.Forbidden():
+            return "Share it or mend the id, which is in the route; then redrive the execution."
+        case refused.NotFound(page=True):
+            return (
+                "Check the API's address, the stack's parameter QuantemplateApiUrl; then redrive "
+                "the execution."
+            )
+        case refused.NotFound():
+            return "Mend it in the route, then redrive the execution."
+        case refused.Refused() if upload:
+            return "Mend it and drop it."
+        case refused.Refused() if error.status:
+            return (
+                "Check the API's address, which is the stack's parameter QuantemplateApiUrl, and "
+                "the ids in the route; then redrive the execution."
+            )
+    return ""
+
+
+def _of_the_token_server(error: refused.QuantemplateError) -> str:
+    """Return what a person does where no token was given."""
+    match error:
+        case refused.Unauthorized():
+            return "Put the right ones into the secret, then redrive the execution."
+        case refused.NotFound() | refused.Refused():
+            return (
+                "Check that address, which is the stack's parameter QuantemplateTokenUrl; then "
+                "redrive the execution."
+            )
+        case refused.Forbidden(page=True):
+            return (
+                f"{FIREWALL}. The client id and secret were not looked at. When it lets them pass, "
+                "redrive the execution."
+            )
+        case refused.Forbidden():
+            return "Ask who runs it, with its words; then redrive the execution."
+    return ""
