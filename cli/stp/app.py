@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from quantemplate import __version__
 from stp import commands_drop, commands_queue, commands_rerun, commands_routes, commands_runs
 from stp.here import Here
 from stp.said import FAILED, INTERRUPTED, OK, Said, Stop, as_json
@@ -28,6 +29,13 @@ app = typer.Typer(
 )
 
 
+def _told_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    """Print the version and end, where it is asked for."""
+    if wanted:
+        sys.stdout.write(f"straight-through {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -37,6 +45,10 @@ def options(
     ] = "straight-through",
     profile: Annotated[str | None, typer.Option(help="The profile of your AWS settings.")] = None,
     region: Annotated[str | None, typer.Option(help="The region of the stack.")] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_told_version, is_eager=True, help="Print the version."),
+    ] = False,
 ) -> None:
     """Keep the options that all commands share."""
     context.obj = Here(Said(json), stack, profile, region)

@@ -10,6 +10,7 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
+from quantemplate import __version__
 from stp.app import main, shared_first
 from stp.moments import duration, since
 from stp.said import NO_STACK, USAGE, Said, Stop
@@ -41,6 +42,11 @@ def test_each_command_explains_itself(stp: Stp, command: str) -> None:
     # Then it is given
     assert done.code == 0
     assert "Usage: stp" in done.out
+
+
+def test_it_says_which_version_it_is(stp: Stp) -> None:
+    done = stp("--version")
+    assert (done.code, done.out) == (0, f"straight-through {__version__}\n")
 
 
 def test_a_wrong_option_is_a_wrong_usage(stp: Stp) -> None:

@@ -10,6 +10,7 @@ import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 
+from quantemplate import __version__
 from quantemplate.bodies import OUTPUT_TYPES, Download
 from quantemplate.client import Quantemplate
 from straight_through.buckets.outbox import manifest_of, store_manifest, store_output
@@ -276,6 +277,7 @@ def test_what_only_the_state_machine_needs_is_not_in_the_manifest() -> None:
     # Then the manifest has what its schema describes; who chained the file on stands for itself
     assert manifest_of(record) == {
         **dict.fromkeys(plain, "x"),
+        "made_by": f"straight-through {__version__}",
         "source": {"key": "x"},
         "parent": "p",
         "outputs": [output],

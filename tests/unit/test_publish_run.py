@@ -118,8 +118,9 @@ def test_no_field_can_be_missing_or_more(manifest: dict[str, Any]) -> None:
     # Given the manifest with any one field taken away, at any depth, or one added
     changed = [*without_one(manifest), manifest | {"x": 1}]
     assert len(changed) > 25
-    # Then it is no manifest
-    assert [c for c in changed if VALIDATOR.is_valid(c)] == []
+    # Then it is no manifest; those of release 1.0.0 do not say which one made them
+    older = {field: value for field, value in manifest.items() if field != "made_by"}
+    assert [c for c in changed if VALIDATOR.is_valid(c)] == [older]
 
 
 def without_one(document: Any) -> Iterator[Any]:

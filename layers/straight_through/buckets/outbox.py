@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from quantemplate import __version__
 from quantemplate.bodies import Download
 from straight_through.aws import answer_of, passes
 from straight_through.buckets.s3_objects import write_object
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+MADE_BY = f"straight-through {__version__}"
 _LATER = "When S3 answers again, redrive the execution."
 
 
@@ -62,6 +64,7 @@ def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
     described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
     return {
         **{field: record[field] for field in ("run", "execution_arn", "route", "status")},
+        "made_by": MADE_BY,
         "source": source,
         "parent": record["source"]["parent"],
         **({"prepared": record["prepared"]} if "prepared" in record else {}),
