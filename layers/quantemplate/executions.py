@@ -1,12 +1,12 @@
 """An execution of a pipeline, as the API describes it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from quantemplate.statuses import ENDED
 
+JsonObject = dict[str, Any]  # what a server sends: nothing is known of it before each look
 LONGEST_ID = 256  # characters; ids have about twenty, and travel through the state machine
 MOST = 2**63  # what a number has not reached: JSON's may have any length
 LONGEST_FIELD = 64  # characters of a status or a time; likewise
@@ -32,7 +32,7 @@ class Execution:
     """
 
     id: str
-    run_number: int
+    number: int
     status: str
     created_at: str | None = None
     created_by: str | None = None
@@ -57,14 +57,14 @@ def execution_of(item: Any, *, with_outputs: bool = True) -> Execution:
     Only its id, its number and its outputs' ids and names must be there: a missing status is an
     unknown one.
     """
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise NotWhole("an execution that is no object")
     number = number_of(item)
     if number is None:
         raise NotWhole("an execution without a runNumber")
     return Execution(
         id=_id(item.get("id"), "an execution"),
-        run_number=number,
+        number=number,
         status=_text(item.get("status")) or "None",
         created_at=_text(item.get("createdAt")),
         created_by=_text(item.get("createdBy"), LONGEST_ID),
@@ -74,7 +74,7 @@ def execution_of(item: Any, *, with_outputs: bool = True) -> Execution:
     )
 
 
-def number_of(item: Mapping[str, Any]) -> int | None:
+def number_of(item: JsonObject) -> int | None:
     """Return an execution's number, None where it has none that can be read."""
     number = item.get("runNumber")
     if isinstance(number, str) and number.isdecimal() and len(number) < 19:
@@ -88,12 +88,12 @@ def _outputs(listed: Any) -> tuple[Output, ...]:
     """Return the outputs; `outputs` is missing, null or [] until the execution has ended."""
     if not listed:
         return ()
-    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise NotWhole("an execution whose outputs are no list of objects")
     return tuple(Output(_id(each.get("id"), "an output"), _name(each)) for each in listed)
 
 
-def _name(output: Mapping[str, Any]) -> str:
+def _name(output: JsonObject) -> str:
     """Return an output's name."""
     name = output.get("name")
     if not isinstance(name, str) or not name:

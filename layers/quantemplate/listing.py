@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from quantemplate.executions import Execution, NotWhole, execution_of, number_of
+from quantemplate.executions import Execution, JsonObject, NotWhole, execution_of, number_of
 from quantemplate.statuses import ENDED, SUCCEEDED
 from quantemplate.times import seconds_between
 
@@ -54,7 +54,7 @@ class Listing:
 
     def above(self, number: int) -> tuple[Execution, ...]:
         """Return those with a higher number; `number` is not below the `after` that was asked."""
-        return tuple(each for each in self.kept if each.run_number > number)
+        return tuple(each for each in self.kept if each.number > number)
 
 
 def reduced(
@@ -105,14 +105,14 @@ class _Reduction:
                 self._mine[execution.id] = execution  # an end is not taken back
         elif (number or 0) > self._after or (status and not over):
             execution = execution_of(item, with_outputs=False)
-            _keep(self._others, MOST_KEPT, (execution.run_number, self._count, execution))
+            _keep(self._others, MOST_KEPT, (execution.number, self._count, execution))
         elif not over:
             self._keep_silent(number, item)
         if ended and status == SUCCEEDED and number is not None:
             times = item.get("createdAt"), item.get("startedAt"), item.get("finishedAt")
             _keep(self._successes, 4 * RECENT, (number, self._count, *times))
 
-    def _keep_silent(self, number: int | None, item: dict[str, Any]) -> None:
+    def _keep_silent(self, number: int | None, item: JsonObject) -> None:
         """Keep an old execution that tells neither a status nor an end, until the end tells."""
         try:
             if number is None and item.get("id") is None:
@@ -134,14 +134,14 @@ class _Reduction:
         # One that is listed twice is one, and has ended where either has.
         others = sorted((each for _, _, each in self._others), key=lambda each: not each.goes_on)
         found = {each.id: each for each in others} | self._mine
-        newest_first = sorted(found.values(), key=lambda each: each.run_number, reverse=True)
+        newest_first = sorted(found.values(), key=lambda each: each.number, reverse=True)
         durations = (_seconds(*times) for _, _, *times in sorted(self._successes, reverse=True))
         known = (seconds for seconds in durations if seconds > 0)
         last = tuple(itertools.islice(known, RECENT))
         return Listing(tuple(newest_first), self._highest, last, self._count, date)
 
 
-def items_of(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def items_of(pieces: Iterable[bytes]) -> Iterator[JsonObject]:
     """Read the objects of a JSON array from its pieces, one by one, in bounded memory.
 
     Raises NoList where it is none or ends early, NotWhole for what is no object.
@@ -168,7 +168,7 @@ class _Array:
         self._read = json.JSONDecoder().raw_decode
         self._text, self._expected = "", "["
 
-    def more(self, piece: bytes) -> Iterator[dict[str, Any]]:
+    def more(self, piece: bytes) -> Iterator[JsonObject]:
         """Return the objects that a piece has brought to their end."""
         text, at = self._text + self._decode(piece), 0
         if self._expected == "[":
@@ -198,7 +198,7 @@ class _Array:
         if self._expected:
             raise NoList("nothing at all" if self._expected == "[" else "a list without its end")
 
-    def _object(self, text: str, at: int) -> tuple[dict[str, Any] | None, int]:
+    def _object(self, text: str, at: int) -> tuple[JsonObject | None, int]:
         """Return the object that begins there and its end, None where that has not come yet."""
         try:
             return self._read(text, at)

@@ -52,7 +52,7 @@ def test_ours_newer_ones_and_those_that_go_on_are_kept_the_newest_first() -> Non
     # When it is reduced
     found = reduced(listed, after=47, ours=["e-30"])
     # Then only what was asked for is kept, with the outputs of our own
-    assert [each.run_number for each in found.kept] == [50, 49, 48, 30, 20]
+    assert [each.number for each in found.kept] == [50, 49, 48, 30, 20]
     assert [bool(each.outputs) for each in found.kept] == [False, False, False, True, False]
     assert [each.id for each in found.going_on] == ["e-20"]
     assert [each.id for each in found.above(48)] == ["e-50", "e-49"]
@@ -113,7 +113,7 @@ def test_an_old_run_that_tells_nothing_of_its_end_keeps_nobody_waiting(
 def test_a_run_that_tells_nothing_goes_on_until_a_newer_one_has_ended() -> None:
     goes_on = run(9, status="Paused", finishedAt=None)
     found = reduced([run(6), run(7, **SILENT), run(8, **SILENT), goes_on], after=9)
-    assert [each.run_number for each in found.going_on] == [9, 8, 7]
+    assert [each.number for each in found.going_on] == [9, 8, 7]
     for odd in (run(7, **SILENT, id=None), {"id": "e-7", "runNumber": None}):
         with pytest.raises(NotWhole):
             reduced([run(6), odd], after=9)
@@ -130,7 +130,7 @@ def test_a_run_that_is_listed_twice_is_one_and_an_end_is_not_taken_back() -> Non
 
 def test_what_a_server_lists_as_newer_is_bounded() -> None:
     found = reduced((run(n, status="Started", finishedAt=None) for n in range(5000)), after=0)
-    assert [each.run_number for each in found.kept] == list(range(4999, 4999 - MOST_KEPT, -1))
+    assert [each.number for each in found.kept] == list(range(4999, 4999 - MOST_KEPT, -1))
     assert found.count == 5000
 
 

@@ -444,7 +444,7 @@ OURS = Execution("e-7", 7, "Succeeded", created_at="2026-05-04T08:15:33Z", creat
     ("changed", "found"),
     [
         ({}, True),
-        ({"run_number": 6}, False),
+        ({"number": 6}, False),
         ({"created_by": "u-api"}, False),
         ({"created_by": None}, False),
         ({"created_at": "2026-05-04T09:15:33Z"}, False),
@@ -457,7 +457,7 @@ def test_a_run_that_is_not_ours_follows_our_upload(
     changed: dict[str, Any],
     found: bool,  # noqa: FBT001
 ) -> None:
-    other = {"id": "e-8", "run_number": 8, "status": "Started", "created_by": "u-auto"}
+    other = {"id": "e-8", "number": 8, "status": "Started", "created_by": "u-auto"}
     other |= {"created_at": "2026-05-04T08:15:40Z"} | changed
     listed = (OURS, Execution(**other))
     assert (not_ours(Listing(listed), {"execution_id": "e-7"}, 6) is not None) == found

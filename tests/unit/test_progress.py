@@ -32,7 +32,7 @@ RUN = {
 
 def execution(status: str, **changed: Any) -> Execution:
     """Our run as the list has it."""
-    fields = {"id": "e-7", "run_number": 7, "started_at": "2026-05-04T08:00:00Z"}
+    fields = {"id": "e-7", "number": 7, "started_at": "2026-05-04T08:00:00Z"}
     return Execution(**(fields | {"status": status} | changed))
 
 
@@ -53,7 +53,7 @@ def look(
 ) -> Look:
     """Look at the run some seconds after Execute was sent; `changed` are fields of its record."""
     record = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)} | changed
-    others = (execution("Failed", id="e-6", run_number=6), execution("Cancelled", id="e-8"))
+    others = (execution("Failed", id="e-6", number=6), execution("Cancelled", id="e-8"))
     listing = Listing((*others, *listed), durations=durations)
     now = BEGAN + timedelta(seconds=after)
     return look_at(listing, record, now, attempt(redriven_after), 2.0, 300)

@@ -478,7 +478,7 @@ def test_only_known_last_statuses_are_an_end(status: str, ended: bool) -> None: 
 
 def test_execute_sends_no_body(client: Quantemplate, wire: Wire) -> None:
     wire.answer("POST", EXECUTIONS, json_reply(STARTED, 201))
-    assert client.execute_pipeline(ORG, PIPELINE).run_number == 7
+    assert client.execute_pipeline(ORG, PIPELINE).number == 7
     assert wire.requests[-1].headers["Content-Length"] == "0"
 
 
@@ -523,7 +523,7 @@ def test_our_own_run_must_be_whole(client: Quantemplate, wire: Wire, outputs: An
     with pytest.raises(ApiUnavailable, match="List Executions of p-claims brought an "):
         client.list_executions(ORG, PIPELINE, ours=["e-7"])
     # And where it is another's, its outputs do not count
-    assert client.list_executions(ORG, PIPELINE).kept[0].run_number == 7
+    assert client.list_executions(ORG, PIPELINE).kept[0].number == 7
 
 
 @pytest.mark.parametrize(

@@ -183,15 +183,15 @@ class Runs:
             self._records.not_executed(post)  # it was refused
             raise
         made = made_by(post, execution)
-        if execution.run_number <= post["after"] or not self._records.executed(post, made):
+        if execution.number <= post["after"] or not self._records.executed(post, made):
             odd = ApiUnavailable(
                 f"Execute of pipeline {post['pipeline_id']} was answered with run "
-                f"{execution.run_number} ({execution.id}), which is no new one: number "
+                f"{execution.number} ({execution.id}), which is no new one: number "
                 f"{post['after']} was seen before. The list is to tell what it has made."
             )
             odd.call = "execute_pipeline"
             return self._lost(post, odd, answered=execution)
-        self._pipelines.seen(post, execution.run_number)
+        self._pipelines.seen(post, execution.number)
         if execution.created_by and execution.created_by != post["user"]:
             self._pipelines.know_user(self._client.credentials.client_id, execution.created_by)
         return made
@@ -201,7 +201,7 @@ class Runs:
 
         Execute may have made one: it is never sent again before the list has told.
         """
-        told = {"id": answered.id, "number": answered.run_number} if answered else None
+        told = {"id": answered.id, "number": answered.number} if answered else None
         self._records.lost(post, iso(self._now()), told)
         asked_at = self._now()
         listing = self._list(post, post["after"], above=post["after"])
@@ -249,14 +249,14 @@ class Runs:
             self._records.uncertain(post, _several(post, whose, found))
         elif left > 0 and not surely_made(post, found[0], listing, asked_at):
             raise PipelineBusy(
-                f"Run {found[0].run_number} ({found[0].id}) may be what the {whose} has made: its "
+                f"Run {found[0].number} ({found[0].id}) may be what the {whose} has made: its "
                 f"reply was lost, and the run's own time ({found[0].created_at or 'none'}) does "
                 f"not tell. If no other shows for {left:.0f} seconds, it is taken for it.",
                 retry_after=left,
             )
         elif not self._records.executed(post, made_by(post, found[0])):
             raise PipelineBusy(
-                f"Run {found[0].run_number} ({found[0].id}) was taken by another file meanwhile. "
+                f"Run {found[0].number} ({found[0].id}) was taken by another file meanwhile. "
                 "The list is looked at once more.",
                 retry_after=LOOK_AGAIN,
             )
@@ -315,7 +315,7 @@ def possible(post: Item, listing: Listing) -> list[Execution]:
         for execution in listing.above(post["after"])
         if post["user"] is None or execution.created_by in (None, post["user"])
     )
-    return sorted(found, key=lambda execution: execution.run_number)
+    return sorted(found, key=lambda execution: execution.number)
 
 
 def surely_made(post: Item, execution: Execution, listing: Listing, asked_at: datetime) -> bool:
@@ -334,7 +334,7 @@ def made_by(ids: Item, execution: Execution) -> Item:
     return {
         **{field: ids[field] for field in (*FIELDS, "route")},
         "execution_id": execution.id,
-        "run_number": execution.run_number,
+        "run_number": execution.number,
         "created_at": execution.created_at,
         "executed_at": ids.get("at"),  # by our own clock, where it was our Execute
         "measures": ids.get("measures", NOT_MEASURED),
@@ -370,7 +370,7 @@ def _require_free(going_on: Sequence[Execution], pipeline_id: str) -> None:
     """Raise PipelineBusy if there is a run that goes on: an upload could change its data."""
     for execution in going_on:
         raise PipelineBusy(
-            f"Run {execution.run_number} ({execution.id}) of pipeline {pipeline_id}, made by "
+            f"Run {execution.number} ({execution.id}) of pipeline {pipeline_id}, made by "
             f"{execution.created_by or 'an unknown user'} at "
             f"{execution.created_at or 'an unknown time'}, is going on (status "
             f"{execution.status!r}). The file waits for its end."

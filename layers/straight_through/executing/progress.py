@@ -271,7 +271,7 @@ def not_ours(listing: "Listing", run: dict[str, Any], after: int) -> "Execution 
         if e.created_by not in (None, ours.created_by)
         and abs(_or_never(seconds_between(e.created_at, ours.created_at))) <= AUTO_RUN
     ]
-    return min(near, key=lambda e: e.run_number, default=None)
+    return min(near, key=lambda e: e.number, default=None)
 
 
 def _or_never(seconds: float | None) -> float:
