@@ -12,6 +12,7 @@ LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam
 # Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
 DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
+PYTEST := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Any of these shows the console to its tests.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # The oldest Python that may run this, and the one that Lambda has.
@@ -22,7 +23,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test model storm faults pictures bench bench-quick check docs build lock clean aws-client browser chromium
+.PHONY: help demo up test test-product model storm faults pictures bench bench-quick check docs build lock clean aws-client browser chromium
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -33,7 +34,10 @@ up: $(RUN) aws-client ## start the local AWS and Quantemplate and stay, until Ct
 	@.venv/bin/python -m local up
 
 test: $(TESTS) browser $(BUILT) ## run every test
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-product: $(TESTS) browser $(BUILT) ## run every test but those of the emulator itself
+	$(PYTEST) tests
 
 model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAMPLES=5000
 	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),5000) MODEL_PROGRESS=1 .venv/bin/python -m pytest \
@@ -76,7 +80,7 @@ lock: .venv/bin/uv ## pin every requirements file anew from its .in file
 clean: ## remove all that these commands made
 	rm -rf .venv .venv-* .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf layers/build layers/*.egg-info
-	find functions layers local cli tests -name __pycache__ -prune -exec rm -rf {} +
+	find functions layers local emulator cli tests -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what goes to Lambda ---------------------------------------------------------------------
 $(BUILT): $(SOURCES) $(SAM)

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from local.aws.console import of_the_functions
 from local.live import RunPicture, consoles, ending, progress_on, steps_table
+from local.packages import package
 from local.process import ROOT, shown
 from local.runs import Run, RunWatch
 from local.stack import LOCAL, Stack, free_port, fresh, running
@@ -125,7 +125,7 @@ def fetch_outbox(stack: Stack) -> None:
 
 def on_disk(key: str) -> Path:
     """Where an object of the outbox lies in the demo's folder, under names that any disk takes."""
-    legal_name = of_the_functions("disk").legal_name
+    legal_name = package("stp.disk").legal_name
     return FOLDER.joinpath("outbox", *map(legal_name, key.split("/")))
 
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError
 
 from local import deploy
-from local.browsers import origins_on
 from local.build import layer_zip
+from local.console.served import MOUNT
 from local.process import ROOT, Part, wait_until_ready
 
 LOCAL = ROOT / ".local"
@@ -73,7 +73,7 @@ def running(
     parts = []
     try:
         log = folder / "log"
-        parts.append(Part("local AWS", "local.aws", "--port", str(port), log=log / "aws.log"))
+        parts.append(local_aws("--port", str(port), log=log / "aws.log"))
         if server is None:
             options = ["--port", "0"]
             for origin in origins_on(port):  # the console's
@@ -100,6 +100,16 @@ def running(
             part.ask_to_stop()
         for part in parts:
             part.stop()
+
+
+def local_aws(*options: str, log: Path) -> Part:
+    """The emulator of AWS, with the console in it."""
+    return Part("local AWS", "emulator", "--mount", MOUNT, *options, log=log)
+
+
+def origins_on(port: int) -> tuple[str, str]:
+    """The origins that pages of a server on this port have, by the names that people type."""
+    return f"http://127.0.0.1:{port}", f"http://localhost:{port}"
 
 
 def deployed(

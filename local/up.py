@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from local.aws.console import PATH as CONSOLE
+from local.console.served import PATH as CONSOLE
 from local.live import consoles, print_news, progress_on
 from local.process import shown
 from local.runs import RunWatch

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 
-from local.browsers import origin_of_this_machine
+from local.quantemplate.browsers import origin_of_this_machine
 from local.quantemplate.server import Server
 
 

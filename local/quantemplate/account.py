@@ -7,9 +7,9 @@ from typing import Any
 from local.quantemplate.datasets import Dataset, Datasets
 from local.quantemplate.journal import Journal
 from local.quantemplate.pipelines import Pipelines, pipeline_from
+from local.quantemplate.scratch import Scratch
 from local.quantemplate.tokens import Tokens
 from local.quantemplate.trouble import Troubles
-from local.scratch import Scratch
 
 ORGANISATION = "c-broker"
 SEEDS = {"p-claims": "claims", "p-claims-eu": "claims", "p-premiums": "premiums"}
@@ -22,7 +22,7 @@ class Account:
     """
 
     def __init__(self, time_scale: float = 1.0) -> None:
-        self._scratch = Scratch("quantemplate-")
+        self._scratch = Scratch()
         folder = self._scratch.path
         self.journal = Journal()
         self.tokens = Tokens(self.journal)

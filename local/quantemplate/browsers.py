@@ -1,13 +1,21 @@
 """Pages in a browser: those that the stand-in was told of control it across origins.
 
-They are the console's. Its own pages, the errors that a person has opened, may do no harm.
+They are the console's. Its own pages, the errors that a person has opened, may do no harm. A page
+whose own name leads to this machine (DNS rebinding) has a right origin and a wrong name in `Host`.
+
+Sources: Fetch standard, "Origin header"; W3C, "Fetch Metadata Request Headers"; RFC 9112, 3.2.
 """
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from urllib.parse import urlsplit
 
-from local import browsers
 from local.quantemplate.messages import Call, Reply, json_reply
+
+NAME = r"(?:127\.0\.0\.1|\[::1\]|localhost\.?)"
+HOST = re.compile(rf"{NAME}(?::\d{{1,5}})?", re.ASCII | re.IGNORECASE)
+ORIGIN = re.compile(rf"https?://{NAME}(?::\d{{1,5}})?", HOST.flags)
 
 
 def refusal(target: str, call: Call, pages: Collection[str]) -> Reply | None:
@@ -15,12 +23,31 @@ def refusal(target: str, call: Call, pages: Collection[str]) -> Reply | None:
 
     `target` is undecoded; `pages` are the origins that may enter beside the server's own.
     """
+    hosts, origins = call.headers.get_all("Host", []), call.headers.get_all("Origin", [])
+    if not target.startswith("/") and target != "*":  # in absolute form, it goes before Host
+        hosts.append(urlsplit(target).netloc)
+    names = {host.strip() for host in hosts}
+    if not names or not all(map(HOST.fullmatch, names)) or len(call.headers.get_all("Host")) != 1:
+        return _refused("This server is called 127.0.0.1 or localhost", hosts)
+    allowed = {*pages, *(f"http://{name}".lower() for name in names)}
+    if not allowed.issuperset(origin.strip().lower() for origin in origins):
+        return _refused("Such a page may not use this server", origins)
+    site = call.headers.get("Sec-Fetch-Site", "none")  # what images and links have for an origin
+    if not origins and site not in ("none", "same-origin"):
+        return _refused("A page of another origin may not use this server", [site])
+    return None
 
-    def may(origin: str, host: str) -> bool:
-        return origin.lower() in pages or browsers.own(origin, host)
 
-    why = browsers.refusal(target, call.headers.items(), may)
-    return json_reply({"error": why}, 403) if why else None
+def _refused(why: str, given: list[str]) -> Reply:
+    shown = ", ".join(given)[:100]
+    return json_reply({"error": f"{why}: this request has {shown!r}."}, 403)
+
+
+def origin_of_this_machine(text: str) -> str:
+    """The text, an origin on this machine. Raises ValueError where it is none."""
+    if not ORIGIN.fullmatch(text):
+        raise ValueError(f"{text[:100]!r} is no origin on this machine")
+    return text.lower()
 
 
 def with_cors(call: Call, answer: Callable[[Call], Reply]) -> Reply:

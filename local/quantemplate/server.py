@@ -10,10 +10,9 @@ from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.browsers import origin_of_this_machine
 from local.quantemplate import api, control, delivery
 from local.quantemplate.account import Account
-from local.quantemplate.browsers import refusal, with_cors
+from local.quantemplate.browsers import origin_of_this_machine, refusal, with_cors
 from local.quantemplate.messages import (
     BodyCutShort,
     Call,

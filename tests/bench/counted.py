@@ -105,7 +105,7 @@ def stack(time_scale: float = 1.0) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="bench-") as made, running() as stand_in:
         journal, log = Path(made) / "journal", Path(made) / "aws.log"
         options = ["--port", "0", "--time-scale", str(time_scale), "--journal", str(journal)]
-        aws = Part("local AWS", "tests.bench.counting_aws", *options, log=log)
+        aws = Part("local AWS", "emulator", *options, log=log)
         try:
             (endpoint,) = wait_until_ready(aws)
             server = Quantemplate(stand_in.api_url, stand_in.token_url)

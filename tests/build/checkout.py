@@ -16,7 +16,16 @@ from local.process import clean_environment
 from local.stack import free_port
 
 ROOT = Path(__file__).parents[2]
-USERS_FILES = ("Makefile", "template.yaml", "cli", "functions", "layers", "local", "statemachine")
+USERS_FILES = (
+    "Makefile",
+    "template.yaml",
+    "cli",
+    "emulator",
+    "functions",
+    "layers",
+    "local",
+    "statemachine",
+)
 PATIENCE = 60  # seconds, far beyond what anything here takes
 
 

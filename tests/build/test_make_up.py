@@ -123,7 +123,7 @@ def test_when_one_of_its_parts_dies_it_says_so_and_ends_with_an_error(checkout: 
     with checkout.up(**OUTSIDE) as up:
         # Given a stack whose AWS is killed
         up.wait_for(r"^ready ")
-        aws = part_of(int(variables(checkout.stack_env)["STACK_PID"]), "local.aws")
+        aws = part_of(int(variables(checkout.stack_env)["STACK_PID"]), "emulator")
         os.kill(aws, signal.SIGKILL)
         # Then it names the part and its log, and ends with an error
         assert up.ended() != 0

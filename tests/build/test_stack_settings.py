@@ -198,7 +198,7 @@ def test_nothing_of_the_users_own_aws_reaches_the_parts() -> None:
 
 def test_a_part_that_ends_by_itself_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     # Given a part that refuses its options
-    part = Part("local AWS", "local.aws", "--no-such-option", log=tmp_path / "aws.log")
+    part = Part("local AWS", "emulator", "--no-such-option", log=tmp_path / "aws.log")
     part.process.wait()
     # Then
     with pytest.raises(PartFailed) as failed:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from local.aws.console import PATH
+from local.console.served import PATH
 
 # What a browser does when files are dropped on an element.
 DROP = """([target, files]) => {

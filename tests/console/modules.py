@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 from playwright.sync_api import Page, Route
 
-from local.aws.console import FOLDER, TYPES
+from local.console.served import FOLDER, TYPES
 from local.process import ROOT
 
 ADDRESS = "http://127.0.0.1:9/"  # where nobody serves: each request is answered from the folder

@@ -1,9 +1,11 @@
 """What pages that are not the console's can do on this machine, in a real browser: nothing."""
 
 import base64
+import io
 import json
 import threading
 import uuid
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,10 +14,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Route
 
+from local.deploy import clients
 from local.quantemplate import Control
 from tests.console.browser import launched
 from tests.end_to_end.road import Road
-from tests.local_aws.account import Account, packed
 
 EVIL = "evil.example"  # a name that its owner has led to 127.0.0.1
 CREDENTIAL = "test/20260101/eu-west-1/{}/aws4_request"
@@ -138,7 +140,10 @@ def presigned(service: str, **fields: str) -> str:
 
 def function_named(name: str, role: str) -> str:
     """An order to make a function."""
-    code = base64.b64encode(packed({"app.py": "def handler(event, context): pass"})).decode()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): pass")
+    code = base64.b64encode(content.getvalue()).decode()
     return json.dumps(
         {
             "FunctionName": name,
@@ -177,8 +182,9 @@ def test_a_page_whose_name_was_led_here_reads_nothing(
 def test_another_page_makes_no_function_bucket_or_user(stranger: Page, road: Road) -> None:
     # Given names of the test's own
     name = f"door-{uuid.uuid4().hex[:8]}"
-    account = Account(road.endpoint)
-    order = function_named(name, account.role())
+    client = clients(road.endpoint)
+    (role, *_) = client("iam").list_roles()["Roles"]
+    order = function_named(name, role["Arn"])
     # When a page sends what a browser sends without asking first
     functions = f"{road.endpoint}/2015-03-31/functions?{presigned('lambda')}"
     stranger.evaluate(SEND, [functions, {"method": "POST", "body": order}])
@@ -191,11 +197,11 @@ def test_another_page_makes_no_function_bucket_or_user(stranger: Page, road: Roa
         stranger.evaluate(FORM, [functions, *order.split("=", 1)])
     assert "may not use this server" in stranger.content()
     # Then nothing of it was done
-    listed = account.client("lambda").list_functions()["Functions"]
+    listed = client("lambda").list_functions()["Functions"]
     assert name not in {each["FunctionName"] for each in listed}
-    users = account.client("iam").list_users()["Users"]
+    users = client("iam").list_users()["Users"]
     assert name not in {each["UserName"] for each in users}
-    assert road.inbox in {each["Name"] for each in account.client("s3").list_buckets()["Buckets"]}
+    assert road.inbox in {each["Name"] for each in client("s3").list_buckets()["Buckets"]}
 
 
 def test_another_page_gives_no_order(stranger: Page, rebound: Any, stand_in: Control) -> None:

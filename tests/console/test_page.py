@@ -9,14 +9,14 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from local.aws.console import FOLDER, PATH, STEPS
+from local.console.served import FOLDER, PATH, STEPS
 from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
 from straight_through.files.ignored import why_ignored
 from straight_through.telling.remedies import REMEDIES, what_to_do
 from tests.console.console import Console
-from tests.local_aws.server_process import running_aws
+from tests.end_to_end.aws import running_aws
 
 FOREIGN = "https://somewhere.example"
 
@@ -24,7 +24,7 @@ FOREIGN = "https://somewhere.example"
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A local AWS without any stack."""
-    with running_aws(tmp_path_factory.mktemp("page") / "log") as (endpoint, _):
+    with running_aws(tmp_path_factory.mktemp("page") / "log", "--port", "0") as (endpoint, _):
         yield endpoint
 
 

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.browsers import origins_on
 from local.build import layer_zip
 from local.deploy import REGION, clients
-from local.process import ROOT, Part, wait_until_ready
+from local.process import ROOT
 from local.quantemplate import Control, running
-from local.stack import LOCAL, Quantemplate, deployed
+from local.stack import LOCAL, Quantemplate, deployed, origins_on
+from tests.end_to_end.aws import running_aws
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route
 
@@ -26,13 +26,8 @@ TIME_SCALE = "0.02"  # of waits and retry intervals; a pipeline's two seconds ta
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a local AWS, with nothing deployed."""
     log = tmp_path_factory.mktemp("road") / "aws.log"
-    aws = Part("local AWS", "local.aws", "--port", "0", "--time-scale", TIME_SCALE, log=log)
-    try:
-        (endpoint,) = wait_until_ready(aws)
+    with running_aws(log, "--port", "0", "--time-scale", TIME_SCALE) as (endpoint, _):
         yield endpoint
-    finally:
-        aws.ask_to_stop()
-        aws.stop()
 
 
 @pytest.fixture(scope="session")

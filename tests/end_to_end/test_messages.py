@@ -10,7 +10,7 @@ from local.quantemplate import Control
 from tests.end_to_end.conftest import make_route
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Run
-from tests.local_aws.status_trouble import counts, troubled
+from tests.end_to_end.status_trouble import counts, troubled
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/run_ended.schema.json").read_text())
 CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"

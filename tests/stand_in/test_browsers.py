@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from local.browsers import origins_on
 from local.quantemplate import running
-from tests.strangers import REFUSED, TAKEN, ask
+from local.stack import origins_on
+from tests.stand_in.strangers import REFUSED, TAKEN, ask
 
 SETTINGS = "/control/settings"
 PAGES = origins_on(4566)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from local.quantemplate import Control, running
-from tests.local_aws.server_process import listening_addresses
 from tests.stand_in.client import Client
-from tests.strangers import ask
+from tests.stand_in.listening import listening_addresses
+from tests.stand_in.strangers import ask
 
 ROOT = Path(__file__).parents[2]
 

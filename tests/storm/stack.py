@@ -7,9 +7,10 @@ from typing import Any
 
 from local.build import layer_zip
 from local.deploy import clients, deploy, put_credentials
-from local.process import ROOT, Part, wait_until_ready
+from local.process import ROOT, Part
 from local.quantemplate import Control
 from local.stack import LOCAL, Quantemplate
+from tests.end_to_end.aws import running_aws
 from tests.end_to_end.road import Road
 
 TIME_SCALE = "0.02"  # of waits, retry intervals, schedules and a pipeline's seconds
@@ -58,9 +59,7 @@ def deployed(stand_in: Control, log: Path) -> Iterator[Stack]:
     """The application on a local AWS of its own."""
     layer = layer_zip(ROOT / "layers", LOCAL / "build")
     options = ("--port", "0", "--time-scale", TIME_SCALE, "--workers", WORKERS)
-    aws = Part("local AWS", "local.aws", *options, log=log)
-    try:
-        (endpoint,) = wait_until_ready(aws)
+    with running_aws(log, *options) as (endpoint, aws):
         parameters = {
             "QuantemplateApiUrl": stand_in.api_url,
             "QuantemplateTokenUrl": stand_in.token_url,
@@ -78,9 +77,6 @@ def deployed(stand_in: Control, log: Path) -> Iterator[Stack]:
         stack = Stack(endpoint, outputs, aws)
         heal_soon(stack)
         yield stack
-    finally:
-        aws.ask_to_stop()
-        aws.stop()
 
 
 def heal_soon(stack: Stack) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.quantemplate import Control
-from tests.local_aws.processes import FunctionProcess, function_processes
-from tests.local_aws.status_trouble import counts, told
+from tests.end_to_end.status_trouble import counts, told
 from tests.storm.files import LATE_SUFFIX
+from tests.storm.processes import FunctionProcess, function_processes
 from tests.storm.stack import Stack
 
 STATUS_EVENTS = {"lost": 0.2, "doubled": 0.2, "late": 0.3, "late_seconds": 2}

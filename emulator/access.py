@@ -1,0 +1,123 @@
+"""Where ministack's IAM, or what it needs to be told, is otherwise than AWS's."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+
+from emulator.seams import replace, seam
+
+BETWEEN = ","  # no parameter's name has one
+
+
+def install() -> None:
+    """Enforce IAM as AWS does."""
+    replace(app, "pin_request_origin", as_if_over_tls)
+    replace(iam_actions, "extract_resource_arn", naming_parameters)
+    replace(iam_actions, "request_tag_context", naming_the_events_source)
+    replace(iam_evaluator, "enforce", for_each_resource)
+    replace(iam_evaluator, "_fnmatch_compile", across_lines)
+    handlers = seam(app, "SERVICE_HANDLERS")
+    handlers["s3"] = hiding_missing_keys(handlers["s3"])
+
+
+def as_if_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
+    """Count every request as sent over TLS.
+
+    The server speaks plain http on loopback, where nothing can be overheard; a bucket policy that
+    denies `aws:SecureTransport: false` would otherwise deny everything.
+    """
+    return lambda source_ip, _secure: pin(source_ip, True)  # noqa: FBT003 - its signature
+
+
+def naming_parameters(resource_of: Callable[..., str]) -> Callable[..., str]:
+    """Let ssm:GetParameters be about the parameters that it names, and not about all.
+
+    AWS documentation: "Actions, resources, and condition keys for AWS Systems Manager".
+    """
+
+    def resource(
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any
+    ) -> str:
+        if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParameters"):
+            _, region, account = rest
+            prefix = f"arn:aws:ssm:{region}:{account}:parameter/"
+            names = json.loads(body or b"{}").get("Names") or []
+            return BETWEEN.join(prefix + str(name).lstrip("/") for name in names) or "*"
+        return resource_of(service, method, path, headers, body, *rest)
+
+    return resource
+
+
+def naming_the_events_source(context_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a condition on events:PutEvents be about the source that the events name.
+
+    AWS documentation: "Using IAM policy conditions in Amazon EventBridge" (events:source).
+    """
+
+    def context(service: str, action: str, body: bytes, *rest: Any) -> dict[str, Any]:
+        known: dict[str, Any] = context_of(service, action, body, *rest)
+        if action != "events:PutEvents":
+            return known
+        sources = {entry.get("Source") for entry in json.loads(body or b"{}").get("Entries", [])}
+        return {**known, "events:source": next(iter(sources)) if len(sources) == 1 else None}
+
+    return context
+
+
+def for_each_resource(enforce: Callable[..., Any]) -> Callable[..., Any]:
+    """Allow a request about several parameters only if it is allowed for each of them."""
+
+    def allowed(key: str, action: str, *rest: Any, resource_arn: str = "*", **more: Any) -> Any:
+        if action != "ssm:GetParameters":
+            return enforce(key, action, *rest, resource_arn=resource_arn, **more)
+        answers = (
+            enforce(key, action, *rest, resource_arn=arn, **more)
+            for arn in resource_arn.split(BETWEEN)
+        )
+        return next((denied for denied in answers if denied), None)
+
+    return allowed
+
+
+def across_lines(
+    compiled: Callable[[str, bool], re.Pattern[str]],
+) -> Callable[[str, bool], re.Pattern[str]]:
+    """Let a wildcard stand for any characters, newlines included: an object's key may hold them.
+
+    AWS documentation: "IAM JSON policy elements: Resource" (AWS IAM user guide).
+    """
+
+    def compile_all(pattern: str, ignore_case: bool) -> re.Pattern[str]:  # noqa: FBT001 - its signature
+        lines = compiled(pattern, ignore_case)
+        return re.compile(rf"{lines.pattern.removesuffix('$')}\Z", lines.flags | re.DOTALL)
+
+    return compile_all
+
+
+def hiding_missing_keys(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Answer 403 and not 404 for a missing key to a caller who may not list the bucket.
+
+    AWS documentation: "GetObject" and "HeadObject" (Amazon S3 API reference), "Permissions".
+    """
+    denied = seam(iam_actions, "access_denied_response")
+    key_of, region_of = seam(app, "extract_access_key_id"), seam(app, "extract_region")
+
+    async def answer(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: Any
+    ) -> Any:
+        reply = await handle(method, path, headers, body, query)
+        bucket, _, key = path.lstrip("/").partition("/")
+        if method not in ("GET", "HEAD") or not key or reply[0] != HTTPStatus.NOT_FOUND:
+            return reply
+        caller, region = key_of(headers, query), region_of(headers, query)
+        resource = f"arn:aws:s3:::{bucket}"
+        if iam_evaluator.enforce(caller, "s3:ListBucket", "s3", region, resource_arn=resource):
+            return denied("s3", "s3:ListBucket", "", "", headers=headers)
+        return reply
+
+    return answer

@@ -1,0 +1,73 @@
+"""Asynchronous invocations of functions: when they are tried again, and where they end."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import lambda_svc, sqs
+from ministack.services.cloudformation import provisioners
+
+from emulator.seams import replace, seam
+
+FIRST_RETRY, LAST_RETRY = 60, 300  # seconds after which a failed function is invoked again
+Fields = dict[str, Any]
+functions = seam(lambda_svc, "_functions")
+send_to_sqs = seam(sqs, "_act_send_message")
+
+
+def install(time_scale: float) -> None:
+    """Try again as AWS does; `time_scale` is the length of a second until then.
+
+    AWS documentation: "How Lambda handles errors and retries with asynchronous invocation".
+    """
+    replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_BASE_SECONDS", lambda _: FIRST_RETRY * time_scale)
+    replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_MAX_SECONDS", lambda _: LAST_RETRY * time_scale)
+    replace(lambda_svc, "_route_async_failure", keeping_events)
+    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::Lambda::Function"]
+    create, update = handlers["create"], handlers["update"]
+
+    def create_function(logical_id: str, properties: Fields, stack: str) -> Any:
+        return with_dead_letters(create(logical_id, properties, stack), properties)
+
+    def update_function(name: str, old: Fields, new: Fields, *rest: Any, **named: Any) -> Any:
+        return with_dead_letters(update(name, old, new, *rest, **named), new)
+
+    handlers.update(create=create_function, update=update_function)
+
+
+def with_dead_letters(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:
+    """Give a stack's function its DeadLetterConfig, which ministack leaves out."""
+    config = functions[made[0]]["config"]
+    config.pop("DeadLetterConfig", None)
+    if letters := properties.get("DeadLetterConfig"):
+        config["DeadLetterConfig"] = letters
+    return made
+
+
+def keeping_events(route: Callable[..., None]) -> Callable[..., None]:
+    """Put the event itself into a function's dead-letter queue; ministack puts a report about it.
+
+    AWS documentation: "Capturing records of Lambda asynchronous invocations", dead-letter queues.
+    """
+
+    def route_failure(target: str, function: str, event: Any, result: Fields) -> None:
+        config = functions[function]["config"] if function in functions else {}
+        letters = (config.get("DeadLetterConfig") or {}).get("TargetArn")
+        if target != letters or ":sqs:" not in target:
+            route(target, function, event, result)
+            return
+        error = result.get("body")
+        message = error.get("errorMessage", "") if isinstance(error, dict) else str(error)
+        attributes = {"ErrorCode": "200", "ErrorMessage": message[:1024] or "Unknown"}
+        send_message(target, json.dumps(event), attributes)
+
+    return route_failure
+
+
+def send_message(queue_arn: str, body: str, attributes: dict[str, str]) -> None:
+    """Send a message with attributes that are strings."""
+    typed = {
+        name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+    }
+    name = queue_arn.rpartition(":")[2]  # SQS takes it for a URL
+    send_to_sqs({"QueueUrl": name, "MessageBody": body, "MessageAttributes": typed}, name)

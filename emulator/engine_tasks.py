@@ -1,0 +1,136 @@
+"""Task states of moto's engine, where they behave otherwise than on AWS."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
+    CustomErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
+from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils import (
+    LambdaFunctionErrorException,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501 - moto's name
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (  # noqa: E501 - moto's name
+    StateTaskServiceLambda,
+)
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+from emulator.engine import AttemptEnvironment
+from emulator.seams import replace
+
+
+def install() -> None:
+    """Replace them."""
+    replace(StateTaskServiceCallback, "_evaluate_with_timeout", with_own_token)
+    replace(StateTaskServiceLambda, "_eval_service_task", unless_cut_off)
+    replace(StateTaskServiceLambda, "_from_error", with_lambda_error_names)
+    replace(ExecutionState, "from_state_props", with_default_timeout)
+
+
+def with_own_token(original: Callable[..., None]) -> Callable[..., None]:
+    """Give each try of a `.waitForTaskToken` a token of its own, which ends with the try."""
+
+    def evaluate(self: StateTaskServiceCallback, env: AttemptEnvironment) -> None:
+        context = env.states.context_object.context_object_data
+        if not self._is_integration_pattern():
+            original(self, env)
+            return
+        if context["State"]["RetryCount"]:
+            env.callback_pool_manager.add(env.states.context_object.update_task_token())
+        token = context["Task"]["Token"]
+        try:
+            original(self, env)
+        finally:
+            env.callback_pool_manager.close(token)
+
+    return evaluate
+
+
+def unless_cut_off(original: Callable[..., None]) -> Callable[..., None]:
+    """Invoke no function any more once the attempt is over."""
+
+    def evaluate(self: StateTaskServiceLambda, env: AttemptEnvironment, **fields: Any) -> None:
+        if env.attempt.cut or not env.is_running():
+            raise RuntimeError("The attempt is over")
+        original(self, env=env, **fields)
+
+    return evaluate
+
+
+def with_lambda_error_names(original: Callable[..., FailureEvent]) -> Callable[..., FailureEvent]:
+    """Name what a function or Lambda failed with as AWS does.
+
+    AWS documentation: "Handling errors in Step Functions workflows", Lambda.Unknown: the function
+    returned an error without a type. A refusal by IAM comes as Lambda.AWSLambdaException, a reply
+    that never came as Lambda.SdkClientException.
+    """
+
+    def from_error(
+        self: StateTaskServiceLambda, env: AttemptEnvironment, ex: Exception
+    ) -> FailureEvent:
+        if isinstance(ex, LambdaFunctionErrorException) and not error_type(ex.payload):
+            cause = (
+                "The cause could not be determined because Lambda did not return an error type. "
+                f"Returned payload: {ex.payload}"
+            )
+            return task_failed(self, env, "Lambda.Unknown", cause)
+        if isinstance(ex, ClientError):
+            return task_failed(self, env, *refusal_by_lambda(ex))
+        if isinstance(ex, BotoCoreError):
+            return task_failed(self, env, "Lambda.SdkClientException", str(ex))
+        return original(self, env, ex)
+
+    return from_error
+
+
+def refusal_by_lambda(refusal: ClientError) -> tuple[str, str]:
+    """Name and cause of a failure of the Lambda service itself."""
+    code, message = refusal.response["Error"]["Code"], refusal.response["Error"]["Message"]
+    answer = refusal.response["ResponseMetadata"]
+    name = "AWSLambdaException" if code == "AccessDeniedException" else code
+    status, request = answer["HTTPStatusCode"], answer.get("RequestId", "")
+    cause = f"{message} (Service: Lambda, Status Code: {status}, Request ID: {request})"
+    return f"Lambda.{name}", cause
+
+
+def error_type(payload: str) -> str | None:
+    """The error's class name in what a failed function returned."""
+    error = json.loads(payload)
+    return error.get("errorType") if isinstance(error, dict) else None
+
+
+def task_failed(
+    task: StateTaskServiceLambda, env: AttemptEnvironment, error: str, cause: str
+) -> FailureEvent:
+    """The failure of a Lambda task, as Retry, Catch and the history see it."""
+    details = {
+        "error": error,
+        "cause": cause,
+        "resource": task._get_sfn_resource(),
+        "resourceType": task._get_sfn_resource_type(),
+    }
+    return FailureEvent(
+        env=env,
+        error_name=CustomErrorName(error),
+        event_type=HistoryEventType.TaskFailed,
+        event_details=EventDetails(taskFailedEventDetails=details),
+    )
+
+
+def with_default_timeout(original: Callable[..., None]) -> Callable[..., None]:
+    """A heartbeat alone sets no time-out (AWS documentation: "Task workflow state")."""
+
+    def from_state_props(self: ExecutionState, state_props: Any) -> None:
+        no_timeout = self.timeout
+        original(self, state_props)
+        if self.timeout.is_default_value():
+            self.timeout = no_timeout
+
+    return from_state_props

@@ -1,0 +1,149 @@
+"""Lambda functions as real awslambdaric processes, on ministack's own Runtime API.
+
+A process serves one invocation at a time and is used again while it is warm.
+"""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+
+from emulator import browsers
+from emulator.function_host import Config, FunctionHost
+from emulator.journal import Journal
+from emulator.metrics import record_embedded_metrics
+from emulator.seams import replace, seam
+
+TIMED_OUT, EXITED = "Sandbox.Timedout", "Runtime.ExitError"
+logger = logging.getLogger("emulator.functions")
+run_in_process = seam(lambda_svc, "_execute_function_provided_warm")
+
+
+class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # untyped library
+    """One function process, with the error names and messages that Lambda gives its failures."""
+
+    _exit_status: int | None = None
+
+    def invoke(self, event: object, request_id: str, **context: object) -> dict[str, Any]:
+        """Run one invocation; a failure comes back under Lambda's `errorType` for it."""
+        try:
+            result: dict[str, Any] = super().invoke(event, request_id, **context)
+        except lambda_runtime.ProvidedInitTimeout:
+            result = self._failed({"errorType": TIMED_OUT, "errorMessage": ""})
+        except RuntimeError:  # the process ended, or reported an error, before it was ready
+            reported = self._init_error
+            ended = {"errorType": EXITED, "errorMessage": ""}
+            result = self._failed(reported if isinstance(reported, dict) else ended)
+        failure = result.get("error_payload")
+        if isinstance(failure, dict) and failure.get("errorType") in (TIMED_OUT, EXITED):
+            failure["errorMessage"] = f"RequestId: {request_id} Error: {self._cause(failure)}"
+        return result
+
+    def _failed(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "error", "error_payload": payload, "log": self._drain_stderr()}
+
+    def _cause(self, failure: dict[str, Any]) -> str:
+        if failure["errorType"] == TIMED_OUT:
+            return f"Task timed out after {self.config['Timeout']:.2f} seconds"
+        killed = self._exit_status is not None and self._exit_status < 0
+        status = "signal: killed" if killed else f"exit status {self._exit_status}"
+        return f"Runtime exited with error: {status}"
+
+    def _teardown(self) -> None:
+        """End the process at once, as Lambda does at the deadline: SIGTERM could be ignored."""
+        if self._proc is not None:
+            self._exit_status = self._proc.poll()
+            self._proc.kill()
+        super()._teardown()
+
+    def _build_handler_class(self, *arguments: object) -> Any:
+        """The Runtime API, for the function's process and no page in a browser."""
+
+        class Handler(super()._build_handler_class(*arguments)):  # type: ignore[misc] # untyped
+            disable_nagle_algorithm = True  # its two writes would wait 40 ms for each other
+
+            def parse_request(self) -> bool:
+                """Read a request's head; False where it has been refused."""
+                if not super().parse_request():
+                    return False
+                why = browsers.refusal(self.path, self.headers.items(), browsers.own)
+                if why:
+                    self.send_error(HTTPStatus.FORBIDDEN, explain=why)
+                return not why
+
+        return Handler
+
+
+def install(host: FunctionHost) -> None:
+    """Let ministack run functions of a Python runtime as processes of `host`."""
+    for name in ("invoke", "_teardown", "_drain_stderr", "_build_handler_class"):
+        seam(lambda_runtime.ProvidedWorker, name)
+    replace(lambda_runtime, "_worker_class_for", worker_class)
+    replace(lambda_svc, "_provided_runtime_code_dir", code_folder_for(host))
+    replace(lambda_svc, "_provided_worker_env", lambda _: host.environment)
+    replace(lambda_svc, "_execute_function_warm", execute_on(host))
+    replace(lambda_svc, "_emit_lambda_logs", emit_logs(host.journal))
+
+
+def is_python(config: Config) -> bool:
+    """Whether a function has a Python runtime."""
+    return str(config.get("Runtime", "")).startswith("python")
+
+
+def worker_class(original: Callable[[Config], type]) -> Callable[[Config], type]:
+    """The class that runs a function."""
+    return lambda config: FunctionWorker if is_python(config) else original(config)
+
+
+def code_folder_for(host: FunctionHost) -> Callable[..., Callable[[bytes], str]]:
+    """The folder of unpacked code, with the executable that ministack starts in it."""
+
+    def make(original: Callable[[bytes], str]) -> Callable[[bytes], str]:
+        def with_bootstrap(code_zip: bytes) -> str:
+            code = original(code_zip)
+            host.add_bootstrap(Path(code))
+            return code
+
+        return with_bootstrap
+
+    return make
+
+
+def execute_on(host: FunctionHost) -> Callable[..., Callable[..., Any]]:
+    """One invocation; it waits while the function has all the processes that it may have."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(function: Config, event: object, request_id: str) -> object:
+            config = function.get("config") or function
+            if not is_python(config):
+                return original(function, event, request_id)
+            with host.slot(config["FunctionArn"]):
+                return run_in_process(function, event, request_id)
+
+        return execute
+
+    return make
+
+
+def emit_logs(journal: Journal | None) -> Callable[..., Callable[..., None]]:
+    """Log lines to CloudWatch, and to this server's log; metrics from those that carry any."""
+
+    def make(original: Callable[..., None]) -> Callable[..., None]:
+        def emit(
+            function: Config, request_id: str, text: str, error: Any, ms: int, **more: Any
+        ) -> None:
+            config = function.get("config") or function
+            for line in (text or "").splitlines():
+                logger.info("%s %s", config.get("FunctionName"), line)
+                record_embedded_metrics(line)
+            if journal:
+                journal.invoked(config, ms)
+            original(function, request_id, text, error, ms, **more)
+
+        return emit
+
+    return make

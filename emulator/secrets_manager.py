@@ -1,0 +1,80 @@
+"""Secrets without a value, and the secrets of a CloudFormation stack."""
+
+import functools
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from ministack import app
+from ministack.services import secretsmanager
+
+from emulator.seams import replace, seam
+
+Properties = dict[str, Any]
+
+
+def install() -> None:
+    """Give secrets the identity and the values that they have on AWS."""
+    replace(secretsmanager, "_create_secret", perhaps_without_value)
+    handle = seam(app, "SERVICE_HANDLERS")["cloudformation"]
+
+    async def handle_request(*request: Any) -> Any:
+        # Not before a stack is made: CloudFormation imports every service, which takes a while.
+        change_stack_secrets()
+        return await handle(*request)
+
+    app.SERVICE_HANDLERS["cloudformation"] = handle_request
+
+
+def perhaps_without_value(create: Callable[[Properties], Any]) -> Callable[[Properties], Any]:
+    """A secret has no value until one is put, where none was given.
+
+    AWS documentation: "CreateSecret" (AWS Secrets Manager API reference).
+    """
+    secrets = seam(secretsmanager, "_secrets")
+
+    def create_secret(request: Properties) -> Any:
+        reply = create(request)
+        if reply[0] == HTTPStatus.OK and not request.keys() & {"SecretString", "SecretBinary"}:
+            secrets[request["Name"]]["Versions"].clear()
+        return reply
+
+    return create_secret
+
+
+@functools.cache
+def change_stack_secrets() -> None:
+    """Let Ref be the ARN, and a secret without SecretString and GenerateSecretString have no value.
+
+    AWS documentation: "AWS::SecretsManager::Secret" (AWS CloudFormation template reference).
+    """
+    from ministack.services.cloudformation import provisioners  # noqa: PLC0415 - see above
+
+    secrets = seam(secretsmanager, "_secrets")
+    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::SecretsManager::Secret"]
+
+    def creating(create: Callable[..., tuple[str, Properties]]) -> Callable[..., Any]:
+        def create_secret(logical_id: str, properties: Properties, stack: str) -> Any:
+            name, attributes = create(logical_id, properties, stack)
+            if not properties.keys() & {"SecretString", "GenerateSecretString"}:
+                secrets[name]["Versions"].clear()
+            return attributes["Arn"], attributes
+
+        return create_secret
+
+    def updating(update: Callable[..., tuple[str, Properties]]) -> Callable[..., Any]:
+        def update_secret(arn: str, *rest: Any, **named: Any) -> Any:
+            _, attributes = update(name_of(arn), *rest, **named)
+            return attributes["Arn"], attributes
+
+        return update_secret
+
+    handlers["create"] = creating(handlers["create"])
+    handlers["update"] = updating(handlers["update"])
+    delete = handlers["delete"]
+    handlers["delete"] = lambda arn, properties: delete(name_of(arn), properties)
+
+
+def name_of(secret_arn: str) -> str:
+    """The name in a secret's ARN, which ends in a hyphen and six random characters."""
+    return secret_arn.split(":secret:")[1][:-7]

@@ -1,0 +1,92 @@
+"""Serve ministack, with the local AWS's own parts in it. The environment must be set before."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Sequence
+
+from hypercorn.asyncio import serve as serve_http
+from hypercorn.config import Config
+from ministack.app import app
+from ministack.core import lambda_runtime
+
+from emulator import (
+    access,
+    async_invocations,
+    door,
+    dynamodb_expressions,
+    event_targets,
+    events,
+    functions,
+    mounted,
+    saved_queries,
+    schedules,
+    secrets_manager,
+    status_trouble,
+    step_functions,
+    storage,
+    tables,
+    topics,
+)
+from emulator.function_host import FunctionHost
+from emulator.journal import Journal
+from emulator.mounted import Mount
+from emulator.scratch import Scratch
+
+
+async def serve(
+    listener: socket.socket,
+    scratch: Scratch,
+    time_scale: float,
+    workers: int,
+    mounts: Sequence[Mount],
+    journal: Journal | None,
+) -> None:
+    """Serve AWS on `listener` until a signal, with all that touches the disk in `scratch`."""
+    port = listener.getsockname()[1]
+    access.install()
+    events.install()
+    secrets_manager.install()
+    functions.install(FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers, journal))
+    step_functions.install(port, time_scale)
+    tables.install()
+    dynamodb_expressions.install()
+    storage.install()
+    topics.install()
+    async_invocations.install(time_scale)
+    event_targets.install()
+    saved_queries.install()
+    schedules.install(time_scale)
+    served = mounted.install(status_trouble.install(app), mounts)
+    served = journal.install(served) if journal else served
+    served = door.install(served, [mount.prefix for mount in mounts])
+    logging.getLogger("emulator").setLevel(logging.INFO)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    serving = asyncio.create_task(serve_http(served, config, shutdown_trigger=stop.wait))
+    answering = asyncio.create_task(answers(port))
+    await asyncio.wait({serving, answering}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()  # says why it could not start
+    print(f"local AWS ready on http://127.0.0.1:{port}", flush=True)
+    await stop.wait()  # and not for `serving`, which waits for the functions that are running
+    await asyncio.to_thread(lambda_runtime.reset)
+    scratch.remove()
+    # Executions and invocations that are still under way have threads that nothing else would end.
+    os._exit(0)
+
+
+async def answers(port: int) -> None:
+    """Return once the server answers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /_ministack/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    await reader.readline()
+    writer.close()

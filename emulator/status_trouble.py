@@ -1,0 +1,170 @@
+"""Trouble with status-change events, as far as AWS allows it; it is told to come over HTTP.
+
+PUT    /_local/status-events   {"lost": 0.2, "doubled": 0.2, "late": 0.3, "late_seconds": 2, "seed": 7}
+GET    /_local/status-events   the settings, and how many events had which trouble since they hold
+DELETE /_local/status-events   behave again; what is late already still comes
+
+`lost`, `doubled` and `late` are the shares of events that this happens to; what is not given is 0.
+A doubled event comes twice with the same id, and each of the two may be late.
+
+AWS documentation: "Delivery level for AWS service events" (Amazon EventBridge reference): the
+status changes of executions are best effort. "Troubleshooting Amazon EventBridge" (user guide): a
+rule may run more than once for one event, and late.
+"""  # noqa: E501 - one line is one request
+
+import contextvars
+import json
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, fields
+from http import HTTPStatus
+from typing import Any
+
+from ministack.services import eventbridge
+
+from emulator.deadlines import Deadlines
+from emulator.seams import replace
+
+PATH = "/_local/status-events"
+App = Callable[..., Awaitable[None]]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much trouble there is; raises ValueError."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    late: float = 0.0
+    late_seconds: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share, time or seed."""
+        for name, value in asdict(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ValueError(f"{name} is {value!r}, but must be a number from 0 on")
+            if name in ("lost", "doubled", "late") and value > 1:
+                raise ValueError(f"{name} is {value!r}, but must be at most 1")
+
+
+class StatusTrouble:
+    """Loses, doubles and delays the status changes of executions on their way to the rules."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deadlines = Deadlines()
+        self.set(Settings())
+
+    def set(self, settings: Settings) -> None:
+        """From now on have this trouble."""
+        with self._lock:
+            self._settings = settings
+            self._random = random.Random(settings.seed)  # noqa: S311 - dice, not keys
+            self._counts = dict.fromkeys(("published", "lost", "doubled", "late"), 0)
+
+    def report(self) -> dict[str, Any]:
+        """The settings, and how many events there were since they hold."""
+        with self._lock:
+            return {**asdict(self._settings), "counts": dict(self._counts)}
+
+    def dispatching(self, dispatch: Callable[..., None]) -> Callable[..., None]:
+        """The way of an event to the rules, with the trouble on it."""
+
+        def dispatch_event(event: dict[str, Any], *rest: Any) -> None:
+            if event.get("Source") != "aws.states":
+                dispatch(event, *rest)
+                return
+            delays = self._delays()
+            for seconds in delays:
+                if seconds is None:
+                    dispatch(event, *rest)
+                else:
+                    self._later(seconds, dispatch, event, *rest)
+            self._count(delays)
+
+        return dispatch_event
+
+    def _delays(self) -> list[float | None]:
+        """How late each delivery of the next event comes; None is at once."""
+        with self._lock:
+            chosen = self._settings
+            # All dice are thrown for each event, so that one setting does not change another's.
+            lost, doubled, *late = (self._random.random() for _ in range(4))
+        copies = 0 if lost < chosen.lost else 2 if doubled < chosen.doubled else 1
+        return [chosen.late_seconds if die < chosen.late else None for die in late[:copies]]
+
+    def _count(self, delays: list[float | None]) -> None:
+        with self._lock:
+            self._counts["published"] += 1
+            self._counts["lost"] += len(delays) == 0
+            self._counts["doubled"] += len(delays) == 2
+            self._counts["late"] += any(delay is not None for delay in delays)
+
+    def _later(self, seconds: float, dispatch: Callable[..., None], *arguments: Any) -> None:
+        context = contextvars.copy_context()  # account and region
+
+        def act() -> None:
+            try:
+                context.run(dispatch, *arguments)
+            except Exception:  # the others that are late must still come
+                log.exception("late status change not delivered")
+
+        self._deadlines.after(seconds, act)
+
+    def answering(self, app: App) -> App:
+        """The server's application with the control of the trouble in it."""
+
+        async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if scope["type"] != "http" or scope["path"] != PATH:
+                await app(scope, receive, send)
+                return
+            status, content = self.answer(scope["method"], await body_of(receive))
+            headers = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+
+        return answer
+
+    def answer(self, method: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
+        """Status and content of the answer to a request for the control."""
+        if method == "PUT":
+            try:
+                self.set(settings_of(body))
+            except ValueError as error:
+                return HTTPStatus.BAD_REQUEST, {"message": str(error)}
+        elif method == "DELETE":
+            self.set(Settings())
+        elif method != "GET":
+            return HTTPStatus.METHOD_NOT_ALLOWED, {"message": "PUT, GET or DELETE"}
+        return HTTPStatus.OK, self.report()
+
+
+def install(app: App) -> App:
+    """The application with the control; by itself there is no trouble."""
+    trouble = StatusTrouble()
+    replace(eventbridge, "_dispatch_event", trouble.dispatching)
+    return trouble.answering(app)
+
+
+def settings_of(body: bytes) -> Settings:
+    """The settings in a request; raises ValueError."""
+    content = json.loads(body)
+    if not isinstance(content, dict):
+        raise ValueError("The settings are a JSON object")
+    if unknown := content.keys() - {field.name for field in fields(Settings)}:
+        raise ValueError(f"There is no setting {', '.join(sorted(unknown))}")
+    return Settings(**content)
+
+
+async def body_of(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes:
+    """The whole body of a request."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body

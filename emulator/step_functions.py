@@ -1,0 +1,313 @@
+"""Step Functions: the service's API for executions, on moto's state machine engine.
+
+State machines themselves stay ministack's, so that CloudFormation finds them where it looks.
+"""
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ministack.core import iam_actions
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import stepfunctions
+from ministack.services.cloudformation import provisioners
+
+from emulator import engine_seams
+from emulator.deadlines import Deadlines
+from emulator.execution import Execution, Machine, Surroundings
+from emulator.seams import replace, seam
+from emulator.service_error import ServiceError
+from emulator.state_machine_definition import as_json, problems
+from emulator.status_events import StatusEvents
+from emulator.task_tokens import TaskTokens
+
+Fields = dict[str, Any]
+Response = tuple[int, dict[str, str], bytes]
+LONGEST_NAME = 80
+LARGEST_INPUT = 262_144  # bytes
+NOT_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
+
+
+def install(port: int, time_scale: float) -> None:  # noqa: ARG001 - one way to install each part
+    """Put this service in the place of ministack's; raises PinError where a seam is missing."""
+    engine_seams.install(time_scale)
+    service = StepFunctions()
+    replace(stepfunctions, "handle_request", service.handler)
+    replace(stepfunctions, "_start_execution", lambda _: service.answer_to("StartExecution"))
+    replace(provisioners, "_sfn_definition", checked_definition)
+    replace(iam_actions, "extract_resource_arn", service.naming_machine_of_token)
+
+
+def checked_definition(original: Callable[[Fields], str]) -> Callable[[Fields], str]:
+    """A template's definition: YAML or JSON, refused as CreateStateMachine would refuse it."""
+
+    def definition_of(properties: Fields) -> str:
+        definition = as_json(original(properties))
+        if found := problems(definition):
+            raise ValueError(invalid_definition(found).message)
+        return definition
+
+    return definition_of
+
+
+def invalid_definition(found: list[Any]) -> ServiceError:
+    """The refusal of a definition."""
+    listed = ", ".join(map(str, found))
+    return ServiceError("InvalidDefinition", f"Invalid State Machine Definition: '{listed}'")
+
+
+class StepFunctions:
+    """All executions since the server started."""
+
+    def __init__(self) -> None:
+        self._executions: dict[str, Execution] = {}
+        self._starting = threading.Lock()
+        self._tokens = TaskTokens()
+        self._surroundings = Surroundings(self._tokens, Deadlines(), StatusEvents().announce)
+        self._machines = seam(stepfunctions, "_state_machines")
+        self._resolve = seam(stepfunctions, "_resolve_state_machine_arn")
+        self._actions: dict[str, Callable[[Fields], Fields]] = {
+            "StartExecution": self.start_execution,
+            "StopExecution": self.stop_execution,
+            "RedriveExecution": self.redrive_execution,
+            "DescribeExecution": self.describe_execution,
+            "DescribeStateMachineForExecution": self.describe_state_machine_for_execution,
+            "ListExecutions": self.list_executions,
+            "GetExecutionHistory": self.get_execution_history,
+            "SendTaskSuccess": self.send_task_success,
+            "SendTaskFailure": self.send_task_failure,
+            "SendTaskHeartbeat": self.send_task_heartbeat,
+            "ValidateStateMachineDefinition": self.validate_state_machine_definition,
+        }
+
+    def handler(
+        self, original: Callable[..., Awaitable[Response]]
+    ) -> Callable[..., Awaitable[Response]]:
+        """The service's entry point: these actions here, all others in ministack."""
+
+        async def handle(
+            method: str, path: str, headers: dict[str, str], body: bytes, query: Fields
+        ) -> Response:
+            action = headers.get("x-amz-target", "").rpartition(".")[2]
+            if action in {"CreateStateMachine", "UpdateStateMachine"}:
+                found = problems(json.loads(body).get("definition", '{"no": "change"}'))
+                if found and "definition" in json.loads(body):
+                    refusal = invalid_definition(found)
+                    return refused(refusal)
+            if action not in self._actions:
+                return await original(method, path, headers, body, query)
+            return self.answer_to(action)(json.loads(body or b"{}"))
+
+        return handle
+
+    def naming_machine_of_token(self, resource_of: Callable[..., str]) -> Callable[..., str]:
+        """Let an answer to a task token be about the state machine that gave it out.
+
+        SAM's StepFunctionsCallbackPolicy allows the answers per state machine.
+        """
+
+        def resource(
+            service: str, method: str, path: str, headers: Fields, body: bytes, *rest: Any
+        ) -> str:
+            if service == "states" and ".SendTask" in headers.get("x-amz-target", ""):
+                return self._tokens.machine_of(json.loads(body or b"{}").get("taskToken", ""))
+            return resource_of(service, method, path, headers, body, *rest)
+
+        return resource
+
+    def answer_to(self, action: str) -> Callable[[Fields], Response]:
+        """The action as a function from a request to a response."""
+
+        def answer(fields: Fields) -> Response:
+            try:
+                return json_response(self._actions[action](fields))
+            except ServiceError as error:
+                return refused(error)
+
+        return answer
+
+    def start_execution(self, fields: Fields) -> Fields:
+        """AWS API: StartExecution."""
+        machine = self._machine(fields["stateMachineArn"])
+        name = fields.get("name") or str(uuid.uuid4())
+        data = fields.get("input", "{}")
+        require_name(name)
+        require_input(data)
+        arn = f"{machine.arn.replace(':stateMachine:', ':execution:')}:{name}"
+        with self._starting:
+            if existing := self._executions.get(arn):
+                if existing.status != "RUNNING" or existing.input != data:
+                    message = f"Execution Already Exists: '{arn}'"
+                    raise ServiceError("ExecutionAlreadyExists", message)
+                return {"executionArn": arn, "startDate": existing.start_date}
+            execution = Execution(arn, machine, data, self._surroundings)
+            self._executions[arn] = execution
+            execution.start()
+        return {"executionArn": arn, "startDate": execution.start_date}
+
+    def stop_execution(self, fields: Fields) -> Fields:
+        """AWS API: StopExecution."""
+        execution = self._execution(fields)
+        return {"stopDate": execution.stop(fields.get("error"), fields.get("cause"))}
+
+    def redrive_execution(self, fields: Fields) -> Fields:
+        """AWS API: RedriveExecution."""
+        return {"redriveDate": self._execution(fields).redrive()}
+
+    def describe_execution(self, fields: Fields) -> Fields:
+        """AWS API: DescribeExecution."""
+        execution = self._execution(fields)
+        refusal = execution.redrive_refusal()
+        described = {
+            **summary(execution),
+            "input": execution.input,
+            "inputDetails": {"included": True},
+            "output": execution.output,
+            "outputDetails": {"included": True} if execution.output is not None else None,
+            "error": execution.error,
+            "cause": execution.cause,
+            "redriveStatus": "NOT_REDRIVABLE" if refusal else "REDRIVABLE",
+            "redriveStatusReason": refusal,
+        }
+        return {name: value for name, value in described.items() if value is not None}
+
+    def describe_state_machine_for_execution(self, fields: Fields) -> Fields:
+        """AWS API: DescribeStateMachineForExecution."""
+        machine = self._execution(fields).machine
+        return {
+            "stateMachineArn": machine.arn,
+            "name": machine.name,
+            "definition": machine.definition,
+            "roleArn": machine.role_arn,
+            "updateDate": machine.updated,
+            "loggingConfiguration": machine.logging,
+            "revisionId": machine.revision,
+        }
+
+    def list_executions(self, fields: Fields) -> Fields:
+        """AWS API: ListExecutions, the newest first."""
+        arn = self._machine(fields.get("stateMachineArn", "")).arn
+        status, redriven = fields.get("statusFilter"), fields.get("redriveFilter")
+        found = [
+            execution
+            for execution in list(self._executions.values())
+            if execution.machine.arn == arn
+            and status in (None, execution.status)
+            and (redriven is None or (redriven == "REDRIVEN") == (execution.redrive_count > 0))
+        ]
+        found.sort(key=lambda execution: (execution.start_date, execution.arn), reverse=True)
+        page, token = page_of(found, fields, default=100)
+        return {"executions": [summary(execution) for execution in page], **token}
+
+    def get_execution_history(self, fields: Fields) -> Fields:
+        """AWS API: GetExecutionHistory, also while the execution runs."""
+        history = self._execution(fields).history
+        positions: Any = range(len(history))
+        if fields.get("reverseOrder"):
+            positions = reversed(positions)
+        page, token = page_of(list(positions), fields, default=100)
+        with_data = fields.get("includeExecutionData", True)
+        events = [
+            event
+            for position in page
+            for event in history.read(position, position + 1, with_data=with_data)
+        ]
+        return {"events": events, **token}
+
+    def send_task_success(self, fields: Fields) -> Fields:
+        """AWS API: SendTaskSuccess."""
+        self._tokens.succeed(fields["taskToken"], fields["output"])
+        return {}
+
+    def send_task_failure(self, fields: Fields) -> Fields:
+        """AWS API: SendTaskFailure."""
+        self._tokens.fail(fields["taskToken"], fields.get("error"), fields.get("cause"))
+        return {}
+
+    def send_task_heartbeat(self, fields: Fields) -> Fields:
+        """AWS API: SendTaskHeartbeat."""
+        self._tokens.beat(fields["taskToken"])
+        return {}
+
+    def validate_state_machine_definition(self, fields: Fields) -> Fields:
+        """AWS API: ValidateStateMachineDefinition."""
+        found = problems(fields["definition"])
+        diagnostics = [{"severity": "ERROR", **vars(problem)} for problem in found]
+        return {"result": "FAIL" if found else "OK", "diagnostics": diagnostics}
+
+    def _execution(self, fields: Fields) -> Execution:
+        arn = fields["executionArn"]
+        if arn not in self._executions:
+            raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        return self._executions[arn]
+
+    def _machine(self, arn: str) -> Machine:
+        stored = self._machines.get(self._resolve(arn))
+        if not stored:
+            raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
+        to_seconds = seam(stepfunctions, "_timestamp_response_value")
+        return Machine(
+            arn=stored["stateMachineArn"],
+            name=stored["name"],
+            definition=stored["definition"],
+            role_arn=stored["roleArn"],
+            revision=stored["revisionId"],
+            updated=to_seconds(stored["creationDate"]),
+            logging=stored["loggingConfiguration"],
+        )
+
+
+def refused(error: ServiceError) -> Response:
+    """The response to a request that is refused."""
+    response: Response = error_response_json(error.code, error.message, 400)
+    return response
+
+
+def require_name(name: str) -> None:
+    """Raise ServiceError InvalidName unless AWS takes it (API reference, StartExecution)."""
+    if len(name) > LONGEST_NAME or NOT_IN_NAMES.search(name):
+        raise ServiceError("InvalidName", f"Invalid Name: '{name}'")
+
+
+def require_input(data: str) -> None:
+    """Raise ServiceError unless the input is JSON of at most 256 KB."""
+    if len(data.encode()) > LARGEST_INPUT:
+        raise ServiceError(
+            "ValidationException",
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {LARGEST_INPUT}",
+        )
+    try:
+        json.loads(data)
+    except ValueError as error:
+        message = f"Invalid State Machine Execution Input: '{error}'"
+        raise ServiceError("InvalidExecutionInput", message) from None
+
+
+def summary(execution: Execution) -> Fields:
+    """An execution as lists show it; times in seconds since the epoch."""
+    fields = {
+        "executionArn": execution.arn,
+        "stateMachineArn": execution.machine.arn,
+        "name": execution.name,
+        "status": execution.status,
+        "startDate": execution.start_date,
+        "stopDate": execution.stop_date,
+        "redriveCount": execution.redrive_count,
+        "redriveDate": execution.redrive_date,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def page_of(found: list[Any], fields: Fields, default: int) -> tuple[list[Any], Fields]:
+    """One page, and `nextToken` where more follow; raises ServiceError InvalidToken."""
+    size = fields.get("maxResults") or default
+    token = fields.get("nextToken", "0")
+    if not token.isdecimal():
+        raise ServiceError("InvalidToken", "Invalid Token: 'Invalid token'")
+    start = int(token)
+    following = {"nextToken": str(start + size)} if start + size < len(found) else {}
+    return found[start : start + size], following

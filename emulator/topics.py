@@ -1,0 +1,55 @@
+"""SNS topics, where ministack's are otherwise than AWS's."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import sns
+from ministack.services.cloudformation import provisioners
+
+from emulator.seams import replace, seam
+
+Parameters = dict[str, Any]
+LONGEST_SUBJECT = 100
+
+
+def install() -> None:
+    """Let a topic be only for those who may, and refuse a subject that e-mail could not have."""
+    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::SNS::Topic"]
+    handlers["create"] = for_its_owner(handlers["create"])
+    replace(sns, "_publish", with_a_subject_of_one_line)
+
+
+def for_its_owner(create: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a stack's topic the policy of other topics: ministack's lets anybody publish.
+
+    AWS documentation: "Give users permissions to publish to the Amazon SNS topic".
+    """
+    topics = seam(sns, "_topics")
+
+    def create_topic(logical_id: str, properties: Parameters, stack: str) -> Any:
+        arn, attributes = create(logical_id, properties, stack)
+        policy = json.loads(topics[arn]["attributes"]["Policy"])
+        owner = arn.split(":")[4]
+        for statement in policy["Statement"]:
+            statement["Condition"] = {"StringEquals": {"AWS:SourceOwner": owner}}
+        topics[arn]["attributes"]["Policy"] = json.dumps(policy)
+        return arn, attributes
+
+    return create_topic
+
+
+def with_a_subject_of_one_line(publish: Callable[[Parameters], Any]) -> Callable[..., Any]:
+    """Refuse a subject that is too long or has control characters.
+
+    AWS documentation: "Publish" (Amazon SNS API reference).
+    """
+    refusal, value_of = seam(sns, "_error"), seam(sns, "_p")
+
+    def publish_message(parameters: Parameters) -> Any:
+        subject = value_of(parameters, "Subject") or ""
+        if len(subject) > LONGEST_SUBJECT or any(ord(character) < 32 for character in subject):
+            return refusal("InvalidParameter", "Invalid parameter: Subject", 400)
+        return publish(parameters)
+
+    return publish_message

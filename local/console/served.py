@@ -1,0 +1,93 @@
+"""The local console, an ASGI application: files of the page, and facts for it.
+
+GET /_local/console/               the page; page/ has its modules and styles
+GET /_local/console/<file>         one of its files
+GET /_local/console/remedies.js    what to do about each error
+GET /_local/console/ignored.json   ?key=…&patterns=… why such a key starts nothing: {"why": "…"}
+
+The emulator mounts it, so that the page speaks to AWS in its own origin.
+"""
+
+import json
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local.console import facts
+
+PATH = "/_local/console/"
+MOUNT = f"{PATH}={__name__}:app"  # as the emulator is told
+FOLDER = Path(__file__).with_name("page")
+# The steps of a remedy, called as the page's buttons are.
+STEPS = {"redrive": "Redrive", "drop": "drop the file again", "rerun": "Run again"}
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# Scripts and styles come from here only, and text never becomes HTML. The stand-in has a port of
+# its own on loopback.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self' http://127.0.0.1:*; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+    """Answer a request to the console."""
+    if (scope["method"], scope["path"]) == ("GET", f"{PATH}ignored.json"):
+        status, headers, body = ignored(dict(parse_qsl(scope["query_string"].decode("ascii"))))
+    else:
+        status, headers, body = reply(scope["method"], scope["path"])
+    pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+@cache
+def files() -> dict[str, Path]:
+    """The page's files by the paths that they are served at."""
+    named = {PATH + path.name: path for path in FOLDER.iterdir() if path.suffix in TYPES}
+    return {**named, PATH: FOLDER / "index.html"}
+
+
+def reply(method: str, path: str) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    """Status, headers and body of the answer to a request."""
+    if f"{path}/" == PATH:
+        return HTTPStatus.PERMANENT_REDIRECT, {"location": PATH}, b""
+    plain = {"content-type": "text/plain; charset=utf-8"}
+    if method not in ("GET", "HEAD"):
+        return HTTPStatus.METHOD_NOT_ALLOWED, {**plain, "allow": "GET, HEAD"}, b"GET or HEAD\n"
+    if path == f"{PATH}remedies.js":
+        return HTTPStatus.OK, {"content-type": TYPES[".js"]}, remedies_module()
+    if path not in files():
+        return HTTPStatus.NOT_FOUND, plain, f"The console is at {PATH}\n".encode()
+    file = files()[path]
+    return HTTPStatus.OK, {"content-type": TYPES[file.suffix]}, file.read_bytes()
+
+
+def ignored(asked: dict[str, str]) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    """Status, headers and body of the answer to why a key starts nothing."""
+    why = facts.why_ignored(asked.get("key", ""), asked.get("patterns", ""))
+    return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps({"why": why}).encode()
+
+
+def remedies_module() -> bytes:
+    """A module of the page: what to do about each error, by name; "" is for every other."""
+    source = (
+        "/** What to do about each error, as layers/straight_through/telling/remedies.py says. */"
+    )
+    told = json.dumps(facts.remedies(STEPS), indent=2)
+    return f"{source}\nexport const REMEDIES = {told};\n".encode()

@@ -1,0 +1,296 @@
+"""CloudFormation makes of the project's template what it makes of it on AWS."""
+
+import io
+import json
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from local.deploy import REGION, clients
+from local.process import ROOT
+
+HANDLER = """
+import json, os, layered
+
+def handler(event, context):
+    names = ("QUANTEMPLATE_API_URL", "OUTBOX_BUCKET", "STATE_MACHINE_ARN")
+    print(json.dumps({"event": event, "environment": {n: os.environ.get(n) for n in names}}))
+    return {"batchItemFailures": []} if "Records" in event else event
+"""
+Client = Callable[[str], Any]
+API_URL = "http://127.0.0.1:1/external/v1"
+
+
+@pytest.fixture(scope="module")
+def client(local_aws: str) -> Client:
+    """Makes clients of the local AWS."""
+    return clients(local_aws)
+
+
+def new_bucket(client: Client) -> str:
+    """A bucket that keeps versions and sends its events to EventBridge."""
+    name, s3 = f"bucket-{uuid.uuid4().hex[:12]}", client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_notification_configuration(
+        Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+def packed(name: str, text: str) -> bytes:
+    """A zip archive of one file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, text)
+    return content.getvalue()
+
+
+def eventually(look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+    """What `look` finds as soon as it finds anything; fails after a minute."""
+    end = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < end, "nothing found within a minute"
+        time.sleep(0.02)
+    return found
+
+
+def packaged_template(client: Client) -> str:
+    """The project's template, its code in S3: functions that only tell what they are given."""
+    s3, bucket = client("s3"), new_bucket(client)
+    asl = (ROOT / "statemachine/straight_through.asl.yaml").read_bytes()
+    s3.put_object(Bucket=bucket, Key="function", Body=packed("app.py", HANDLER))
+    s3.put_object(Bucket=bucket, Key="layer", Body=packed("python/layered.py", ""))
+    s3.put_object(Bucket=bucket, Key="machine", Body=asl)
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    code = {"CodeUri": "function", "ContentUri": "layer", "DefinitionUri": "machine"}
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        properties.update({k: f"s3://{bucket}/{code[k]}" for k in code.keys() & properties.keys()})
+    s3.put_object(Bucket=bucket, Key="template", Body=json.dumps(template).encode())
+    return f"{s3.meta.endpoint_url}/{bucket}/template"
+
+
+@contextmanager
+def stack_of(client: Client, **parameters: str) -> Iterator[dict[str, Any]]:
+    """The outputs of a stack of the template, its name, and its resources by logical id."""
+    formation, name = client("cloudformation"), f"stack-{uuid.uuid4().hex[:8]}"
+    formation.create_stack(
+        StackName=name,
+        TemplateURL=packaged_template(client),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "CAPABILITY_NAMED_IAM"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+    )
+
+    def ended() -> dict[str, Any] | None:
+        (found,) = formation.describe_stacks(StackName=name)["Stacks"]
+        return None if found["StackStatus"].endswith("IN_PROGRESS") else found
+
+    made = eventually(ended)
+    assert made["StackStatus"] == "CREATE_COMPLETE", made.get("StackStatusReason")
+    resources = formation.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    yield {
+        "name": name,
+        **{output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]},
+        **{each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources},
+    }
+    formation.delete_stack(StackName=name)
+
+
+@pytest.fixture(scope="module")
+def stack(client: Client) -> Iterator[dict[str, Any]]:
+    """A stack that makes its inbox, where nothing else is said."""
+    with stack_of(client, QuantemplateApiUrl=API_URL) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack_beside(client: Client) -> Iterator[dict[str, Any]]:
+    """A stack whose inbox exists already, under "existing"."""
+    existing = new_bucket(client)
+    with stack_of(client, ExistingInboxBucket=existing) as made:
+        yield made | {"existing": existing}
+
+
+def test_the_buckets_are_versioned_encrypted_private_and_tls_only(
+    client: Client, stack: dict[str, Any]
+) -> None:
+    """AWS CloudFormation template reference, "AWS::S3::Bucket" and "AWS::S3::BucketPolicy"."""
+    for bucket in (stack["InboxBucket"], stack["OutboxBucket"]):
+        s3 = client("s3")
+        assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+        encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
+        default = encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+        assert default["SSEAlgorithm"] == "AES256"
+        private = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        assert set(private.values()) == {True}
+        (deny,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_secret_has_no_value_until_one_is_put(client: Client, stack: dict[str, Any]) -> None:
+    """AWS CloudFormation template reference, "AWS::SecretsManager::Secret"."""
+    # Given
+    secrets, secret = client("secretsmanager"), stack["CredentialsSecretArn"]
+
+    # Then
+    assert secret.startswith(f"arn:aws:secretsmanager:{REGION}:000000000000:secret:")
+    assert secrets.describe_secret(SecretId=secret)["ARN"] == secret
+    with pytest.raises(secrets.exceptions.ResourceNotFoundException):
+        secrets.get_secret_value(SecretId=secret)
+
+    # When
+    secrets.put_secret_value(SecretId=secret, SecretString="{}")
+
+    # Then
+    assert secrets.get_secret_value(SecretId=secret)["SecretString"] == "{}"
+
+
+def test_an_existing_bucket_takes_the_place_of_the_inbox(
+    client: Client, stack_beside: dict[str, Any]
+) -> None:
+    """docs/deploy.md: ExistingInboxBucket."""
+    # Given a stack with the parameter
+    existing = stack_beside["existing"]
+    # Then it has made no inbox, and its rule and its roles are about that bucket alone
+    assert stack_beside["InboxBucket"] == existing
+    assert "InboxBucketPolicy" not in stack_beside
+    buckets = [each["Name"] for each in client("s3").list_buckets()["Buckets"]]
+    assert not [name for name in buckets if name.startswith(f"{stack_beside['name']}-inbox")]
+    rule = client("events").describe_rule(Name=stack_beside["DropRule"])
+    assert json.loads(rule["EventPattern"])["detail"]["bucket"]["name"] == [existing]
+    assert readable_buckets(client, stack_beside["UploadAndExecuteRole"]) == {existing}
+    # When a file is dropped there
+    client("s3").put_object(Bucket=existing, Key="claims/may.csv", Body=b"x")
+    # Then it reaches StartRun
+    line = told_by_start_run(client, stack_beside)
+    body = json.loads(line["event"]["Records"][0]["body"])
+    assert body["detail"]["bucket"]["name"] == existing
+
+
+def test_a_drop_reaches_start_run_with_its_layer_environment_and_log_group(
+    client: Client, stack: dict[str, Any]
+) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::Function", `SQS` event source."""
+    # When
+    client("s3").put_object(Bucket=stack["InboxBucket"], Key="claims/a+b ü.csv", Body=b"x")
+
+    # Then
+    line = told_by_start_run(client, stack)
+    body = json.loads(line["event"]["Records"][0]["body"])
+    assert body["detail"]["object"]["key"] == "claims/a+b ü.csv"
+    assert line["environment"]["STATE_MACHINE_ARN"] == stack["StateMachineArn"]
+
+
+def test_a_function_of_the_stack_has_its_parameters_and_names(
+    client: Client, stack: dict[str, Any]
+) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::Function" and "Globals section"."""
+    # When
+    function = client("lambda").get_function_configuration(
+        FunctionName=f"{stack['name']}-download_output"
+    )
+
+    # Then
+    variables = function["Environment"]["Variables"]
+    assert variables["QUANTEMPLATE_API_URL"] == API_URL
+    assert variables["OUTBOX_BUCKET"] == stack["OutboxBucket"]
+    assert variables["CREDENTIALS_SECRET_ARN"] == stack["CredentialsSecretArn"]
+    assert (function["Runtime"], function["Timeout"]) == ("python3.13", 900)
+    reply = client("lambda").invoke(FunctionName=stack["PublishRun"], Payload=b'{"a": 1}')
+    assert json.load(reply["Payload"]) == {"a": 1}
+
+
+def test_the_state_machine_calls_the_functions_of_the_stack(
+    client: Client, stack: dict[str, Any]
+) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::StateMachine", DefinitionSubstitutions."""
+    # When
+    machine = client("stepfunctions").describe_state_machine(
+        stateMachineArn=stack["StateMachineArn"]
+    )
+
+    # Then
+    assert machine["name"] == stack["name"]
+    definition = json.loads(machine["definition"])
+    called = definition["States"]["UploadAndExecute"]["Parameters"]["FunctionName"]
+    prefix = f"arn:aws:lambda:{REGION}:000000000000:function:"
+    assert called == f"{prefix}{stack['name']}-upload_and_execute"
+
+
+def test_the_state_machine_logs_and_traces(client: Client, stack: dict[str, Any]) -> None:
+    """AWS SAM developer guide, "AWS::Serverless::StateMachine", Logging and Tracing."""
+    # Given the stack's template as CloudFormation took it
+    template = client("cloudformation").get_template(
+        StackName=stack["name"], TemplateStage="Processed"
+    )["TemplateBody"]
+    template = json.loads(template) if isinstance(template, str) else template
+    # Then executions are traced
+    machine = template["Resources"]["StateMachine"]
+    assert machine["Type"] == "AWS::StepFunctions::StateMachine"
+    assert machine["Properties"]["TracingConfiguration"] == {"Enabled": True}
+    # And what fails is logged, without the files' data
+    logging = machine["Properties"]["LoggingConfiguration"]
+    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False)
+    assert logging["Destinations"] == [
+        {"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["StateMachineLogs", "Arn"]}}}
+    ]
+
+
+def test_the_queue_passes_what_it_cannot_deliver_to_the_dead_letters(
+    client: Client, stack: dict[str, Any]
+) -> None:
+    """AWS CloudFormation template reference, "AWS::SQS::Queue" and "AWS::CloudWatch::Alarm"."""
+    # When
+    drops = client("sqs").get_queue_attributes(QueueUrl=stack["Drops"], AttributeNames=["All"])[
+        "Attributes"
+    ]
+    letters = client("sqs").get_queue_attributes(
+        QueueUrl=stack["DropsDeadLetters"], AttributeNames=["QueueArn"]
+    )["Attributes"]
+    alarms = client("cloudwatch").describe_alarms(AlarmNames=[stack["DropsDeadLettersAlarm"]])[
+        "MetricAlarms"
+    ]
+    targets = client("events").list_targets_by_rule(Rule=stack["DropRule"])["Targets"]
+
+    # Then
+    assert json.loads(drops["RedrivePolicy"])["deadLetterTargetArn"] == letters["QueueArn"]
+    assert drops["VisibilityTimeout"] == "180"
+    name = letters["QueueArn"].split(":")[-1]
+    assert alarms[0]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
+    assert targets[0]["DeadLetterConfig"] == {"Arn": letters["QueueArn"]}
+
+
+# --- what a stack has made ---------------------------------------------------------------------
+def told_by_start_run(client: Client, stack: dict[str, Any]) -> dict[str, Any]:
+    """What StartRun of a stack says of the messages that it was given."""
+
+    def told() -> dict[str, Any] | None:
+        found = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{stack['name']}")
+        lines = [event["message"] for event in found["events"]]
+        return next((json.loads(line) for line in lines if '"Records"' in line), None)
+
+    return eventually(told)
+
+
+def readable_buckets(client: Client, role: str) -> set[str]:
+    """The buckets whose objects a role may read."""
+    iam = client("iam")
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        arn = policy["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+        documents.append(found["Document"])
+    statements = [statement for document in documents for statement in document["Statement"]]
+    resources = [s["Resource"] for s in statements if "s3:GetObject" in s["Action"]]
+    return {str(arn).removeprefix("arn:aws:s3:::").removesuffix("/*") for arn in resources}
