@@ -9,20 +9,19 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 
-from emulator.seams import replace, seam
+from emulator.seams import replace, replace_item, seam
 
 BETWEEN = ","  # no parameter's name has one
 
 
-def install() -> None:
-    """Enforce IAM as AWS does."""
+def install(machine_of_token: Callable[[str], str]) -> None:
+    """Enforce IAM as AWS does; an answer to a task token is about the machine that gave it out."""
     replace(app, "pin_request_origin", as_if_over_tls)
-    replace(iam_actions, "extract_resource_arn", naming_parameters)
+    replace(iam_actions, "extract_resource_arn", naming_resources(machine_of_token))
     replace(iam_actions, "request_tag_context", naming_the_events_source)
     replace(iam_evaluator, "enforce", for_each_resource)
     replace(iam_evaluator, "_fnmatch_compile", across_lines)
-    handlers = seam(app, "SERVICE_HANDLERS")
-    handlers["s3"] = hiding_missing_keys(handlers["s3"])
+    replace_item(app, "SERVICE_HANDLERS", "s3", hiding_missing_keys)
 
 
 def as_if_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
@@ -34,23 +33,30 @@ def as_if_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], No
     return lambda source_ip, _secure: pin(source_ip, True)  # noqa: FBT003 - its signature
 
 
-def naming_parameters(resource_of: Callable[..., str]) -> Callable[..., str]:
-    """Let ssm:GetParameters be about the parameters that it names, and not about all.
+def naming_resources(machine_of_token: Callable[[str], str]) -> Callable[..., Any]:
+    """Let a request be about what it names, where ministack takes it to be about all.
 
-    AWS documentation: "Actions, resources, and condition keys for AWS Systems Manager".
+    AWS documentation: "Actions, resources, and condition keys for AWS Systems Manager"
+    (GetParameters). SAM's StepFunctionsCallbackPolicy allows answers to task tokens per machine.
     """
 
-    def resource(
-        service: str, method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any
-    ) -> str:
-        if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParameters"):
-            _, region, account = rest
-            prefix = f"arn:aws:ssm:{region}:{account}:parameter/"
-            names = json.loads(body or b"{}").get("Names") or []
-            return BETWEEN.join(prefix + str(name).lstrip("/") for name in names) or "*"
-        return resource_of(service, method, path, headers, body, *rest)
+    def make(resource_of: Callable[..., str]) -> Callable[..., str]:
+        def resource(
+            service: str, method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any
+        ) -> str:
+            target = headers.get("x-amz-target", "")
+            if service == "states" and ".SendTask" in target:
+                return machine_of_token(json.loads(body or b"{}").get("taskToken", ""))
+            if service == "ssm" and target.endswith(".GetParameters"):
+                _, region, account = rest
+                prefix = f"arn:aws:ssm:{region}:{account}:parameter/"
+                names = json.loads(body or b"{}").get("Names") or []
+                return BETWEEN.join(prefix + str(name).lstrip("/") for name in names) or "*"
+            return resource_of(service, method, path, headers, body, *rest)
 
-    return resource
+        return resource
+
+    return make
 
 
 def naming_the_events_source(context_of: Callable[..., Any]) -> Callable[..., Any]:

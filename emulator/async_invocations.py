@@ -7,7 +7,7 @@ from typing import Any
 from ministack.services import lambda_svc, sqs
 from ministack.services.cloudformation import provisioners
 
-from emulator.seams import replace, seam
+from emulator.seams import replace, replace_item, seam
 
 FIRST_RETRY, LAST_RETRY = 60, 300  # seconds after which a failed function is invoked again
 Fields = dict[str, Any]
@@ -23,7 +23,11 @@ def install(time_scale: float) -> None:
     replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_BASE_SECONDS", lambda _: FIRST_RETRY * time_scale)
     replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_MAX_SECONDS", lambda _: LAST_RETRY * time_scale)
     replace(lambda_svc, "_route_async_failure", keeping_events)
-    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::Lambda::Function"]
+    replace_item(provisioners, "_RESOURCE_HANDLERS", "AWS::Lambda::Function", function_handlers)
+
+
+def function_handlers(handlers: Fields) -> Fields:
+    """How CloudFormation makes functions: with their dead letters."""
     create, update = handlers["create"], handlers["update"]
 
     def create_function(logical_id: str, properties: Fields, stack: str) -> Any:
@@ -32,7 +36,7 @@ def install(time_scale: float) -> None:
     def update_function(name: str, old: Fields, new: Fields, *rest: Any, **named: Any) -> Any:
         return with_dead_letters(update(name, old, new, *rest, **named), new)
 
-    handlers.update(create=create_function, update=update_function)
+    return {**handlers, "create": create_function, "update": update_function}
 
 
 def with_dead_letters(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:

@@ -9,11 +9,12 @@ from ministack.services import eventbridge, s3
 
 from emulator.seams import replace
 
+Dispatch = Callable[..., None]
 _version_id: ContextVar[str | None] = ContextVar("version_id", default=None)
 
 
-def install() -> None:
-    """Add the `version-id` that S3 gives in events about objects of a versioned bucket.
+def install(on_the_way: Callable[[Dispatch], Dispatch]) -> None:
+    """Send events to the rules by this way, with the `version-id` that S3 gives where there is one.
 
     AWS documentation: "EventBridge event message structure" (Amazon S3 user guide).
     """
@@ -28,7 +29,7 @@ def install() -> None:
 
         return remembering_version
 
-    def dispatch(original: Callable[..., None]) -> Callable[..., None]:
+    def dispatch(original: Dispatch) -> Dispatch:
         def with_version(event: dict[str, Any], *rest: Any) -> None:
             if event.get("Source") == "aws.s3" and (version_id := _version_id.get()):
                 detail = json.loads(event["Detail"])
@@ -39,4 +40,4 @@ def install() -> None:
         return with_version
 
     replace(s3, "_fire_s3_event", fire)
-    replace(eventbridge, "_dispatch_event", dispatch)
+    replace(eventbridge, "_dispatch_event", lambda original: on_the_way(dispatch(original)))

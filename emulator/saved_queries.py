@@ -2,13 +2,14 @@
 
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ministack import app
 from ministack.core.responses import AccountRegionScopedDict
 from ministack.services.cloudformation import provisioners
 
-from emulator.seams import seam
+from emulator.seams import replace_item
 
 Properties = dict[str, Any]
 TARGET = "Logs_20140328.DescribeQueryDefinitions"
@@ -22,12 +23,14 @@ def install() -> None:
     AWS documentation: "AWS::Logs::QueryDefinition" (AWS CloudFormation template reference) and
     "DescribeQueryDefinitions" (Amazon CloudWatch Logs API reference).
     """
-    seam(provisioners, "_RESOURCE_HANDLERS")["AWS::Logs::QueryDefinition"] = {
-        "create": create,
-        "update": update,
-        "delete": delete,
-    }
-    handle = seam(app, "SERVICE_HANDLERS")["logs"]
+    handlers = {"create": create, "update": update, "delete": delete}
+    kind = "AWS::Logs::QueryDefinition"
+    replace_item(provisioners, "_RESOURCE_HANDLERS", kind, lambda _: handlers)
+    replace_item(app, "SERVICE_HANDLERS", "logs", listing)
+
+
+def listing(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The service's entry point, which lists saved queries too."""
 
     async def handle_request(
         method: str, path: str, headers: dict[str, str], body: bytes, query: Any
@@ -39,7 +42,7 @@ def install() -> None:
         content = {"Content-Type": "application/x-amz-json-1.1"}
         return 200, content, json.dumps({"queryDefinitions": found}).encode()
 
-    app.SERVICE_HANDLERS["logs"] = handle_request
+    return handle_request
 
 
 def create(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:

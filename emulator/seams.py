@@ -1,10 +1,14 @@
-"""The private names of pinned libraries that the local AWS replaces: each is asserted to exist."""
+"""The private names of pinned libraries that the emulator replaces.
+
+Each is asserted to exist, and to be replaced by one part only.
+"""
 
 from collections.abc import Callable
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
+_replaced: set[str] = set()
 PINS = {"ministack": "1.5.33", "awslambdaric": "4.2.2", "moto": "5.2.5"}
 
 
@@ -31,5 +35,29 @@ def seam(owner: ModuleType | type, name: str) -> Any:
 
 
 def replace(owner: ModuleType | type, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of the private `name` of `owner`."""
+    """Put `make(original)` in the place of the private `name` of `owner`, once for all parts."""
+    _once(f"{named(owner)}.{name}")
     setattr(owner, name, make(seam(owner, name)))
+
+
+def replace_item(owner: ModuleType, name: str, key: str, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` into a table of `owner`; the original is None where it has none."""
+    _once(f"{named(owner)}.{name}[{key}]")
+    table = seam(owner, name)
+    table[key] = make(table.get(key))
+
+
+def named(owner: ModuleType | type) -> str:
+    """The whole name of a module or a class."""
+    return f"{owner.__module__}.{owner.__name__}" if isinstance(owner, type) else owner.__name__
+
+
+def replaced() -> set[str]:
+    """The names that have been replaced."""
+    return set(_replaced)
+
+
+def _once(place: str) -> None:
+    if place in _replaced:
+        raise PinError(f"{place} is replaced by two parts; let one of them call the other")
+    _replaced.add(place)

@@ -1,14 +1,13 @@
 """Secrets without a value, and the secrets of a CloudFormation stack."""
 
-import functools
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from ministack import app
 from ministack.services import secretsmanager
+from ministack.services.cloudformation import provisioners
 
-from emulator.seams import replace, seam
+from emulator.seams import replace, replace_item, seam
 
 Properties = dict[str, Any]
 
@@ -16,14 +15,8 @@ Properties = dict[str, Any]
 def install() -> None:
     """Give secrets the identity and the values that they have on AWS."""
     replace(secretsmanager, "_create_secret", perhaps_without_value)
-    handle = seam(app, "SERVICE_HANDLERS")["cloudformation"]
-
-    async def handle_request(*request: Any) -> Any:
-        # Not before a stack is made: CloudFormation imports every service, which takes a while.
-        change_stack_secrets()
-        return await handle(*request)
-
-    app.SERVICE_HANDLERS["cloudformation"] = handle_request
+    kind = "AWS::SecretsManager::Secret"
+    replace_item(provisioners, "_RESOURCE_HANDLERS", kind, secret_handlers)
 
 
 def perhaps_without_value(create: Callable[[Properties], Any]) -> Callable[[Properties], Any]:
@@ -42,16 +35,12 @@ def perhaps_without_value(create: Callable[[Properties], Any]) -> Callable[[Prop
     return create_secret
 
 
-@functools.cache
-def change_stack_secrets() -> None:
+def secret_handlers(handlers: Properties) -> Properties:
     """Let Ref be the ARN, and a secret without SecretString and GenerateSecretString have no value.
 
     AWS documentation: "AWS::SecretsManager::Secret" (AWS CloudFormation template reference).
     """
-    from ministack.services.cloudformation import provisioners  # noqa: PLC0415 - see above
-
-    secrets = seam(secretsmanager, "_secrets")
-    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::SecretsManager::Secret"]
+    secrets, delete = seam(secretsmanager, "_secrets"), handlers["delete"]
 
     def creating(create: Callable[..., tuple[str, Properties]]) -> Callable[..., Any]:
         def create_secret(logical_id: str, properties: Properties, stack: str) -> Any:
@@ -69,10 +58,11 @@ def change_stack_secrets() -> None:
 
         return update_secret
 
-    handlers["create"] = creating(handlers["create"])
-    handlers["update"] = updating(handlers["update"])
-    delete = handlers["delete"]
-    handlers["delete"] = lambda arn, properties: delete(name_of(arn), properties)
+    return {
+        "create": creating(handlers["create"]),
+        "update": updating(handlers["update"]),
+        "delete": lambda arn, properties: delete(name_of(arn), properties),
+    }
 
 
 def name_of(secret_arn: str) -> str:

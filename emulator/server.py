@@ -9,27 +9,9 @@ from collections.abc import Sequence
 
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
-from ministack.app import app
 from ministack.core import lambda_runtime
 
-from emulator import (
-    access,
-    async_invocations,
-    door,
-    dynamodb_expressions,
-    event_targets,
-    events,
-    functions,
-    mounted,
-    saved_queries,
-    schedules,
-    secrets_manager,
-    status_trouble,
-    step_functions,
-    storage,
-    tables,
-    topics,
-)
+from emulator import parts
 from emulator.function_host import FunctionHost
 from emulator.journal import Journal
 from emulator.mounted import Mount
@@ -46,22 +28,8 @@ async def serve(
 ) -> None:
     """Serve AWS on `listener` until a signal, with all that touches the disk in `scratch`."""
     port = listener.getsockname()[1]
-    access.install()
-    events.install()
-    secrets_manager.install()
-    functions.install(FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers, journal))
-    step_functions.install(port, time_scale)
-    tables.install()
-    dynamodb_expressions.install()
-    storage.install()
-    topics.install()
-    async_invocations.install(time_scale)
-    event_targets.install()
-    saved_queries.install()
-    schedules.install(time_scale)
-    served = mounted.install(status_trouble.install(app), mounts)
-    served = journal.install(served) if journal else served
-    served = door.install(served, [mount.prefix for mount in mounts])
+    host = FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers, journal)
+    served = parts.install(host, time_scale, mounts)
     logging.getLogger("emulator").setLevel(logging.INFO)
 
     stop = asyncio.Event()

@@ -22,10 +22,7 @@ from dataclasses import asdict, dataclass, fields
 from http import HTTPStatus
 from typing import Any
 
-from ministack.services import eventbridge
-
 from emulator.deadlines import Deadlines
-from emulator.seams import replace
 
 PATH = "/_local/status-events"
 App = Callable[..., Awaitable[None]]
@@ -141,13 +138,6 @@ class StatusTrouble:
         elif method != "GET":
             return HTTPStatus.METHOD_NOT_ALLOWED, {"message": "PUT, GET or DELETE"}
         return HTTPStatus.OK, self.report()
-
-
-def install(app: App) -> App:
-    """The application with the control; by itself there is no trouble."""
-    trouble = StatusTrouble()
-    replace(eventbridge, "_dispatch_event", trouble.dispatching)
-    return trouble.answering(app)
 
 
 def settings_of(body: bytes) -> Settings:

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
@@ -31,14 +30,14 @@ LARGEST_INPUT = 262_144  # bytes
 NOT_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 
 
-def install(port: int, time_scale: float) -> None:  # noqa: ARG001 - one way to install each part
+def install(time_scale: float) -> "StepFunctions":
     """Put this service in the place of ministack's; raises PinError where a seam is missing."""
     engine_seams.install(time_scale)
     service = StepFunctions()
     replace(stepfunctions, "handle_request", service.handler)
     replace(stepfunctions, "_start_execution", lambda _: service.answer_to("StartExecution"))
     replace(provisioners, "_sfn_definition", checked_definition)
-    replace(iam_actions, "extract_resource_arn", service.naming_machine_of_token)
+    return service
 
 
 def checked_definition(original: Callable[[Fields], str]) -> Callable[[Fields], str]:
@@ -103,20 +102,9 @@ class StepFunctions:
 
         return handle
 
-    def naming_machine_of_token(self, resource_of: Callable[..., str]) -> Callable[..., str]:
-        """Let an answer to a task token be about the state machine that gave it out.
-
-        SAM's StepFunctionsCallbackPolicy allows the answers per state machine.
-        """
-
-        def resource(
-            service: str, method: str, path: str, headers: Fields, body: bytes, *rest: Any
-        ) -> str:
-            if service == "states" and ".SendTask" in headers.get("x-amz-target", ""):
-                return self._tokens.machine_of(json.loads(body or b"{}").get("taskToken", ""))
-            return resource_of(service, method, path, headers, body, *rest)
-
-        return resource
+    def machine_of_token(self, token: str) -> str:
+        """The ARN of the state machine that gave a task token out."""
+        return self._tokens.machine_of(token)
 
     def answer_to(self, action: str) -> Callable[[Fields], Response]:
         """The action as a function from a request to a response."""

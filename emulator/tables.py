@@ -7,7 +7,7 @@ from typing import Any
 from ministack.services import dynamodb
 from ministack.services.cloudformation import provisioners
 
-from emulator.seams import seam
+from emulator.seams import replace_item, seam
 
 Properties = dict[str, Any]
 SETTINGS = {
@@ -21,7 +21,11 @@ def install() -> None:
 
     AWS documentation: "AWS::DynamoDB::Table" (AWS CloudFormation template reference).
     """
-    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::DynamoDB::Table"]
+    replace_item(provisioners, "_RESOURCE_HANDLERS", "AWS::DynamoDB::Table", table_handlers)
+
+
+def table_handlers(handlers: Properties) -> Properties:
+    """How CloudFormation makes tables: with all their settings."""
     create, update = handlers["create"], handlers["update"]
 
     def create_table(logical_id: str, properties: Properties, stack: str) -> Any:
@@ -34,7 +38,7 @@ def install() -> None:
         set_up(made[0], new)
         return made
 
-    handlers.update(create=create_table, update=update_table)
+    return {**handlers, "create": create_table, "update": update_table}
 
 
 def set_up(table: str, properties: Properties) -> None:

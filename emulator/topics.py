@@ -7,7 +7,7 @@ from typing import Any
 from ministack.services import sns
 from ministack.services.cloudformation import provisioners
 
-from emulator.seams import replace, seam
+from emulator.seams import replace, replace_item, seam
 
 Parameters = dict[str, Any]
 LONGEST_SUBJECT = 100
@@ -15,17 +15,16 @@ LONGEST_SUBJECT = 100
 
 def install() -> None:
     """Let a topic be only for those who may, and refuse a subject that e-mail could not have."""
-    handlers = seam(provisioners, "_RESOURCE_HANDLERS")["AWS::SNS::Topic"]
-    handlers["create"] = for_its_owner(handlers["create"])
+    replace_item(provisioners, "_RESOURCE_HANDLERS", "AWS::SNS::Topic", for_their_owners)
     replace(sns, "_publish", with_a_subject_of_one_line)
 
 
-def for_its_owner(create: Callable[..., Any]) -> Callable[..., Any]:
+def for_their_owners(handlers: dict[str, Any]) -> dict[str, Any]:
     """Give a stack's topic the policy of other topics: ministack's lets anybody publish.
 
     AWS documentation: "Give users permissions to publish to the Amazon SNS topic".
     """
-    topics = seam(sns, "_topics")
+    topics, create = seam(sns, "_topics"), handlers["create"]
 
     def create_topic(logical_id: str, properties: Parameters, stack: str) -> Any:
         arn, attributes = create(logical_id, properties, stack)
@@ -36,7 +35,7 @@ def for_its_owner(create: Callable[..., Any]) -> Callable[..., Any]:
         topics[arn]["attributes"]["Policy"] = json.dumps(policy)
         return arn, attributes
 
-    return create_topic
+    return {**handlers, "create": create_topic}
 
 
 def with_a_subject_of_one_line(publish: Callable[[Parameters], Any]) -> Callable[..., Any]:

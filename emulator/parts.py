@@ -1,0 +1,57 @@
+"""The parts of the emulator, in the order in which they come into ministack and moto.
+
+Each module says what is otherwise on AWS, by AWS's documentation; seams.py sees that no two parts
+replace one name. Import this when ministack's environment is set, and not before.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ministack.app import app
+
+from emulator import (
+    access,
+    async_invocations,
+    door,
+    dynamodb_expressions,
+    event_targets,
+    events,
+    functions,
+    mounted,
+    saved_queries,
+    schedules,
+    secrets_manager,
+    step_functions,
+    storage,
+    tables,
+    topics,
+)
+from emulator.function_host import FunctionHost
+from emulator.mounted import Mount
+from emulator.status_trouble import StatusTrouble
+
+App = Callable[..., Awaitable[Any]]
+
+
+def install(host: FunctionHost, time_scale: float, mounts: Sequence[Mount] = ()) -> App:
+    """Put all parts in; return the application to serve. Raises PinError."""
+    trouble = StatusTrouble()
+    # The services, as ministack's modules and moto's engine know them.
+    functions.install(host)
+    machines = step_functions.install(time_scale)
+    access.install(machines.machine_of_token)
+    events.install(trouble.dispatching)
+    event_targets.install()
+    schedules.install(time_scale)
+    async_invocations.install(time_scale)
+    secrets_manager.install()
+    tables.install()
+    dynamodb_expressions.install()
+    storage.install()
+    topics.install()
+    saved_queries.install()
+    # What a request goes through, from the inside to the outside.
+    served = mounted.install(trouble.answering(app), mounts)
+    if host.journal:
+        served = host.journal.install(served)
+    return door.install(served, [mount.prefix for mount in mounts])
