@@ -10,7 +10,6 @@ from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name
     CustomErrorName,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
-from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils import (
     LambdaFunctionErrorException,
 )
@@ -31,7 +30,6 @@ def install() -> None:
     replace(StateTaskServiceCallback, "_evaluate_with_timeout", with_own_token)
     replace(StateTaskServiceLambda, "_eval_service_task", unless_cut_off)
     replace(StateTaskServiceLambda, "_from_error", with_lambda_error_names)
-    replace(ExecutionState, "from_state_props", with_default_timeout)
 
 
 def with_own_token(original: Callable[..., None]) -> Callable[..., None]:
@@ -122,15 +120,3 @@ def task_failed(
         event_type=HistoryEventType.TaskFailed,
         event_details=EventDetails(taskFailedEventDetails=details),
     )
-
-
-def with_default_timeout(original: Callable[..., None]) -> Callable[..., None]:
-    """A heartbeat alone sets no time-out (AWS documentation: "Task workflow state")."""
-
-    def from_state_props(self: ExecutionState, state_props: Any) -> None:
-        no_timeout = self.timeout
-        original(self, state_props)
-        if self.timeout.is_default_value():
-            self.timeout = no_timeout
-
-    return from_state_props

@@ -33,9 +33,6 @@ class Machine:
     name: str
     definition: str
     role_arn: str
-    revision: str
-    updated: float
-    logging: dict[str, Any]
 
 
 @dataclass(frozen=True)

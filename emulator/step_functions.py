@@ -73,13 +73,10 @@ class StepFunctions:
             "StopExecution": self.stop_execution,
             "RedriveExecution": self.redrive_execution,
             "DescribeExecution": self.describe_execution,
-            "DescribeStateMachineForExecution": self.describe_state_machine_for_execution,
             "ListExecutions": self.list_executions,
             "GetExecutionHistory": self.get_execution_history,
             "SendTaskSuccess": self.send_task_success,
             "SendTaskFailure": self.send_task_failure,
-            "SendTaskHeartbeat": self.send_task_heartbeat,
-            "ValidateStateMachineDefinition": self.validate_state_machine_definition,
         }
 
     def handler(
@@ -162,19 +159,6 @@ class StepFunctions:
         }
         return {name: value for name, value in described.items() if value is not None}
 
-    def describe_state_machine_for_execution(self, fields: Fields) -> Fields:
-        """AWS API: DescribeStateMachineForExecution."""
-        machine = self._execution(fields).machine
-        return {
-            "stateMachineArn": machine.arn,
-            "name": machine.name,
-            "definition": machine.definition,
-            "roleArn": machine.role_arn,
-            "updateDate": machine.updated,
-            "loggingConfiguration": machine.logging,
-            "revisionId": machine.revision,
-        }
-
     def list_executions(self, fields: Fields) -> Fields:
         """AWS API: ListExecutions, the newest first."""
         arn = self._machine(fields.get("stateMachineArn", "")).arn
@@ -215,17 +199,6 @@ class StepFunctions:
         self._tokens.fail(fields["taskToken"], fields.get("error"), fields.get("cause"))
         return {}
 
-    def send_task_heartbeat(self, fields: Fields) -> Fields:
-        """AWS API: SendTaskHeartbeat."""
-        self._tokens.beat(fields["taskToken"])
-        return {}
-
-    def validate_state_machine_definition(self, fields: Fields) -> Fields:
-        """AWS API: ValidateStateMachineDefinition."""
-        found = problems(fields["definition"])
-        diagnostics = [{"severity": "ERROR", **vars(problem)} for problem in found]
-        return {"result": "FAIL" if found else "OK", "diagnostics": diagnostics}
-
     def _execution(self, fields: Fields) -> Execution:
         arn = fields["executionArn"]
         if arn not in self._executions:
@@ -236,15 +209,11 @@ class StepFunctions:
         stored = self._machines.get(self._resolve(arn))
         if not stored:
             raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
-        to_seconds = seam(stepfunctions, "_timestamp_response_value")
         return Machine(
             arn=stored["stateMachineArn"],
             name=stored["name"],
             definition=stored["definition"],
             role_arn=stored["roleArn"],
-            revision=stored["revisionId"],
-            updated=to_seconds(stored["creationDate"]),
-            logging=stored["loggingConfiguration"],
         )
 
 

@@ -56,11 +56,6 @@ class TaskTokens:
         """Fail the waiting task; raises ServiceError."""
         self._answer(token, CallbackOutcomeFailure(callback_id=token, error=error, cause=cause))
 
-    def beat(self, token: str) -> None:
-        """Start the waiting task's heartbeat interval anew; raises ServiceError."""
-        with self._lock:
-            self._waiting(token).notify_heartbeat()
-
     def _answer(self, token: str, outcome: CallbackOutcome) -> None:
         with self._lock:
             endpoint = self._waiting(token)

@@ -107,21 +107,6 @@ def test_a_machine_is_neither_made_nor_changed_with_a_faulty_definition(
     assert after == before
 
 
-def test_validation_says_what_creation_would(machines: StateMachines) -> None:
-    """AWS API reference: ValidateStateMachineDefinition."""
-    good = json.dumps({"StartAt": "A", "States": {"A": END}})
-    assert machines.api.validate_state_machine_definition(definition=good)["result"] == "OK"
-    bad = json.dumps(BAD["a next that is no state"])
-    validated = machines.api.validate_state_machine_definition(definition=bad)
-    assert validated["result"] == "FAIL"
-    diagnostic = validated["diagnostics"][0]
-    assert (diagnostic["severity"], diagnostic["code"], diagnostic["location"]) == (
-        "ERROR",
-        "MISSING_TRANSITION_TARGET",
-        "/States/A/Next",
-    )
-
-
 DEFINITION_FILE = """
 Comment: A definition file may be YAML
 StartAt: Call
@@ -199,7 +184,7 @@ def test_a_redrive_is_possible_for_fourteen_days_after_the_end() -> None:
     # Given a failed execution
     definition = json.dumps({"StartAt": "Fail", "States": {"Fail": {"Type": "Fail"}}})
     arn = "arn:aws:states:eu-west-1:000000000000:stateMachine:m"
-    machine = Machine(arn, "m", definition, "arn:aws:iam::000000000000:role/r", "1", 0.0, {})
+    machine = Machine(arn, "m", definition, "arn:aws:iam::000000000000:role/r")
     clock = Clock()
     surroundings = Surroundings(TaskTokens(), Deadlines(), lambda _: None, clock)
     execution = Execution(f"{arn}:e", machine, "{}", surroundings)
@@ -236,19 +221,11 @@ def _seams() -> None:
     engine_tasks.install()
 
 
-def compiled_task(**fields: Any) -> Any:
+def compiled_task() -> Any:
     """A Task state as the engine has it."""
-    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True, **fields}
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
     definition = json.dumps({"StartAt": "Task", "States": {"Task": task}})
     return compile_definition(definition).states.states["Task"]
-
-
-def test_a_heartbeat_alone_sets_no_timeout() -> None:
-    """AWS documentation: "Task workflow state", TimeoutSeconds: by default 99999999."""
-    task = compiled_task(
-        Resource="arn:aws:states:::lambda:invoke.waitForTaskToken", HeartbeatSeconds=30
-    )
-    assert task.timeout.timeout_seconds == 99_999_999
 
 
 @pytest.mark.parametrize(

@@ -167,23 +167,6 @@ def test_a_token_that_is_not_answered_in_time_times_out(machines: StateMachines)
     assert refusal(machines, late) == "TaskTimedOut"
 
 
-def test_heartbeats_keep_a_task_alive_and_their_end_times_it_out(machines: StateMachines) -> None:
-    """AWS documentation: "Task workflow state", HeartbeatSeconds."""
-    execution = machines.start(
-        machines.create({"Task": waiting_task(machines, HeartbeatSeconds=1)})
-    )
-    beating = waiting_token(machines, execution)
-    for _ in range(5):
-        machines.api.send_task_heartbeat(taskToken=beating)
-        time.sleep(0.3)
-    assert machines.describe(execution)["status"] == "RUNNING"
-    ended = machines.end(execution)
-    assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")
-    with pytest.raises(ClientError) as error:
-        machines.api.send_task_heartbeat(taskToken=beating)
-    assert error.value.response["Error"]["Code"] == "TaskTimedOut"
-
-
 def test_many_waiting_executions_cost_no_processor_time(
     machines: StateMachines, server: tuple[str, subprocess.Popen[str]]
 ) -> None:
