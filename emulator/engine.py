@@ -50,6 +50,7 @@ class AttemptEnvironment(Environment):  # type: ignore[misc] # untyped library
 
     attempt: "Attempt"
     place: Place
+    event_history_context: EventHistoryContext
 
     def stand(self, earlier: Resumption | None, start: str) -> Place:
         """Stand at the beginning of a set of states, or where an earlier attempt stopped."""

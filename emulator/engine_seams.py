@@ -52,7 +52,7 @@ def replace_client_factory() -> None:
     clients = RoleClients()
     for name, module in list(sys.modules.items()):
         if name.startswith("moto.stepfunctions.") and hasattr(module, "boto_client_for"):
-            module.boto_client_for = clients.get
+            vars(module)["boto_client_for"] = clients.get
 
 
 class RoleClients:
@@ -68,7 +68,8 @@ class RoleClients:
         with self._lock:
             key = (region, service, keys["AWS_ACCESS_KEY_ID"])
             if key not in self._clients:
-                self._clients[key] = boto3.Session().client(
+                session: Any = boto3.Session()
+                self._clients[key] = session.client(
                     service,
                     region_name=region,
                     endpoint_url=os.environ["AWS_ENDPOINT_URL"],

@@ -74,7 +74,7 @@ def _problems_of_scope(machine: Definition, at: str) -> Iterator[Problem]:
     if not isinstance(states, dict) or not states:
         yield Problem("SCHEMA_VALIDATION_FAILED", "States is missing", at or "/")
         return
-    start = machine.get("StartAt")
+    start: Any = machine.get("StartAt")
     if start not in states:
         yield _missing_target(start, f"{at}/StartAt")
         return

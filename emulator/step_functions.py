@@ -108,9 +108,10 @@ class StepFunctions:
 
         def answer(fields: Fields) -> Response:
             try:
-                return json_response(self._actions[action](fields))
+                response: Response = json_response(self._actions[action](fields))
             except ServiceError as error:
                 return refused(error)
+            return response
 
         return answer
 

@@ -18,7 +18,7 @@ ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 SERVICES = ["lambda.amazonaws.com", "states.amazonaws.com"]
 
 
-def eventually(look: Callable[[], Found], seconds: float = 60) -> Found:
+def eventually(look: Callable[[], Found | None], seconds: float = 60) -> Found:
     """What `look` finds as soon as it finds anything; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -45,7 +45,8 @@ class Account:
     @functools.cache  # noqa: B019 - as long as the tests run
     def client(self, service: str) -> Any:
         """A client that does not try again."""
-        return boto3.client(
+        session: Any = boto3.Session()  # its types know services by their literal names only
+        return session.client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,
@@ -86,7 +87,8 @@ class Account:
 
     def received(self, queue_url: str, count: int, seconds: float = 10) -> list[Any]:
         """The bodies of `count` JSON messages, taken from a queue."""
-        sqs, bodies = self.client("sqs"), []
+        sqs = self.client("sqs")
+        bodies: list[Any] = []
         end = time.monotonic() + seconds
         while len(bodies) < count:
             assert time.monotonic() < end, f"{len(bodies)} of {count} messages came"

@@ -18,8 +18,8 @@ def running_aws(log: Path, *options: str) -> Iterator[tuple[str, subprocess.Pope
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
+    assert process.stdout
     try:
-        assert process.stdout
         line = process.stdout.readline()
         assert line.startswith("local AWS ready on "), log.read_text()
         yield line.split()[-1], process

@@ -24,7 +24,7 @@ def session_clients(account: Account, role: str) -> Callable[[str], Any]:
 def clients_of(account: Account, whoami: str) -> Callable[[str], Any]:
     """Clients with the credentials of a function, whose code is WHOAMI."""
     found = account.invoked(whoami)
-    session = boto3.Session(
+    session: Any = boto3.Session(
         found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"], found["AWS_SESSION_TOKEN"]
     )
     return lambda service: session.client(

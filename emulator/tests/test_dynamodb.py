@@ -151,7 +151,7 @@ def test_an_attribute_is_not_updated_together_with_a_part_of_it(
 ) -> None:
     """DynamoDB developer guide, "Update expressions": paths must not overlap."""
     # Given
-    before = {"holder": {"id": 0}, "marks": [{"id": 0}]}
+    before: dict[str, Any] = {"holder": {"id": 0}, "marks": [{"id": 0}]}
     table.put(**before)
 
     # When, then

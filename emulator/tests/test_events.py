@@ -1,5 +1,6 @@
 """From an object in S3 over EventBridge and SQS to a function."""
 
+import functools
 import json
 import time
 import uuid
@@ -168,7 +169,7 @@ def handler(event, context):
         account.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
 
         # Then
-        taken.append(eventually(lambda key=key: arrival(key)) - put_at)
+        taken.append(eventually(functools.partial(arrival, key)) - put_at)
     assert max(taken) < 1, taken
 
 

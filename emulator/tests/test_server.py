@@ -39,7 +39,7 @@ def test_its_function_processes_end_with_it(
 
         invoking = threading.Thread(target=invoke)
         invoking.start()
-        process = int(eventually(lambda: started.exists() and started.read_text()))
+        process = int(eventually(lambda: started.read_text() if started.exists() else ""))
 
         # When
         server.send_signal(how)

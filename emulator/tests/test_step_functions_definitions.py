@@ -93,14 +93,13 @@ def test_a_machine_is_neither_made_nor_changed_with_a_faulty_definition(
     faulty = json.dumps(BAD["a next that is no state"])
     machine = machines.create({"A": {"Type": "Pass"}})
     before = machines.api.describe_state_machine(stateMachineArn=machine)["definition"]
-    for act in (
-        lambda: machines.api.create_state_machine(
-            name="faulty", roleArn=machines.role, definition=faulty
-        ),
-        lambda: machines.api.update_state_machine(stateMachineArn=machine, definition=faulty),
+    new = {"name": "faulty", "roleArn": machines.role}
+    for act, fields in (
+        (machines.api.create_state_machine, new),
+        (machines.api.update_state_machine, {"stateMachineArn": machine}),
     ):
         with pytest.raises(ClientError) as error:
-            act()
+            act(definition=faulty, **fields)
         assert error.value.response["Error"]["Code"] == "InvalidDefinition"
         assert "/States/A/Next" in error.value.response["Error"]["Message"]
     after = machines.api.describe_state_machine(stateMachineArn=machine)["definition"]

@@ -23,11 +23,14 @@ def refusal(target: str, call: Call, pages: Collection[str]) -> Reply | None:
 
     `target` is undecoded; `pages` are the origins that may enter beside the server's own.
     """
-    hosts, origins = call.headers.get_all("Host", []), call.headers.get_all("Origin", [])
+    hosts: list[str] = call.headers.get_all("Host", [])
+    origins: list[str] = call.headers.get_all("Origin", [])
+    if len(hosts) != 1:
+        return _refused("A request has one Host header", hosts)
     if not target.startswith("/") and target != "*":  # in absolute form, it goes before Host
         hosts.append(urlsplit(target).netloc)
     names = {host.strip() for host in hosts}
-    if not names or not all(map(HOST.fullmatch, names)) or len(call.headers.get_all("Host")) != 1:
+    if not all(map(HOST.fullmatch, names)):
         return _refused("This server is called 127.0.0.1 or localhost", hosts)
     allowed = {*pages, *(f"http://{name}".lower() for name in names)}
     if not allowed.issuperset(origin.strip().lower() for origin in origins):
