@@ -62,7 +62,7 @@ bench-quick: $(TESTS) ## the same, with less to go by (a minute)
 check: $(TESTS) $(SAM) ## lint, types and template
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	for python in $(PYTHONS); do for code in layers/quantemplate layers/straight_through functions/*/app.py cli/stp docs emulator; do \
+	for python in $(PYTHONS); do for code in layers/quantemplate layers/straight_through functions/*/app.py cli/stp docs emulator local; do \
 	  .venv/bin/mypy --python-version $$python $$code || exit 1; done; done
 	.venv-sam/bin/cfn-lint template.yaml
 	.venv-sam/bin/sam validate --lint --region eu-west-1

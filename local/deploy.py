@@ -35,7 +35,7 @@ class DeployFailed(Exception):
 
 def clients(endpoint: str) -> Callable[[str], Any]:
     """A maker of boto3 clients of the local AWS."""
-    session = boto3.Session("test", "test", region_name=REGION)
+    session: Any = boto3.Session("test", "test", region_name=REGION)
     config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, proxies={})
     return lambda service: session.client(service, endpoint_url=endpoint, config=config)
 
@@ -72,12 +72,14 @@ def long_form(loader: TemplateLoader, name: str, node: yaml.Node) -> dict[str, A
 
 
 TemplateLoader.add_multi_constructor("!", long_form)
-TemplateLoader.add_constructor("tag:yaml.org,2002:timestamp", TemplateLoader.construct_yaml_str)
+TemplateLoader.add_constructor("tag:yaml.org,2002:timestamp", TemplateLoader.construct_yaml_str)  # type: ignore[type-var] # declared of the base alone
 
 
 def read_template(path: Path) -> Template:
     """A CloudFormation template as plain data, all tags in their long form."""
-    return yaml.load(path.read_text(encoding="utf-8"), TemplateLoader)  # noqa: S506 - it is a SafeLoader
+    text = path.read_text(encoding="utf-8")
+    template: Template = yaml.load(text, TemplateLoader)  # noqa: S506 - it is a SafeLoader
+    return template
 
 
 def package(template: Template, root: Path, layer: Path, upload: Upload) -> Template:

@@ -117,8 +117,8 @@ class RunWatch:
     def listed(self) -> list[dict[str, Any]]:
         """The newest executions and all that run, newest first."""
         ask = {"stateMachineArn": self.state_machine, "maxResults": LISTED}
-        newest = self.stepfunctions.list_executions(**ask)["executions"]
-        running = []
+        newest: list[dict[str, Any]] = self.stepfunctions.list_executions(**ask)["executions"]
+        running: list[dict[str, Any]] = []
         if len(newest) == LISTED:  # an old one may have been redriven
             running = self.stepfunctions.list_executions(**ask, statusFilter="RUNNING")[
                 "executions"

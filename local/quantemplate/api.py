@@ -9,8 +9,9 @@ from werkzeug.routing import Map, Rule
 
 from local.quantemplate import delivery, trouble
 from local.quantemplate.account import ORGANISATION, Account
+from local.quantemplate.datasets import Dataset
 from local.quantemplate.messages import Call, Refused, Reply, json_reply
-from local.quantemplate.pipelines import API_USER, plan_from
+from local.quantemplate.pipelines import API_USER, Pipeline, plan_from
 from local.quantemplate.trouble import Trouble, not_found
 
 API_PATH = "/external/v1"
@@ -74,6 +75,7 @@ def _check_ids(account: Account, ids: Ids) -> None:
     if ids["organisation"] != ORGANISATION:
         raise Refused(Reply(403, b"Forbidden"), "not the user's organisation")
     with account.journal.lock:
+        found: Dataset | Pipeline | None
         if "dataset" in ids:
             found = account.datasets.by_id.get(ids["dataset"])
         else:

@@ -24,12 +24,12 @@ class Control:
     @property
     def client_id(self) -> str:
         """The client id that the token endpoint accepts now."""
-        return self.settings()["client_id"]
+        return str(self.settings()["client_id"])
 
     @property
     def client_secret(self) -> str:
         """The client secret that the token endpoint accepts now."""
-        return self.settings()["client_secret"]
+        return str(self.settings()["client_secret"])
 
     def reset(self) -> None:
         """Start anew: seeds, empty journal, no tokens, no trouble; only the time scale stays."""
@@ -37,7 +37,8 @@ class Control:
 
     def settings(self, **changed: float | str) -> dict[str, Any]:
         """The settings, after changing some: time_scale, token_seconds, clock_ahead, times."""
-        return self._order("PUT", "settings", changed)
+        found: dict[str, Any] = self._order("PUT", "settings", changed)
+        return found
 
     def rotate_credentials(self, client_secret: str, client_id: str | None = None) -> None:
         """Make the token endpoint take these from now on; tokens stay good."""
@@ -50,7 +51,8 @@ class Control:
 
     def datasets(self) -> dict[str, Any]:
         """Every dataset with its versions, by id."""
-        return self._order("GET", "datasets")
+        found: dict[str, Any] = self._order("GET", "datasets")
+        return found
 
     def define_dataset(self, dataset_id: str, *, shared: bool = True) -> None:
         """Add a dataset, or change whether the API user may edit it."""
@@ -58,7 +60,8 @@ class Control:
 
     def pipelines(self) -> dict[str, Any]:
         """Every pipeline with its runs, by id."""
-        return self._order("GET", "pipelines")
+        found: dict[str, Any] = self._order("GET", "pipelines")
+        return found
 
     def define_pipeline(self, pipeline_id: str, **definition: Any) -> None:
         """Add or replace a pipeline: kind, datasets, outputs, seconds, jitter, shared."""
@@ -70,7 +73,8 @@ class Control:
 
     def run(self, pipeline_id: str, **plan: Any) -> dict[str, Any]:
         """Make a run as somebody else; the execution object."""
-        return self._order("POST", "runs", {"pipeline": pipeline_id, **plan})
+        found: dict[str, Any] = self._order("POST", "runs", {"pipeline": pipeline_id, **plan})
+        return found
 
     def cancel(self, execution_id: str, **how: Any) -> None:
         """Cancel a run: end_status (the spelling), keep_outputs."""
@@ -86,7 +90,8 @@ class Control:
 
     def troubles(self) -> list[dict[str, Any]]:
         """The orders that are not used up."""
-        return self._order("GET", "troubles")
+        found: list[dict[str, Any]] = self._order("GET", "troubles")
+        return found
 
     def clear_troubles(self) -> None:
         """Behave again."""

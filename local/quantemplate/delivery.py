@@ -44,7 +44,9 @@ def badly_delivered(troubles: dict[str, Trouble], reply: Reply) -> Reply:
         reply = replace(reply, sized=False, endless=(order.body or "0" * 1000).encode())
     for how in ("stall", "reset"):
         if order := troubles.get(how):
-            reply = replace(reply, stops_after=order.after_bytes, stops=how, pause=order.seconds)
+            reply = replace(
+                reply, stops_after=order.after_bytes, stops=how, pause=order.seconds or 0.0
+            )
     return reply
 
 

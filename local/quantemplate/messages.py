@@ -49,10 +49,12 @@ class Reply:
         return self.body.stat().st_size if isinstance(self.body, Path) else len(self.body)
 
 
-def json_reply(content: object, status: int = 200, **headers: str) -> Reply:
+def json_reply(
+    content: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Reply:
     """A JSON document as a reply."""
     body = json.dumps(content, ensure_ascii=False).encode()
-    return Reply(status, body, "application/json", headers)
+    return Reply(status, body, "application/json", headers or {})
 
 
 class Refused(Exception):
@@ -73,7 +75,7 @@ class Call:
     query: Mapping[str, str]
     headers: Message
     source: Readable
-    pause: Callable[[float], None]
+    pause: Callable[[float], object]
     body_read: bool = False
     seen: bytes = b""  # the first bytes of the body, once it is read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import random
@@ -281,11 +282,15 @@ class Pipelines:
             with self._journal.lock:
                 rest = None if run.due is None else max(0.0, run.due - time.monotonic())
                 self._journal.changed.wait_for(
-                    lambda seen=inputs: self._closed or run.ordered or run.inputs is not seen, rest
+                    functools.partial(self._disturbed, run, inputs), rest
                 )
                 if run.inputs is inputs and not self._closed:
                     self._end(run, run.ordered or run.plan, outputs, problem)
                     return
+
+    def _disturbed(self, run: Run, inputs: tuple[Version, ...]) -> bool:
+        """Whether a run is not to be waited for as it was."""
+        return self._closed or bool(run.ordered) or run.inputs is not inputs
 
     def _end(self, run: Run, plan: Plan, outputs: list[Output], problem: str | None) -> None:
         failed = problem is not None and plan.end_status == "Succeeded"

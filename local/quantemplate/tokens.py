@@ -52,7 +52,7 @@ class Tokens:
                 "not-before-policy": 0,
                 "scope": "profile email",
             },
-            **{"Cache-Control": "no-store", "Pragma": "no-cache"},
+            headers={"Cache-Control": "no-store", "Pragma": "no-cache"},
         )
 
     def check(self, call: Call) -> None:

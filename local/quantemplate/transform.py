@@ -75,8 +75,8 @@ def claims(source: Path, targets: Sequence[Path]) -> None:
         clean([column.name for column in columns])
         for number, row in enumerate(rows, start=2):  # the header is row 1
             values, problems = _read(row, columns)
-            for column, value, problem in problems:
-                report([str(number), column, value, problem])
+            for problem in problems:
+                report([str(number), *problem])
             if not problems:
                 clean(values)
 

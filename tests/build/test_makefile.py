@@ -71,7 +71,7 @@ def test_types_are_checked_for_the_oldest_python_and_for_lambdas(machine: Path) 
     # Then what goes to Lambda, the command and docs/ are checked for both
     assert re.search(
         rf"for python in {oldest} {lambdas}; .*"
-        r" layers/straight_through functions/\*/app.py cli/stp docs emulator; .*\n"
+        r" layers/straight_through functions/\*/app.py cli/stp docs emulator local; .*\n"
         r".*mypy --python-version \$python \$code \|\| exit 1",
         planned(machine, "check"),
     )
