@@ -35,9 +35,9 @@ def refusal(target: str, call: Call, pages: Collection[str]) -> Reply | None:
     allowed = {*pages, *(f"http://{name}".lower() for name in names)}
     if not allowed.issuperset(origin.strip().lower() for origin in origins):
         return _refused("Such a page may not use this server", origins)
-    site = call.headers.get("Sec-Fetch-Site", "none")  # what images and links have for an origin
-    if not origins and site not in ("none", "same-origin"):
-        return _refused("A page of another origin may not use this server", [site])
+    sites = call.headers.get_all("Sec-Fetch-Site", [])  # what images and links have for an origin
+    if not origins and not {"none", "same-origin"}.issuperset(sites):
+        return _refused("A page of another origin may not use this server", sites)
     return None
 
 
