@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -12,6 +12,7 @@ from stp.said import UNKNOWN, Stop
 from stp.stack import Stack
 from straight_through.attempts import Attempt
 from straight_through.execution_input import typed
+from straight_through.queue.items import RunRecord
 from straight_through.queue.table import Item
 from straight_through.routes import routable_folders
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
@@ -135,7 +136,7 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
             "stopDate": _milliseconds(found.get("stopDate") or datetime.now(UTC)),
         }
     )
-    facts = facts_of(ended, record or {})
+    facts = facts_of(ended, cast("RunRecord", record or {}))
     if running:
         facts |= {"status": RUNNING, "ended_at": None, "next": "Wait for its end."}
     given = typed(found.get("input"))

@@ -12,6 +12,7 @@ from straight_through.executing.check_status import CheckStatus, Settings
 from straight_through.executing.connection import connection
 from straight_through.queue.table import Table
 from straight_through.routes import Routes
+from straight_through.run_state import RunState
 from straight_through.settings import settings_of
 
 logger = Logger()
@@ -28,6 +29,6 @@ step = CheckStatus(
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
 @only_named_errors
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> RunState:
     """Return the run's state with its status, and the outputs of an execution that succeeded."""
     return step.state_after(attempt_of(event["execution"]), event["record"])

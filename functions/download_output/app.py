@@ -14,6 +14,7 @@ from straight_through.errors import ApiThrottled, ApiUnavailable, concerning
 from straight_through.executing.connection import Access, connection
 from straight_through.executing.waits import wait_asked_for
 from straight_through.names import held_folder, lineage_of, run_folder
+from straight_through.run_state import OutputState, StoredOutput
 from straight_through.settings import settings_of
 from straight_through.time_left import seconds_left
 
@@ -34,7 +35,7 @@ quantemplate = connection(settings.access, metrics.counting(logger))
 
 @logger.inject_lambda_context(correlation_id_path="run")
 @only_named_errors
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: OutputState, context: Any) -> StoredOutput | OutputState:
     """Return the output's line of the manifest, or the event with the wait until the next try."""
     output, run, source = event["output"], event["quantemplate"], event["source"]
     folder = held_folder if event["gated"] else run_folder
@@ -51,7 +52,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except (ApiThrottled, ApiUnavailable) as trouble:
             if waiting := wait_asked_for(event, trouble.retry_after, datetime.now(UTC)):
                 logger.warning("Waiting", seconds=waiting["wait_seconds"], cause=str(trouble))
-                return event | waiting
+                return {**event, **waiting}
             raise
     metrics.record({metrics.BYTES_DOWNLOADED: stored["bytes"]})
     logger.info("Stored", key=key, **stored)

@@ -14,6 +14,7 @@ from straight_through.publishing.publish import publish
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.routes import Routes
+from straight_through.run_state import Result, RunState
 from straight_through.settings import settings_of
 from straight_through.statuses import HELD
 
@@ -36,7 +37,7 @@ records = Records(Table(later("dynamodb"), settings.turns_table))
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
 @only_named_errors
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> Result:
     """Return what became of the run, and where its manifest lies."""
     attempt = attempt_of(event["execution"])
     releases = attempt.input.release
@@ -51,8 +52,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return result
 
 
-def released(attempt: Attempt, run: str) -> dict[str, Any]:
+def released(attempt: Attempt, run: str) -> RunState:
     """Return the record of a held run, which this execution alone may release."""
     held = records.release(run, attempt.execution_arn)
     record = read_manifest(s3, settings.outbox_bucket, held["held"])
-    return record | {"order": held["order"]}
+    return {**record, "order": held["order"]}

@@ -1,7 +1,7 @@
 """TakeTurn: wait, with a task token, for the turn of the file's queue."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
         check(attempt, source, route)
     stamp = stamp_of(attempt, event["state"])
     logger.info("Waiting", queue=route.queue, order=attempt.order)
-    turns.take(route.queue, attempt, asdict(source), event["token"], stamp, route.name)
+    turns.take(route.queue, attempt, source.facts, event["token"], stamp, route.name)
 
 
 def check(attempt: Attempt, source: Source, route: Route) -> None:

@@ -13,6 +13,7 @@ from straight_through.executing.connection import connection
 from straight_through.executing.upload_and_execute import Settings, UploadAndExecute
 from straight_through.queue.table import Table
 from straight_through.routes import Routes
+from straight_through.run_state import RunState
 from straight_through.settings import settings_of
 from straight_through.time_left import ended_by, seconds_left
 
@@ -31,7 +32,7 @@ step = UploadAndExecute(
 
 @logger.inject_lambda_context(correlation_id_path="execution.Name")
 @only_named_errors
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> RunState:
     """Return the run's state, which travels through the state machine."""
     attempt, until = attempt_of(event["execution"]), ended_by(context, datetime.now(UTC))
     return step.state_after(attempt, event["record"], until, seconds_left(context))

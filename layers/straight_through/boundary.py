@@ -15,13 +15,9 @@ from straight_through.execution_input import typed
 from straight_through.text import shown, told
 
 Result = TypeVar("Result")
-Handler = Callable[[dict[str, Any], Any], Result]
-OURS = (
-    "quantemplate.",
-    "straight_through.",
-    "app",
-    "functions.",
-)  # how the names of our modules begin
+Handler = Callable[[Any, Any], Result]
+# How the names of our modules begin.
+OURS = ("quantemplate.", "straight_through.", "app", "functions.")
 AT_AWS = (ClientError, NoConnection, HTTPClientError)
 LONGEST_REASON = 300  # characters of AWS's own words
 
@@ -37,7 +33,7 @@ def only_named_errors(handler: Handler[Result]) -> Handler[Result]:
     """
 
     @wraps(handler)
-    def bounded(event: dict[str, Any], context: Any) -> Result:
+    def bounded(event: Any, context: Any) -> Result:
         try:
             return _named(handler, event, context)
         except StraightThroughError as error:
@@ -47,7 +43,7 @@ def only_named_errors(handler: Handler[Result]) -> Handler[Result]:
     return bounded
 
 
-def _named(handler: Handler[Result], event: dict[str, Any], context: Any) -> Result:
+def _named(handler: Handler[Result], event: Any, context: Any) -> Result:
     """Call a handler. Raises nothing but errors of ours."""
     try:
         return handler(event, context)
@@ -69,7 +65,7 @@ def _raise_passing(error: Exception) -> None:
         return
 
 
-def _unforeseen(error: Exception, event: dict[str, Any]) -> Unforeseen:
+def _unforeseen(error: Exception, event: Any) -> Unforeseen:
     """Log where an error was met, and return the one to end with."""
     frames = [
         f"{frame.f_globals.get('__name__', '?')}:{line}"

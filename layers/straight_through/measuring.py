@@ -4,19 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import NotRequired, Protocol, Self, TypedDict
+from typing import Protocol, Self
 
 from quantemplate.bodies import Body
 from straight_through.rows import RowCount
-
-
-class Measures(TypedDict):
-    """What a run's record keeps of bytes; None is what is not known of them."""
-
-    sha256: str | None
-    rows: int | None  # of data, the header is none
-    rows_reason: NotRequired[str]  # why the rows of a text are not counted
-
+from straight_through.run_state import Measures
 
 NOT_MEASURED: Measures = {"sha256": None, "rows": None}
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -13,6 +13,7 @@ from quantemplate.bodies import CHUNK
 from straight_through.buckets.s3_refusals import refusal_of
 from straight_through.errors import InputInvalid, SourceUnavailable
 from straight_through.execution_input import EXPECTED, ExecutionInput
+from straight_through.run_state import DroppedFile, Parent
 from straight_through.time_left import Left, Pace
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ class Source:
     size: int
     etag: str
     dropped_at: str
-    parent: dict[str, Any] | None = None  # the run that chained it on
+    parent: Parent | None = None  # the run that chained it on
+
+    @property
+    def facts(self) -> DroppedFile:
+        """What travels, and what the run's record keeps."""
+        return cast("DroppedFile", asdict(self))
 
 
 def pin_source(s3: "S3Client", named: ExecutionInput) -> Source:
@@ -93,7 +99,7 @@ def _asked_again(
     return SourceUnavailable(f"S3 refused to describe {where}, and gave its bytes all the same.")
 
 
-def _parent(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+def _parent(metadata: Mapping[str, str]) -> Parent | None:
     """Return the lineage that the chain has given an object, None for a file from outside."""
     if "parent-run" not in metadata:
         return None

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,8 +12,9 @@ from quantemplate.bodies import Download
 from straight_through.aws import answer_of, passes
 from straight_through.buckets.s3_objects import write_object
 from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefused
-from straight_through.measuring import Measures, Measuring
+from straight_through.measuring import Measuring
 from straight_through.rows import RowCount
+from straight_through.run_state import RunState, StoredBytes
 from straight_through.statuses import SUCCEEDED
 from straight_through.text import shown
 from straight_through.time_left import Left, Pace
@@ -26,12 +27,6 @@ MADE_BY = f"straight-through {__version__}"
 _LATER = "When S3 answers again, redrive the execution."
 
 
-class StoredOutput(Measures):
-    """What was stored of one output."""
-
-    bytes: int
-
-
 def store_output(
     s3: "S3Client",
     bucket: str,
@@ -39,7 +34,7 @@ def store_output(
     download: Download,
     metadata: dict[str, str],
     left: Left,
-) -> StoredOutput:
+) -> StoredBytes:
     """Stream a download to `key`, which appears whole or not at all, within the seconds `left`.
 
     Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
@@ -58,7 +53,7 @@ def store_output(
         return {"bytes": measuring.size, **measuring.measures}
 
 
-def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
+def manifest_of(record: RunState) -> dict[str, Any]:
     """Return the manifest of a run's record; `manifest.schema.json` describes it."""
     source = {field: value for field, value in record["source"].items() if field != "parent"}
     described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
@@ -79,7 +74,7 @@ def manifest_of(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def made_nothing(record: dict[str, Any]) -> bool:
+def made_nothing(record: RunState) -> bool:
     """Whether a run succeeded and left no output."""
     return bool(record["status"] == SUCCEEDED and not record["outputs"])
 
@@ -97,7 +92,7 @@ def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str,
     return key
 
 
-def read_manifest(s3: "S3Client", bucket: str, key: str) -> dict[str, Any]:
+def read_manifest(s3: "S3Client", bucket: str, key: str) -> RunState:
     """Return a run's record from the manifest that was written of it.
 
     Raises ReleaseRefused, OutboxUnavailable, OutboxDenied.
@@ -110,7 +105,7 @@ def read_manifest(s3: "S3Client", bucket: str, key: str) -> dict[str, Any]:
                 f"{_where(bucket, key)} is gone, and what was held with it: drop the file again."
             ) from None
     source = manifest["source"] | {"parent": manifest.pop("parent")}
-    return {**manifest, "source": source}
+    return cast("RunState", manifest | {"source": source})
 
 
 def _where(bucket: str, key: str) -> str:

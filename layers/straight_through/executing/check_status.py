@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -18,6 +18,7 @@ from straight_through.errors import (
 )
 from straight_through.executing.connection import Access, Connection
 from straight_through.executing.progress import (
+    execution_of,
     listed,
     look_at,
     looked_at_record,
@@ -33,6 +34,7 @@ from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turns
 from straight_through.routes import Routes
+from straight_through.run_state import RunState
 from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class CheckStatus:
         self._settings = settings
         self._logger = logger
 
-    def state_after(self, attempt: Attempt, before: dict[str, Any]) -> dict[str, Any]:
+    def state_after(self, attempt: Attempt, before: RunState) -> RunState:
         """Return a run's state with its status, and the outputs of an execution that succeeded.
 
         Raises what `look_at` does, and what is waited for past its deadline.
@@ -92,13 +94,13 @@ class CheckStatus:
             after = self._looked(before, attempt)
         return self._notices.follow(attempt, before, after, about, datetime.now(UTC))
 
-    def _looked(self, state: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
+    def _looked(self, state: RunState, attempt: Attempt) -> RunState:
         """Return the state as one look at the execution leaves it."""
         try:
             listing = listed(self._quantemplate.open(), state)
         except WaitedFor as trouble:
             return wait_out(state, trouble, attempt, self._settings.patience, datetime.now(UTC))
-        execution = state["quantemplate"]
+        execution = execution_of(state)
         if shows_newer(listing, state):
             Pipelines(self._table).seen(execution, listing.highest)
             state |= {"seen": listing.highest}
@@ -125,9 +127,7 @@ class CheckStatus:
             return self._succeeded(state, look.execution, listing)
         return state
 
-    def _succeeded(
-        self, state: dict[str, Any], execution: "Execution", listing: "Listing"
-    ) -> dict[str, Any]:
+    def _succeeded(self, state: RunState, execution: "Execution", listing: "Listing") -> RunState:
         """Return the state of a run that succeeded; remember its bytes, and measure how late."""
         now, source = datetime.now(UTC), state["source"]
         route = self._routes.named(state["route"])

@@ -26,14 +26,22 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.executing.waits import vanished
-from straight_through.measuring import NOT_MEASURED
 from straight_through.moments import from_iso, iso
 from straight_through.queue.bindings import enter_bound
+from straight_through.queue.items import (
+    Answered,
+    MadeExecution,
+    PipelineIds,
+    Post,
+    QueueItem,
+    RouteIds,
+    RunRecord,
+)
 from straight_through.queue.pipelines import NONE_SEEN, Pipelines
 from straight_through.queue.records import Records
-from straight_through.queue.table import Item
 from straight_through.queue.turns import Turn, Turns
-from straight_through.routes import FIELDS, Route, Routes
+from straight_through.routes import Route, Routes
+from straight_through.run_state import MeasuresOfUpload
 
 MOST_NAMED = 10  # executions that a message names
 LOOK_AGAIN = 10  # seconds
@@ -70,7 +78,7 @@ class Runs:
         body: Body,
         until: datetime,
         routes: Routes,
-    ) -> Item:
+    ) -> MadeExecution:
         """Enter the turn, return the execution as `upload_and_execute` does, and leave it again.
 
         `until` is when this function must have ended.
@@ -88,7 +96,7 @@ class Runs:
 
     def upload_and_execute(
         self, turn: Turn, mark: str, attempt: Attempt, route: Route, body: Body
-    ) -> Item:
+    ) -> MadeExecution:
         """Return the execution that this file's Execute has made, now or in an earlier attempt.
 
         Raises PipelineBusy while another run may use the pipeline or the dataset, ApiUnavailable,
@@ -101,11 +109,11 @@ class Runs:
                 "little memory or time for it. Look at its log, then redrive."
             )
         record = self._records.get(attempt.run)
-        for post in _open_posts(queue.get("last_post"), record):
-            self.settle(post, attempt)
+        for earlier in _open_posts(queue.get("last_post"), record):
+            self.settle(earlier, attempt)
             record = self._records.get(attempt.run)
         if "execution" in record:
-            return dict(record["execution"])
+            return record["execution"]
         if "uncertain" in record:
             raise ExecuteUncertain(record["uncertain"])
         ids, seen = _ids(route), self._pipelines.highest(_ids(route))
@@ -116,21 +124,24 @@ class Runs:
         size = len(body)  # what is made of the file is made here, and refused before it goes up
         self._client.upload_dataset(route.organisation_id, route.dataset_id, body)
         self.uploaded = size
-        post = {
+        post: Post = {
             "id": uuid.uuid4().hex,
             "run": attempt.run,
-            **ids,
+            "route": ids["route"],
+            "organisation_id": ids["organisation_id"],
+            "dataset_id": ids["dataset_id"],
+            "pipeline_id": ids["pipeline_id"],
             "after": max(seen or NONE_SEEN, listing.highest),
             "at": iso(self._now()),
             "until": queue["holder"]["mark"]["until"],  # a killed function sends nothing later
             "user": self._known_user(queue),
             "granted_at": queue["holder"]["granted_at"],
-            "measures": getattr(body, "measures", NOT_MEASURED),
+            "measures": getattr(body, "measures", not_measured()),
         }
         self._turns.post(turn, mark, attempt.run, post)
         return self._execute(post)
 
-    def attach(self, route: Route, execution_id: str) -> Item:
+    def attach(self, route: Route, execution_id: str) -> MadeExecution:
         """Return a run that exists already. Raises NotFound."""
         ids = _ids(route)
         found = self._list(ids, self._pipelines.highest(ids), ours=[execution_id])
@@ -140,10 +151,15 @@ class Runs:
                 f"Pipeline {route.pipeline_id} has no run {execution_id!r}. Start a new execution "
                 'with an "execution_id" that Quantemplate shows for this pipeline.'
             )
-        return made_by(ids, execution)
+        return attached(ids, execution)
 
     def _list(
-        self, ids: Item, seen: int | None, *, above: int = ABOVE_ALL, ours: Collection[str] = ()
+        self,
+        ids: PipelineIds,
+        seen: int | None,
+        *,
+        above: int = ABOVE_ALL,
+        ours: Collection[str] = (),
     ) -> Listing:
         """Return what the pipeline's list shows, and keep its highest number where it is new.
 
@@ -162,7 +178,7 @@ class Runs:
             self._pipelines.seen(ids, listing.highest)
         return listing
 
-    def _known_user(self, queue: Item) -> str | None:
+    def _known_user(self, queue: QueueItem) -> str | None:
         """Return the user id by which Quantemplate names us, where an earlier reply told it."""
         client_id = self._client.credentials.client_id
         before = queue.get("api_user", {})  # where release 1.0.0 has kept it
@@ -170,7 +186,7 @@ class Runs:
             before["user"] if before.get("client_id") == client_id else None
         )
 
-    def _execute(self, post: Item) -> Item:
+    def _execute(self, post: Post) -> MadeExecution:
         """Send Execute once, and note what came of it."""
         try:
             execution = self._client.execute_pipeline(post["organisation_id"], post["pipeline_id"])
@@ -196,12 +212,16 @@ class Runs:
             self._pipelines.know_user(self._client.credentials.client_id, execution.created_by)
         return made
 
-    def _lost(self, post: Item, lost: ApiUnavailable, answered: Execution | None = None) -> Item:
+    def _lost(
+        self, post: Post, lost: ApiUnavailable, answered: Execution | None = None
+    ) -> MadeExecution:
         """Return the execution that the list shows beyond doubt; raise `lost` where it does not.
 
         Execute may have made one: it is never sent again before the list has told.
         """
-        told = {"id": answered.id, "number": answered.number} if answered else None
+        told: Answered | None = (
+            {"id": answered.id, "number": answered.number} if answered else None
+        )
         self._records.lost(post, iso(self._now()), told)
         asked_at = self._now()
         listing = self._list(post, post["after"], above=post["after"])
@@ -213,7 +233,7 @@ class Runs:
             raise lost
         return made
 
-    def settle(self, post: Item, attempt: Attempt) -> None:
+    def settle(self, post: Post, attempt: Attempt) -> None:
         """Find out what became of the last Execute of a queue. Raises PipelineBusy.
 
         Only then may the next one be sent: two open ones could not be told apart.
@@ -264,7 +284,7 @@ class Runs:
             _require_free([each for each in found if each.goes_on], post["pipeline_id"])
 
     def _made_nothing(
-        self, post: Item, whose: str, answered: Item | None, listing: Listing, left: float
+        self, post: Post, whose: str, answered: Answered | None, listing: Listing, left: float
     ) -> None:
         """Note that no new run has shown, which says that none was made, with two exceptions.
 
@@ -298,7 +318,7 @@ class Runs:
         number = answered["number"] if answered else NONE_SEEN
         self._pipelines.count_anew(post, max(number, listing.highest))
 
-    def _candidates(self, post: Item, listing: Listing) -> list[Execution]:
+    def _candidates(self, post: Post, listing: Listing) -> list[Execution]:
         """Return the first of the executions that an Execute may have made."""
         mine = (
             execution
@@ -308,7 +328,7 @@ class Runs:
         return list(itertools.islice(mine, MOST_NAMED))
 
 
-def possible(post: Item, listing: Listing) -> list[Execution]:
+def possible(post: Post, listing: Listing) -> list[Execution]:
     """Return the executions above the highest number seen before the POST, by our user."""
     found = (
         execution
@@ -318,7 +338,7 @@ def possible(post: Item, listing: Listing) -> list[Execution]:
     return sorted(found, key=lambda execution: execution.number)
 
 
-def surely_made(post: Item, execution: Execution, listing: Listing, asked_at: datetime) -> bool:
+def surely_made(post: Post, execution: Execution, listing: Listing, asked_at: datetime) -> bool:
     """Whether an execution was made after the POST by our own clock, as far as theirs can tell.
 
     `asked_at` is when the listing was asked for, which has the server's time at its answer.
@@ -329,25 +349,48 @@ def surely_made(post: Item, execution: Execution, listing: Listing, asked_at: da
     return made + (asked_at - listing.date) >= from_iso(post["at"])
 
 
-def made_by(ids: Item, execution: Execution) -> Item:
-    """Return what a run's record keeps of its execution, with the ids of what it was made with."""
+def made_by(post: Post, execution: Execution) -> MadeExecution:
+    """Return what a run's record keeps of the execution that its Execute has made."""
     return {
-        **{field: ids[field] for field in (*FIELDS, "route")},
-        "execution_id": execution.id,
-        "run_number": execution.number,
-        "created_at": execution.created_at,
-        "executed_at": ids.get("at"),  # by our own clock, where it was our Execute
-        "measures": ids.get("measures", NOT_MEASURED),
-        "after": ids.get("after", 0),
+        **attached(post, execution),
+        "executed_at": post.get("at"),  # by our own clock
+        "measures": post.get("measures", not_measured()),  # release 1.0.0 has noted none
+        "after": post["after"],
     }
 
 
-def _ids(route: Route) -> Item:
+def not_measured() -> MeasuresOfUpload:
+    """Return the measures of what nobody has measured."""
+    return {"sha256": None, "rows": None}
+
+
+def attached(ids: RouteIds, execution: Execution) -> MadeExecution:
+    """Return what a run's record keeps of an execution that somebody else has made."""
+    return {
+        "route": ids["route"],
+        "organisation_id": ids["organisation_id"],
+        "dataset_id": ids["dataset_id"],
+        "pipeline_id": ids["pipeline_id"],
+        "execution_id": execution.id,
+        "run_number": execution.number,
+        "created_at": execution.created_at,
+        "executed_at": None,
+        "measures": not_measured(),
+        "after": 0,
+    }
+
+
+def _ids(route: Route) -> RouteIds:
     """Return the ids of a route, which stay with the run when the route changes."""
-    return {"route": route.name} | {field: getattr(route, field) for field in FIELDS}
+    return {
+        "route": route.name,
+        "organisation_id": route.organisation_id,
+        "dataset_id": route.dataset_id,
+        "pipeline_id": route.pipeline_id,
+    }
 
 
-def _open_posts(last: Item | None, record: Item) -> list[Item]:
+def _open_posts(last: Post | None, record: RunRecord) -> list[Post]:
     """Return the queue's last POST and this run's own, if that is another."""
     posts = [last] if last else []
     own = record.get("posted")
@@ -356,7 +399,7 @@ def _open_posts(last: Item | None, record: Item) -> list[Item]:
     return posts
 
 
-def _several(post: Item, whose: str, found: Sequence[Execution]) -> str:
+def _several(post: Post, whose: str, found: Sequence[Execution]) -> str:
     """Say that several executions may be an Execute's, and what to do."""
     return (
         f"The reply to the {whose} was lost, and after run {post['after']} there are "

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from quantemplate.listing import ABOVE_ALL
 from quantemplate.times import moment_of, seconds_between, seconds_since
@@ -20,6 +20,17 @@ from straight_through.executing.waits import next_wait, since_of, vanished
 from straight_through.measuring import NOT_MEASURED
 from straight_through.moments import iso
 from straight_through.names import file_names
+from straight_through.queue.items import MadeExecution
+from straight_through.run_state import (
+    DroppedFile,
+    DuplicateOf,
+    ExecutionState,
+    Measures,
+    OutputToFetch,
+    RunState,
+    TurnState,
+    Waiting,
+)
 from straight_through.selection import selected
 from straight_through.statuses import CANCELLED, FAILED, SKIPPED, STARTED, SUCCEEDED
 
@@ -49,7 +60,7 @@ class Look:
 
 def look_at(
     listing: "Listing",
-    record: dict[str, Any],
+    record: RunState,
     now: datetime,
     attempt: Attempt,
     deadline_hours: float,
@@ -64,7 +75,7 @@ def look_at(
     a run that stays missing. A status that nobody knows is no success, and no end without a time
     of one.
     """
-    run = record["quantemplate"]
+    run = execution_of(record)
     execution = listing.find(run["execution_id"])
     begun = begin_of(record, attempt, now)
     elapsed = (now - begun).total_seconds()
@@ -107,7 +118,7 @@ def look_at(
     return Look(execution.status, wait, execution)
 
 
-def begin_of(record: dict[str, Any], attempt: Attempt, now: datetime) -> datetime:
+def begin_of(record: RunState, attempt: Attempt, now: datetime) -> datetime:
     """Return since when a run is waited for, by our own clock: since Execute was sent.
 
     For a run that was attached to, since this attempt began. A record of release 1.0.0 has only
@@ -116,18 +127,18 @@ def begin_of(record: dict[str, Any], attempt: Attempt, now: datetime) -> datetim
     began, started = moment_of(attempt.began) or now, moment_of(attempt.started) or now
     executed_at = moment_of(record.get("executed_at"))
     if executed_at is None and record["turn"]:
-        told = moment_of(record["quantemplate"].get("created_at"))
+        told = moment_of(execution_of(record).get("created_at"))
         executed_at = told if told and started <= told <= now else None
     return min(executed_at or began, now)
 
 
 def unknown_status(
-    record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
-) -> dict[str, Any]:
+    record: RunState, look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+) -> RunState:
     """Return the record with what is waited for where nobody knows the run's status."""
-    run = record["quantemplate"]
+    run = execution_of(record)
     begun = moment_of(attempt.began) if attempt.redrive_count else begin_of(record, attempt, now)
-    waiting = {
+    waiting: Waiting = {
         "kind": UNKNOWN,
         "since": since_of(record, UNKNOWN, attempt, now),
         "until": iso((begun or now) + timedelta(hours=deadline_hours)),
@@ -138,13 +149,13 @@ def unknown_status(
     return record | {"waiting": waiting}
 
 
-def listed(client: "Quantemplate", record: dict[str, Any]) -> "Listing":
+def listed(client: "Quantemplate", record: RunState) -> "Listing":
     """Return what the pipeline's list shows of the run, and of newer ones where we have made it.
 
     Raises ApiUnavailable also where the pipeline is not found: it was listed before the run was
     made.
     """
-    run = record["quantemplate"]
+    run = execution_of(record)
     try:
         return client.list_executions(
             run["organisation_id"],
@@ -156,15 +167,15 @@ def listed(client: "Quantemplate", record: dict[str, Any]) -> "Listing":
         raise vanished(error) from None
 
 
-def shows_newer(listing: "Listing", record: dict[str, Any]) -> bool:
+def shows_newer(listing: "Listing", record: RunState) -> bool:
     """Whether the list shows a higher run number than all that the record knows of."""
-    known = record["after"], record["quantemplate"]["run_number"], record.get("seen", 0)
+    known = record["after"], execution_of(record)["run_number"], record.get("seen", 0)
     return bool(listing.highest > max(known))
 
 
 def looked_at_record(
-    record: dict[str, Any], look: Look, attempt: Attempt, deadline_hours: float, now: datetime
-) -> dict[str, Any]:
+    record: RunState, look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+) -> RunState:
     """Return the record as a look leaves it: its status, the wait, and what it is waited for."""
     if look.known or not look.execution:
         record = without_waiting(record)
@@ -174,64 +185,87 @@ def looked_at_record(
 
 
 def succeeded_record(
-    record: dict[str, Any], execution: "Execution", listing: "Listing", route: "Route"
-) -> dict[str, Any]:
+    record: RunState, execution: "Execution", listing: "Listing", route: "Route"
+) -> RunState:
     """Return the record with what the next steps need of a run that succeeded.
 
     Raises OutputMissing.
     """
-    times = {"started_at": execution.started_at, "finished_at": execution.finished_at}
-    run = record["quantemplate"] | times
-    other = not_ours(listing, run, record["after"]) if record["turn"] else None
-    return record | {
-        "quantemplate": run,
+    made = execution_of(record)
+    other = not_ours(listing, made, record["after"]) if record["turn"] else None
+    return {
+        **record,
+        "quantemplate": {
+            **made,
+            "started_at": execution.started_at,
+            "finished_at": execution.finished_at,
+        },
         "outputs": outputs_of(selected(execution.outputs, route)),
         "gated": bool(route.hold_if_rows),
         "not_ours": other.id if other else None,
     }
 
 
-def without_waiting(record: dict[str, Any]) -> dict[str, Any]:
+def execution_of(state: RunState) -> ExecutionState:
+    """Return the execution of a run that has one: only a skipped file has none."""
+    made = state["quantemplate"]
+    assert made is not None  # noqa: S101 - for the types
+    return made
+
+
+def without_waiting(record: RunState) -> RunState:
     """Return the record of a run of which nothing is waited for but its end."""
-    return {field: value for field, value in record.items() if field != "waiting"}
+    after = record.copy()
+    after.pop("waiting", None)
+    return after
 
 
 def executed_record(
     attempt: Attempt,
-    turn: dict[str, Any] | None,
-    source: dict[str, Any],
-    made: dict[str, Any],
-    twin: dict[str, Any] | None,
+    turn: TurnState | None,
+    source: DroppedFile,
+    made: MadeExecution,
+    twin: DuplicateOf | None,
     durations: Sequence[float],
-) -> dict[str, Any]:
+) -> RunState:
     """Return the record of a run that was executed, as it travels through the state machine."""
-    apart = ("route", "measures", "after", "executed_at")
-    measures = dict(made["measures"])
-    prepared = measures.pop("prepared", None)  # by routes with a table
-    return {
+    measures = made["measures"]
+    measured: Measures = {"sha256": measures["sha256"], "rows": measures["rows"]}
+    if "rows_reason" in measures:
+        measured["rows_reason"] = measures["rows_reason"]
+    state: RunState = {
         "run": attempt.run,
         "execution_arn": attempt.execution_arn,
         "turn": turn,
         "order": attempt.order,
         "route": made["route"],
-        "source": source | measures,
-        **({"prepared": prepared} if prepared else {}),
-        "quantemplate": {field: value for field, value in made.items() if field not in apart},
+        "source": {**source, **measured},
+        "quantemplate": {
+            "organisation_id": made["organisation_id"],
+            "dataset_id": made["dataset_id"],
+            "pipeline_id": made["pipeline_id"],
+            "execution_id": made["execution_id"],
+            "run_number": made["run_number"],
+            "created_at": made["created_at"],
+        },
         "after": made["after"],
         "executed_at": made.get("executed_at"),  # release 1.0.0 has noted none
         "identical_to": twin,
         "status": STARTED,
         "wait_seconds": next_wait(0, durations),
     }
+    if "prepared" in measures:  # by routes with a table
+        state["prepared"] = measures["prepared"]
+    return state
 
 
 def skipped_record(
     attempt: Attempt,
-    turn: dict[str, Any] | None,
+    turn: TurnState | None,
     route: str,
-    source: dict[str, Any],
-    twin: dict[str, Any],
-) -> dict[str, Any]:
+    source: DroppedFile,
+    twin: DuplicateOf,
+) -> RunState:
     """Return the record of a file whose bytes were processed before, and that is skipped."""
     return {
         "run": attempt.run,
@@ -239,7 +273,7 @@ def skipped_record(
         "turn": turn,
         "order": attempt.order,
         "route": route,
-        "source": source | NOT_MEASURED,
+        "source": {**source, **NOT_MEASURED},
         "quantemplate": None,
         "identical_to": twin,
         "outputs": [],
@@ -248,7 +282,7 @@ def skipped_record(
     }
 
 
-def outputs_of(outputs: "Sequence[Output]") -> list[dict[str, str]]:
+def outputs_of(outputs: "Sequence[Output]") -> list[OutputToFetch]:
     """Return id, name and file name of each output."""
     names = file_names([(output.id, output.name) for output in outputs])
     return [
@@ -257,7 +291,7 @@ def outputs_of(outputs: "Sequence[Output]") -> list[dict[str, str]]:
     ]
 
 
-def not_ours(listing: "Listing", run: dict[str, Any], after: int) -> "Execution | None":
+def not_ours(listing: "Listing", run: ExecutionState, after: int) -> "Execution | None":
     """Return a run by somebody else that followed our upload: the pipeline's own Auto Run, perhaps.
 
     `after` is the highest run number before it.

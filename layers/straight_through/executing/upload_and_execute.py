@@ -1,9 +1,9 @@
 """The dropped file into its route's dataset, and the pipeline set going; or the file skipped."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -18,12 +18,14 @@ from straight_through.executing.progress import executed_record, skipped_record
 from straight_through.executing.waits import Patience, wait_out
 from straight_through.files.duplicates import skipped_twin, twin_of
 from straight_through.files.intake import Intake
+from straight_through.queue.items import MadeExecution, RunRecord
 from straight_through.queue.notices import Notices
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turn, Turns
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route, Routes
+from straight_through.run_state import RunState, TurnState
 from straight_through.statuses import NOT_EXECUTED
 from straight_through.time_left import Left
 
@@ -75,8 +77,8 @@ class UploadAndExecute:
         self._intake = Intake(s3, routes, self._records, limits)
 
     def state_after(
-        self, attempt: Attempt, before: dict[str, Any], until: datetime, left: Left
-    ) -> dict[str, Any]:
+        self, attempt: Attempt, before: RunState, until: datetime, left: Left
+    ) -> RunState:
         """Return the run's state: executed, skipped, or not executed and what it waits for.
 
         `until` is when the function must have ended, `left` tells the seconds until it is killed.
@@ -101,14 +103,14 @@ class UploadAndExecute:
     def _executed(
         self,
         attempt: Attempt,
-        turn: dict[str, str] | None,
-        known: dict[str, Any],
+        turn: TurnState | None,
+        known: RunRecord,
         route: Route,
         file: SourceBody,
         until: datetime,
-    ) -> dict[str, Any]:
+    ) -> RunState:
         """Return the state of a run whose pipeline is executed, or whose file is skipped."""
-        judged, source = self._intake.judged(known, attempt, route, file), asdict(file.source)
+        judged, source = self._intake.judged(known, attempt, route, file), file.source.facts
         # What was sent may have been executed: it is never skipped.
         sent = known.keys() & {"execution", "posted"}
         same = (
@@ -130,12 +132,12 @@ class UploadAndExecute:
     def _made(
         self,
         attempt: Attempt,
-        turn: dict[str, str] | None,
+        turn: TurnState | None,
         route: Route,
         file: SourceBody,
         judged: Body,
         until: datetime,
-    ) -> tuple[dict[str, Any], Sequence[float]]:
+    ) -> tuple[MadeExecution, Sequence[float]]:
         """Return the execution, and how many seconds each of the pipeline's earlier ones took."""
         runs = Runs(
             self._quantemplate.open(), self._turns, self._records, self._settings.late_list_seconds

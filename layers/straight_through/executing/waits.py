@@ -6,12 +6,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from straight_through.attempts import Attempt
 from straight_through.errors import ApiUnavailable, NotFound, PipelineBusy, WaitedFor
 from straight_through.moments import from_iso, iso
-from straight_through.queue.table import Item
+from straight_through.run_state import Asked, Interrupted, OutputState, RunState, Waiting
 from straight_through.text import told
 
 UNAVAILABLE = "ApiUnavailable"  # the kind of wait
@@ -75,12 +74,12 @@ def _within(wait: float) -> int:
 
 
 def wait_out(
-    record: dict[str, Any],
+    record: RunState,
     trouble: WaitedFor,
     attempt: Attempt,
     patience: Patience,
     now: datetime,
-) -> dict[str, Any]:
+) -> RunState:
     """Return the record with the wait until the next try; raise the trouble past its deadline.
 
     The deadline is that of `patience`, and counts anew from each redrive. Back-off doubles, with
@@ -106,7 +105,7 @@ def wait_out(
     else:
         backoff = min(max(waited, SHORTEST_BACKOFF), LONGEST_WAIT)
         wait = backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
-    waiting = {
+    waiting: Waiting = {
         "kind": kind,
         "since": since,
         "until": iso(began + timedelta(hours=hours)),
@@ -118,24 +117,26 @@ def wait_out(
     return record | {"waiting": waiting, "wait_seconds": math.ceil(max(wait, 1))}
 
 
-def since_of(record: dict[str, Any], kind: str, attempt: Attempt, now: datetime) -> str:
+def since_of(record: RunState, kind: str, attempt: Attempt, now: datetime) -> str:
     """Return since when something of this kind is waited for, by this attempt.
 
     An API that does not answer now and then ends no other wait, or two that take turns would have
     no deadline; one that tells what else is waited for does answer.
     """
-    before = record.get("waiting") or {}
-    for wait in (before, before.get("interrupts") or {}):
-        if (wait.get("kind"), before.get("redrive_count")) == (kind, attempt.redrive_count):
-            return str(wait["since"])
+    before = record.get("waiting")
+    if before and before.get("redrive_count") == attempt.redrive_count:
+        for wait in (before, before.get("interrupts")):
+            if wait and wait["kind"] == kind:
+                return wait["since"]
     return iso(now)
 
 
-def _interrupted(record: dict[str, Any], kind: str, attempt: Attempt) -> dict[str, str] | None:
+def _interrupted(record: RunState, kind: str, attempt: Attempt) -> Interrupted | None:
     """Return the `kind` and `since` of the wait that an unavailable API interrupts, if any."""
-    before = record.get("waiting") or {}
-    same_attempt = before.get("redrive_count") == attempt.redrive_count
-    if not before or kind != UNAVAILABLE or not same_attempt:
+    before = record.get("waiting")
+    if not before or kind != UNAVAILABLE:
+        return None
+    if before.get("redrive_count") != attempt.redrive_count:
         return None
     if before["kind"] == UNAVAILABLE:
         return before.get("interrupts")
@@ -151,7 +152,7 @@ def vanished(error: NotFound) -> ApiUnavailable:
     return waited_for
 
 
-def wait_asked_for(event: Item, asked: float, now: datetime) -> Item | None:
+def wait_asked_for(event: OutputState, asked: float, now: datetime) -> Asked | None:
     """Return the wait that a server has asked for while an output was fetched.
 
     None where it asked for none, or for too long. It grows with the time waited, so that a short

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from quantemplate.bodies import Body, File
+from straight_through.queue.items import CheckedFile
 from straight_through.reading import delimited
 from straight_through.reading.formats import XLS, XLSX, check_kind, check_unzipped, kind_of
 from straight_through.reading.headers import LONGEST_HEADER, check_header, check_header_row
@@ -29,6 +30,11 @@ class Checked:
     settings: str  # a hash of those of its route, by which it was judged
     whole: bool  # whether all was read that needs to be
     mark: bool = False  # whether its gzipped text begins with a byte-order mark
+
+    @property
+    def facts(self) -> CheckedFile:
+        """What the record keeps."""
+        return {"settings": self.settings, "whole": self.whole, "mark": self.mark}
 
 
 def settings_of(route: Route) -> str:

@@ -1,27 +1,29 @@
 """The same bytes again: what a route has processed before, by their hash."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from quantemplate.bodies import Body
 from straight_through.attempts import Attempt
 from straight_through.measuring import sha256_of
 from straight_through.moments import iso
-from straight_through.queue.table import Item, Refused, Table
+from straight_through.queue.items import Duplicate
+from straight_through.queue.table import Refused, Table
 from straight_through.routes import Route
+from straight_through.run_state import DuplicateOf
 
 
-def twin_of(table: Table, route: Route, sha256: str, run: str, now: datetime) -> Item | None:
+def twin_of(table: Table, route: Route, sha256: str, run: str, now: datetime) -> DuplicateOf | None:
     """Return the earlier run of the route that had these bytes, within the time that it sets."""
-    twin = table.get(_key(route, sha256)) or {}
-    if not twin or twin["run"] == run or twin["expires_at"] <= now.timestamp():
+    twin = cast("Duplicate | None", table.get(_key(route, sha256)))
+    if twin is None or twin["run"] == run or twin["expires_at"] <= now.timestamp():
         return None
-    return {field: twin[field] for field in ("run", "key", "at")}
+    return {"run": twin["run"], "key": twin["key"], "at": twin["at"]}
 
 
 def skipped_twin(
     table: Table, attempt: Attempt, route: Route, body: Body, now: datetime
-) -> Item | None:
+) -> DuplicateOf | None:
     """Return the earlier run of the same bytes, where the route skips them.
 
     `body` is the file as it would go up, since that is what is remembered. Only a drop is skipped:

@@ -6,7 +6,7 @@ definition without CheckFile.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
@@ -16,13 +16,14 @@ from straight_through.attempts import Attempt
 from straight_through.buckets.inbox import Source, SourceBody, newest, pin_source
 from straight_through.errors import EmptyFile, StraightThroughError, concerning
 from straight_through.files.checks import Checked, as_it_goes_up, check_file, known_check
-from straight_through.measuring import Measured, MeasuredBody, Measures
+from straight_through.measuring import Measured, MeasuredBody
 from straight_through.moments import from_iso
+from straight_through.queue.items import RunRecord
 from straight_through.queue.records import Records
-from straight_through.queue.table import Item
 from straight_through.reading.formats import is_text
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route, Routes
+from straight_through.run_state import Measures
 from straight_through.time_left import Left, unhurried
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Intake:
             source = source or pin_source(self.s3, named)
         except StraightThroughError as error:
             refused = error
-        known = {"source": source and asdict(source), "route": route and route.name}
+        known = {"source": source and source.facts, "route": route and route.name}
         if any(value and record.get(name) != value for name, value in known.items()):
             self.records.note(attempt.run, now, **known)
         if refused or not source or not route:
@@ -84,10 +85,10 @@ class Intake:
         file = SourceBody(self.s3, source, unhurried)
         with concerning(f"file s3://{source.bucket}/{source.key}, route {route.name}"):
             checked = check_file(route, file, self.limits, left)
-        self.records.checked(attempt.run, asdict(checked))
+        self.records.checked(attempt.run, checked.facts)
         return checked
 
-    def judged(self, record: Item, attempt: Attempt, route: Route, file: File) -> Body:
+    def judged(self, record: RunRecord, attempt: Attempt, route: Route, file: File) -> Body:
         """Return a file, within its turn, as it may go up.
 
         What was not judged whole, or by other settings, is judged now, once. Raises what
@@ -98,7 +99,7 @@ class Intake:
         checked = known_check(record, route)
         if checked is None:
             checked = check_file(route, file, self.limits)
-            self.records.checked(attempt.run, asdict(checked))
+            self.records.checked(attempt.run, checked.facts)
         return as_it_goes_up(file, checked)
 
     def to_send(

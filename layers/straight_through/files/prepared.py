@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, TypedDict
 
 from quantemplate.bodies import CHUNK, Body, File, FileBody
 from straight_through.errors import FileTooLarge, HeaderMismatch, TableUnclear
-from straight_through.measuring import Measures, Measuring
+from straight_through.measuring import Measuring
 from straight_through.names import LONGEST_FILE_NAME, prepared_key
 from straight_through.reading.csv_text import delimiters_of, encoding_of, lines_of, rows_of
 from straight_through.reading.delimited import Row
@@ -28,6 +28,7 @@ from straight_through.reading.table_finding import LOOK, Cut, Place, count_of, p
 from straight_through.reading.unzipping import Limits
 from straight_through.reading.xlsx import letters_of
 from straight_through.routes import FIND, Route, TableSpec
+from straight_through.run_state import Measures
 from straight_through.time_left import Left, Pace, unhurried
 
 if TYPE_CHECKING:

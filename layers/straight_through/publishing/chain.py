@@ -1,20 +1,21 @@
 """The next stages of a chain: outputs that are dropped into other routes' folders of the inbox."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from straight_through.buckets.outbox import writing
 from straight_through.buckets.s3_objects import copy_if_absent
 from straight_through.errors import ChainCycle, NoRoute
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
 from straight_through.routes import Route, Routes
+from straight_through.run_state import Chained, RunState
 from straight_through.selection import matches
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def path_of(record: dict[str, Any]) -> list[str]:
+def path_of(record: RunState) -> list[str]:
     """Return the routes that a run's file has come through before."""
     return list((record["source"]["parent"] or {"path": []})["path"])
 
@@ -54,15 +55,13 @@ def _joined(path: Sequence[str]) -> str:
     return joined
 
 
-def chain_on(
-    s3: "S3Client", outbox: str, record: dict[str, Any], route: Route
-) -> list[dict[str, str]]:
+def chain_on(s3: "S3Client", outbox: str, record: RunState, route: Route) -> list[Chained]:
     """Drop the outputs that the route chains on into the inbox; return where.
 
     The key is fixed by run and output, and written only if it does not exist: repeated, it starts
     nothing more.
     """
-    dropped = []
+    dropped: list[Chained] = []
     path = [*path_of(record), route.name]
     for link in route.then:
         for output in record["outputs"]:

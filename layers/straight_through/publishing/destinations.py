@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +17,7 @@ from straight_through.errors import (
 )
 from straight_through.names import lineage_of, run_folder
 from straight_through.routes import Route
+from straight_through.run_state import Exported, RunState, StoredOutput
 from straight_through.selection import matches
 from straight_through.text import listed, shown
 
@@ -27,7 +28,7 @@ MOST_TOLD = 5  # copies that failed, of those that a message names
 LONGEST_URI = 400  # characters of each
 
 
-def targets_of(record: dict[str, Any], route: Route) -> list[tuple[dict[str, Any], str]]:
+def targets_of(record: RunState, route: Route) -> list[tuple[StoredOutput, str]]:
     """Return each output of the run with each URI that it goes to.
 
     Raises DestinationClash where two would meet on one key, RouteInvalid for one in the inbox.
@@ -56,15 +57,14 @@ def targets_of(record: dict[str, Any], route: Route) -> list[tuple[dict[str, Any
     return found
 
 
-def export(
-    s3: "S3Client", bucket: str, record: dict[str, Any], route: Route
-) -> list[dict[str, str]]:
+def export(s3: "S3Client", bucket: str, record: RunState, route: Route) -> list[Exported]:
     """Copy the outputs to all destinations; return what became of each.
 
     One that fails keeps no other from its own: while any of the failures may pass by itself it is
     OutboxUnavailable, which is tried again. Raises DestinationFailed, OutboxUnavailable.
     """
-    done, failed, passing = [], [], False
+    done: list[Exported] = []
+    failed, passing = [], False
     for output, uri in targets_of(record, route):
         target_bucket, _, key = uri.removeprefix("s3://").partition("/")
         metadata = lineage_of(record["run"], record["source"]) | {
@@ -95,7 +95,7 @@ def export(
     )
 
 
-def _filled(uri: str, record: dict[str, Any], output: dict[str, Any]) -> str:
+def _filled(uri: str, record: RunState, output: StoredOutput) -> str:
     """Return a destination with its placeholders filled in."""
     folder = run_folder(record["route"], record["source"]["key"], record["run"])
     values = {

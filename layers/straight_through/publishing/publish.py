@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantemplate.times import moment_of
-from straight_through.buckets.outbox import manifest_of, store_manifest, writing
+from straight_through.buckets.outbox import made_nothing, manifest_of, store_manifest, writing
 from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import OutputMissing
 from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
 from straight_through.publishing.destinations import export, targets_of
 from straight_through.routes import Route, Routes
+from straight_through.run_state import ExecutionState, HeldOutput, Result, RunState, StoredOutput
 from straight_through.selection import matches
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
 from straight_through.text import shown
@@ -19,12 +20,10 @@ from straight_through.text import shown
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Record = dict[str, Any]
-TOLD = ("identical_to", "no_outputs")  # of the manifest; the rest may be too long for a result
 MOST_TOLD = 64 * 1024  # bytes of JSON of each list in a result: a state's payload is 256 KB
 
 
-def rows_at_gate(record: Record, route: Route) -> list[dict[str, Any]]:
+def rows_at_gate(record: RunState, route: Route) -> list[HeldOutput]:
     """Return the outputs that hold the run back: those with rows, and those not counted.
 
     Raises OutputMissing where the route has named one since the outputs were fetched: a gate that
@@ -33,29 +32,32 @@ def rows_at_gate(record: Record, route: Route) -> list[dict[str, Any]]:
     names = [output["name"] for output in record["outputs"]]
     for pattern in route.hold_if_rows:
         if pattern != "*" and not any(matches(name, (pattern,)) for name in names):
-            run = record["quantemplate"]["execution_id"]
+            made = record["quantemplate"]
+            run = made["execution_id"] if made else ""
             raise OutputMissing(
                 f"The gate's output '{shown(pattern)}' was not fetched: the route has named it "
                 "since. Start a new execution with the file's bucket and key and "
                 f'"execution_id": "{run}", which fetches it; '
                 "or mend the route, then redrive the execution."
             )
-    return [
-        {"name": output["name"], "rows": output["rows"]} | _why_not_counted(output, "reason")
-        for output in record["outputs"]
-        if output["rows"] != 0 and matches(output["name"], route.hold_if_rows)
-    ]
+    found: list[HeldOutput] = []
+    for output in record["outputs"]:
+        if output["rows"] != 0 and matches(output["name"], route.hold_if_rows):
+            found.append({"name": output["name"], "rows": output["rows"]})
+            if output.get("rows_reason"):
+                found[-1]["reason"] = output["rows_reason"]
+    return found
 
 
 def publish(
     s3: "S3Client",
     outbox: str,
-    record: Record,
+    record: RunState,
     route: Route,
     routes: Routes,
     *,
     released: bool = False,
-) -> Record:
+) -> Result:
     """Hold the run, or export it and chain it on, its manifest last; return what became of it.
 
     Every part may be repeated. Raises DestinationClash, DestinationFailed, ChainCycle, NoRoute,
@@ -80,14 +82,14 @@ def publish(
     return finished
 
 
-def _finish(s3: "S3Client", outbox: str, route: Route, record: Record, folder: str) -> Record:
+def _finish(s3: "S3Client", outbox: str, route: Route, record: RunState, folder: str) -> Result:
     """Write the manifest and return the execution's result."""
     manifest = manifest_of(record)
     key = store_manifest(s3, outbox, folder, manifest)
     rows, held = _rows_by_name(record.get("outputs", [])), manifest["held"]
     rows_told, held_told = dict(_fitting(rows.items())), _fitting(held)
     left_out = len(rows) - len(rows_told) + len(held) - len(held_told)
-    return {
+    result: Result = {
         "run": record["run"],
         "route": record["route"],
         "status": record["status"],
@@ -95,23 +97,32 @@ def _finish(s3: "S3Client", outbox: str, route: Route, record: Record, folder: s
         "manifest": key,
         "notify": route.notify,
         "queue": route.queue,
-        "ran_seconds": _ran(record["quantemplate"] or {}),
+        "ran_seconds": _ran(record["quantemplate"]),
         "rows_in": record["source"].get("rows"),
-        **_why_not_counted(record["source"], "rows_in_reason"),
         "rows_out": rows_told,
         "exported": len(manifest["destinations"]),
         "chained": len(manifest["chained"]),
-        **({"held": held_told} if held else {}),
-        **({"left_out": left_out} if left_out else {}),
-        **{field: manifest[field] for field in TOLD if manifest.get(field)},
-        **({"not_ours": record["not_ours"]} if record.get("not_ours") else {}),
     }
+    if reason := record["source"].get("rows_reason"):
+        result["rows_in_reason"] = reason
+    if held:
+        result["held"] = held_told
+    if left_out:
+        result["left_out"] = left_out
+    if record["identical_to"]:
+        result["identical_to"] = record["identical_to"]
+    if made_nothing(record):
+        result["no_outputs"] = True
+    if record.get("not_ours"):
+        result["not_ours"] = record["not_ours"]
+    return result
 
 
-def _out_of_held(s3: "S3Client", outbox: str, record: Record) -> list[dict[str, Any]]:
+def _out_of_held(s3: "S3Client", outbox: str, record: RunState) -> list[StoredOutput]:
     """Put outputs that passed the gate, or were released, where those of other runs lie."""
-    moved = []
-    for output in record["outputs"]:
+    moved: list[StoredOutput] = []
+    outputs: list[StoredOutput] = record["outputs"]
+    for output in outputs:
         key = output["key"]
         if key.startswith(_held(record)):
             target = _folder(record) + key.removeprefix(_held(record))
@@ -137,12 +148,7 @@ def _fitting(entries: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _why_not_counted(measured: Record, field: str) -> dict[str, str]:
-    """Return, as this field, why a file's rows are not counted; nothing if they are."""
-    return {field: measured["rows_reason"]} if measured.get("rows_reason") else {}
-
-
-def _rows_by_name(outputs: Sequence[Record]) -> dict[str, int | None]:
+def _rows_by_name(outputs: Sequence[StoredOutput]) -> dict[str, int | None]:
     """Return the rows of all outputs of each name, None where one is not counted."""
     rows: dict[str, int | None] = {}
     for output in outputs:
@@ -151,19 +157,21 @@ def _rows_by_name(outputs: Sequence[Record]) -> dict[str, int | None]:
     return rows
 
 
-def _ran(run: dict[str, Any]) -> float | None:
+def _ran(run: ExecutionState | None) -> float | None:
     """Return the seconds that the pipeline ran, None where Quantemplate's times do not tell."""
+    if run is None:
+        return None
     begun, ended = moment_of(run.get("started_at")), moment_of(run.get("finished_at"))
     if begun is None or ended is None or ended < begun:
         return None
     return (ended - begun).total_seconds()
 
 
-def _folder(record: Record) -> str:
+def _folder(record: RunState) -> str:
     """Return the run's folder."""
     return run_folder(record["route"], record["source"]["key"], record["run"])
 
 
-def _held(record: Record) -> str:
+def _held(record: RunState) -> str:
     """Return the run's folder at the gate."""
     return held_folder(record["route"], record["source"]["key"], record["run"])

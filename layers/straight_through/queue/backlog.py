@@ -13,7 +13,7 @@ from straight_through.metrics import (
     Metric,
 )
 from straight_through.moments import from_iso
-from straight_through.queue.table import Item
+from straight_through.queue.items import QueueItem, Ticket
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Standing:
         return self.turn or self.longest_wait
 
 
-def standing_of(state: Item, tickets: Iterable[Item], now: datetime) -> Standing:
+def standing_of(state: QueueItem, tickets: Iterable[Ticket], now: datetime) -> Standing:
     """Return how a queue stands, by its item and its tickets."""
     asked = [ticket["asked_at"] for ticket in tickets]
     return Standing(

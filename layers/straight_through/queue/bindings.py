@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from typing import cast
 
 from straight_through.attempts import Attempt
 from straight_through.errors import (
@@ -12,7 +13,8 @@ from straight_through.errors import (
     RouteInvalid,
     TurnLost,
 )
-from straight_through.queue.table import Item, Key, Refused, Table, Write, check, update
+from straight_through.queue.items import Binding, Post
+from straight_through.queue.table import Key, Refused, Table, Write, check, update
 from straight_through.queue.turns import Turn, Turns, queue_key
 from straight_through.routes import Route, Routes
 
@@ -45,7 +47,7 @@ def enter_bound(
     route: Route,
     until: datetime,
     routes: Routes,
-    settle: Callable[[Item], None],
+    settle: Callable[[Post], None],
 ) -> str:
     """Enter the turn and bind what the route uses to its queue; return the mark's id.
 
@@ -68,7 +70,7 @@ def unbind_stale(
     route: Route,
     refused: Refused,
     routes: Routes,
-    settle: Callable[[Item], None],
+    settle: Callable[[Post], None],
 ) -> None:
     """Take what refused to be bound from a queue whose route no longer uses it.
 
@@ -77,7 +79,7 @@ def unbind_stale(
     for key, binding in zip(_keys(route), refused.items, strict=True):
         if not binding:
             continue
-        if _still_used(binding, key, routes):
+        if _still_used(cast("Binding", binding), key, routes):
             what = key[0].replace("#", " ", 1)
             raise RouteConflict(
                 f"Route {route.name!r} (queue {route.queue!r}) and route {binding['route']!r} "
@@ -116,7 +118,7 @@ def unbind_stale(
             ) from None
 
 
-def _forget(table: Table, queue: str, post: Item, settle: Callable[[Item], None]) -> None:
+def _forget(table: Table, queue: str, post: Post, settle: Callable[[Post], None]) -> None:
     """Take a queue's last POST away once it is known what became of it. Raises PipelineBusy."""
     settle(post)
     with suppress(Refused):  # somebody takes turns there again
@@ -131,7 +133,7 @@ def _keys(route: Route) -> list[Key]:
     ]
 
 
-def _still_used(binding: Item, key: Key, routes: Routes) -> bool:
+def _still_used(binding: Binding, key: Key, routes: Routes) -> bool:
     """Whether the route that a binding names still uses what is bound, in the same queue."""
     try:
         route = routes.named(binding["route"])

@@ -6,10 +6,13 @@ The functions that wait note it; the sweep, which comes every few minutes, tells
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import cast
 
 from straight_through.attempts import Attempt
 from straight_through.moments import from_iso, iso
-from straight_through.queue.table import Item, Key, Refused, Table
+from straight_through.queue.items import Notice
+from straight_through.queue.table import Key, Refused, Table
+from straight_through.run_state import RunState, Waiting
 from straight_through.text import shown
 
 NOTICES = "notices"  # the partition
@@ -34,28 +37,28 @@ class Notices:
         self._table = table
 
     def follow(
-        self, attempt: Attempt, before: Item, record: Item, about: str, now: datetime
-    ) -> Item:
+        self, attempt: Attempt, before: RunState, record: RunState, about: str, now: datetime
+    ) -> RunState:
         """Return the record with what its `waiting` needs so that people are told of it.
 
         `before` is the record as it came in, `about` says which file and route. What was waited for
         before and is over is not told any more.
         """
-        was, waiting = before.get("waiting") or {}, record.get("waiting") or {}
-        same = bool(waiting) and all(was.get(f) == waiting[f] for f in ("kind", "since"))
-        if was.get("noted") and not same:
+        was, waiting = before.get("waiting"), record.get("waiting")
+        same = was and waiting and _key(attempt, was) == _key(attempt, waiting)
+        if was and was.get("noted") and not same:
             self._withdraw(attempt, was)
         if not waiting:
             return record
         due = from_iso(waiting["since"]) + PATIENCE
-        if not (same and was.get("noted")):
+        if not (was and same and was.get("noted")):
             if now + timedelta(seconds=record["wait_seconds"]) < due:
                 return record
             self._note(attempt, waiting, about, due, now)
-        return record | {"waiting": waiting | {"noted": True}}
+        return {**record, "waiting": {**waiting, "noted": True}}
 
     def _note(
-        self, attempt: Attempt, waiting: Item, about: str, due: datetime, now: datetime
+        self, attempt: Attempt, waiting: Waiting, about: str, due: datetime, now: datetime
     ) -> None:
         """Note what is to be told, if it is still waited for when it is due."""
         text = (
@@ -80,7 +83,7 @@ class Notices:
                 expires_at=int((now + LIFETIME).timestamp()),
             )
 
-    def _withdraw(self, attempt: Attempt, waiting: Item) -> None:
+    def _withdraw(self, attempt: Attempt, waiting: Waiting) -> None:
         """Let nobody be told what is over and was not told yet."""
         with suppress(Refused):
             self._table.delete(_key(attempt, waiting), "#told = :no", no=False)
@@ -88,7 +91,7 @@ class Notices:
     def tell_due(
         self,
         tell: Callable[[str, str], None],
-        ended: Callable[[str], Item | None],
+        ended: Callable[[str], object],
         now: datetime,
     ) -> None:
         """Tell, once each, what is due of executions that have not `ended`.
@@ -98,7 +101,7 @@ class Notices:
         errors = []
         for notice in self._table.items(NOTICES):
             try:
-                self._tell(notice, tell, ended, now)
+                self._tell(cast("Notice", notice), tell, ended, now)
             except Exception as error:  # noqa: BLE001 - it is raised below
                 errors.append(error)
         if errors:
@@ -106,9 +109,9 @@ class Notices:
 
     def _tell(
         self,
-        notice: Item,
+        notice: Notice,
         tell: Callable[[str, str], None],
-        ended: Callable[[str], Item | None],
+        ended: Callable[[str], object],
         now: datetime,
     ) -> None:
         """Tell one notice, if it is to be told now."""
@@ -130,6 +133,6 @@ class Notices:
             raise
 
 
-def _key(attempt: Attempt, waiting: Item) -> Key:
+def _key(attempt: Attempt, waiting: Waiting) -> Key:
     """Return the key of the notice of one wait of one run."""
     return NOTICES, f"{attempt.run}#{waiting['kind']}#{waiting['since']}"

@@ -4,21 +4,20 @@ The numbers and ids of executions are the other side's, and so is the list's age
 is kept here, so that no older copy of a list makes an execution look new.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
-from straight_through.queue.table import Item, Key, Refused, Table, Write, update
+from straight_through.queue.items import PipelineIds, Post
+from straight_through.queue.table import Key, Refused, Table, Write, update
 
 NONE_SEEN = 0  # run numbers count up from 1
 
 
-def pipeline_key(ids: Mapping[str, Any]) -> Key:
+def pipeline_key(ids: PipelineIds) -> Key:
     """Return the key of what was seen of a pipeline: `highest`, the highest run number."""
     return f"pipeline#{ids['organisation_id']}/{ids['pipeline_id']}", "seen"
 
 
-def execution_key(ids: Mapping[str, Any], execution_id: str) -> Key:
+def execution_key(ids: PipelineIds, execution_id: str) -> Key:
     """Return the key of the claim on an execution: the `run` it belongs to, and by which `post`."""
     return f"execution#{ids['organisation_id']}/{ids['pipeline_id']}#{execution_id}", "claim"
 
@@ -28,7 +27,7 @@ def user_key(client_id: str) -> Key:
     return f"client#{client_id}", "user"
 
 
-def claim(post: Item, execution_id: str, expires_at: int) -> Write:
+def claim(post: Post, execution_id: str, expires_at: int) -> Write:
     """Return the write that claims an execution for one Execute of one run, and for no other."""
     return update(
         execution_key(post, execution_id),
@@ -47,12 +46,12 @@ class Pipelines:
         """Take the table."""
         self._table = table
 
-    def highest(self, ids: Mapping[str, Any]) -> int | None:
+    def highest(self, ids: PipelineIds) -> int | None:
         """Return the highest run number that was ever seen, None where none was looked for."""
         known = self._table.get(pipeline_key(ids)) or {}
         return known.get("highest")
 
-    def seen(self, ids: Mapping[str, Any], number: int) -> None:
+    def seen(self, ids: PipelineIds, number: int) -> None:
         """Keep a run number that was seen, if it is the highest."""
         with suppress(Refused):
             self._table.update(
@@ -62,11 +61,11 @@ class Pipelines:
                 number=number,
             )
 
-    def count_anew(self, ids: Mapping[str, Any], number: int) -> None:
+    def count_anew(self, ids: PipelineIds, number: int) -> None:
         """Forget higher numbers: by an execution of its own, Quantemplate counts lower."""
         self._table.update(pipeline_key(ids), "SET #highest = :number", number=number)
 
-    def claimed_by(self, ids: Mapping[str, Any], execution_id: str) -> str | None:
+    def claimed_by(self, ids: PipelineIds, execution_id: str) -> str | None:
         """Return the id of the Execute whose execution this is known to be, if it is known."""
         return (self._table.get(execution_key(ids, execution_id)) or {}).get("post")
 

@@ -4,11 +4,20 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from straight_through.errors import TurnOverdue
 from straight_through.moments import iso
 from straight_through.queue.backlog import Standing, standing_of
+from straight_through.queue.items import (
+    End,
+    EndedExecution,
+    Holder,
+    Pause,
+    QueueItem,
+    RunRecord,
+    Ticket,
+)
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item, Refused, Table
 from straight_through.queue.turns import QUEUES, Turns, queue_key, tickets
@@ -79,19 +88,20 @@ class Queues:
         self._turns.leave(queue, record["ticket"], execution_arn, redrive_count)
 
     # --- pauses ---------------------------------------------------------------------------------
-    def pause(self, queue: str, reason: str) -> Item:
+    def pause(self, queue: str, reason: str) -> QueueItem:
         """Let no further file begin, until `resume`; return the queue."""
-        paused = {"since": iso(self._now()), "reason": reason}
-        return self._table.update(queue_key(queue), "SET #paused = :paused", paused=paused)
+        paused: Pause = {"since": iso(self._now()), "reason": reason}
+        item = self._table.update(queue_key(queue), "SET #paused = :paused", paused=paused)
+        return cast("QueueItem", item)
 
-    def resume(self, queue: str) -> Item:
+    def resume(self, queue: str) -> QueueItem:
         """Let the files of a queue go on; return the queue."""
         self._table.update(queue_key(queue), "REMOVE #paused")
         self._turns.grant(queue)
         return self._turns.state(queue)
 
     def _weigh(
-        self, queue: str, record: Item, run: str, arn: str, redrive_count: int, error: str
+        self, queue: str, record: RunRecord, run: str, arn: str, redrive_count: int, error: str
     ) -> None:
         """Pause the queue where every next file would meet what this run has ended with.
 
@@ -100,7 +110,7 @@ class Queues:
         trouble = record.get("trouble", {})
         told = (trouble.get("error"), trouble.get("redrive_count")) == (error, redrive_count)
         call = trouble["call"] if told else ""
-        end = {"run": run, "error": error, "call": call}
+        end: End = {"run": run, "error": error, "call": call}
         if error in OF_ALL_QUEUES and call in ("", *OF_ALL_FILES):
             self._pause_for(queue, end, arn, redrive_count)
             return
@@ -112,11 +122,12 @@ class Queues:
                     )
             return
         state = self._turns.state(queue)
-        before = state.get("last_trouble", {})
+        before = state.get("last_trouble")
         again = state.get("paused", {}).get("attempt") == _attempt(run, redrive_count)
-        in_a_row = before.get("error") == error and before.get("run") != run
-        if error in AT_ONCE or again or in_a_row:
-            self._pause_for(queue, end, arn, redrive_count, before if in_a_row else None)
+        if before and (before["error"] != error or before["run"] == run):
+            before = None  # no two runs in a row
+        if error in AT_ONCE or again or before:
+            self._pause_for(queue, end, arn, redrive_count, before)
             return
         with suppress(Refused):  # it holds the turn no more: this end was weighed
             self._table.update(
@@ -128,7 +139,7 @@ class Queues:
             )
 
     def _pause_for(
-        self, queue: str, end: Item, arn: str, redrive_count: int, before: Item | None = None
+        self, queue: str, end: End, arn: str, redrive_count: int, before: End | None = None
     ) -> None:
         """Pause the queue before the turn passes on, and tell it once.
 
@@ -137,7 +148,7 @@ class Queues:
         run, error = end["run"], end["error"]
         runs = f"run {run}" if before is None else f"runs {before['run']} and {run}"
         where = f" at {OF_ALL_FILES[end['call']]}" if end["call"] else ""
-        paused = {
+        paused: Pause = {
             "since": iso(self._now()),
             "reason": f"{runs} ended with {error}{where}",
             "error": error,
@@ -168,7 +179,7 @@ class Queues:
         )
         self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
 
-    def ended(self, execution_arn: str) -> Item | None:
+    def ended(self, execution_arn: str) -> EndedExecution | None:
         """Return how an execution has ended, None if it runs."""
         return self._turns.ended(execution_arn)
 
@@ -201,7 +212,7 @@ class Queues:
         Return how the queues stand. Raises SweepIncomplete, when all are done, where one failed.
         """
         standing, failed = [], {}
-        states = {item["sk"]: item for item in self._table.items(QUEUES)}
+        states = {item["sk"]: cast("QueueItem", item) for item in self._table.items(QUEUES)}
         for queue, state in states.items():
             try:
                 waiting = self._sweep_queue(queue, states, turn_deadline)
@@ -209,15 +220,19 @@ class Queues:
             except Exception as error:  # noqa: BLE001 - whatever it is: the others are swept first
                 failed[queue] = error
                 with suppress(Exception):  # it has failed already: where it can be, it is measured
-                    waiting = list(self._table.items(tickets(queue)))
+                    waiting = self._waiting(queue)
                     standing.append(standing_of(state, waiting, self._now()))
         if failed:
             raise SweepIncomplete(standing, failed) from ExceptionGroup("", [*failed.values()])
         return standing
 
+    def _waiting(self, queue: str) -> list[Ticket]:
+        """Return the tickets of a queue."""
+        return cast("list[Ticket]", list(self._table.items(tickets(queue))))
+
     def _sweep_queue(
-        self, queue: str, states: dict[str, Item], turn_deadline: timedelta
-    ) -> list[Item]:
+        self, queue: str, states: dict[str, QueueItem], turn_deadline: timedelta
+    ) -> list[Ticket]:
         """Sweep one queue; return the tickets that waited in it."""
         state = states[queue]
         self._resume_after_success(queue, state, states)
@@ -225,11 +240,11 @@ class Queues:
             self._sweep_holder(queue, state["holder"])
         else:
             self._turns.grant(queue)
-        waiting = list(self._table.items(tickets(queue)))
+        waiting = self._waiting(queue)
         self._end_overdue(queue, waiting, turn_deadline)
         return waiting
 
-    def _sweep_holder(self, queue: str, holder: Item) -> None:
+    def _sweep_holder(self, queue: str, holder: Holder) -> None:
         """Pass on the turn of a run that has ended; wake a holder that may never have been."""
         ended = self._turns.ended(holder["execution_arn"])
         if ended:
@@ -242,7 +257,9 @@ class Queues:
         elif not holder["entered"] and holder["granted_at"] < iso(self._now() - UNANSWERED):
             self._turns.answer_again(queue, holder)
 
-    def _resume_after_success(self, queue: str, state: Item, states: dict[str, Item]) -> None:
+    def _resume_after_success(
+        self, queue: str, state: QueueItem, states: dict[str, QueueItem]
+    ) -> None:
         """Resume a queue that rejected credentials have paused once they worked in another."""
         paused = state.get("paused", {})
         if paused.get("error") not in OF_ALL_QUEUES:
@@ -259,7 +276,7 @@ class Queues:
                 )
             self._turns.grant(queue)
 
-    def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
+    def _end_overdue(self, queue: str, waiting: list[Ticket], turn_deadline: timedelta) -> None:
         """Fail the executions whose turn has not come in time."""
         latest = iso(self._now() - turn_deadline)
         for ticket in waiting:

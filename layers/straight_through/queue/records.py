@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from straight_through.attempts import Attempt
 from straight_through.errors import ReleaseRefused, StraightThroughError
+from straight_through.queue.items import Answered, CheckedFile, MadeExecution, Post, RunRecord
 from straight_through.queue.pipelines import claim
-from straight_through.queue.table import Item, Key, Refused, Table, Write, update
+from straight_through.queue.table import Key, Refused, Table, Write, update
 
 # Redrive ends 14 days after an execution's end, and names are kept 90 days.
 LIFETIME = timedelta(days=180)
@@ -44,9 +45,9 @@ class Records:
         """Take the table."""
         self._table = table
 
-    def get(self, run: str) -> Item:
+    def get(self, run: str) -> RunRecord:
         """Return a run's record, empty where it has none."""
-        return self._table.get(record_key(run)) or {}
+        return cast("RunRecord", self._table.get(record_key(run)) or {})
 
     def note(self, run: str, now: datetime, **known: Any) -> None:
         """Note what is known of a run's file: its `source`, its `route`, by which it is told of."""
@@ -59,11 +60,11 @@ class Records:
             expires_at=_expiry(now),
         )
 
-    def checked(self, run: str, checked: Item) -> None:
+    def checked(self, run: str, checked: CheckedFile) -> None:
         """Note by which settings a run's file was judged, and whether it was read whole."""
         self._table.update(record_key(run), "SET #checked = :checked", checked=checked)
 
-    def lost(self, post: Item, at: str, answered: Item | None = None) -> None:
+    def lost(self, post: Post, at: str, answered: Answered | None = None) -> None:
         """Note when the reply to an Execute was given up: nothing was sent later.
 
         `answered` is the `id` and `number` of an execution that it told and that cannot be its own.
@@ -74,7 +75,7 @@ class Records:
             values["answered"] = answered
         self._settle(post, change, **values)
 
-    def executed(self, post: Item, execution: Item) -> bool:
+    def executed(self, post: Post, execution: MadeExecution) -> bool:
         """Note which run an Execute has made, and that it is nobody else's.
 
         False where another Execute has made it; what is noted already stays as it is.
@@ -95,11 +96,11 @@ class Records:
             return settled is not None or claimed is None
         return True
 
-    def not_executed(self, post: Item) -> bool:
+    def not_executed(self, post: Post) -> bool:
         """Note that an Execute has made no run; False where what became of it is noted already."""
         return self._settle(post, "REMOVE #posted")
 
-    def uncertain(self, post: Item, why: str) -> bool:
+    def uncertain(self, post: Post, why: str) -> bool:
         """Note that it cannot be told what an Execute has made."""
         return self._settle(post, "SET #uncertain = :why", why=why)
 
@@ -157,13 +158,13 @@ class Records:
             order=order,
         )
 
-    def release(self, run: str, execution_arn: str) -> Item:
+    def release(self, run: str, execution_arn: str) -> RunRecord:
         """Return a held run's record to the one execution that releases it.
 
         Raises ReleaseRefused.
         """
         try:
-            return self._table.update(
+            held = self._table.update(
                 record_key(run),
                 "SET #released_by = :arn",
                 "attribute_exists(#held)"
@@ -178,6 +179,7 @@ class Records:
                 f'Run {run!r} {told}. Start a new execution with {{"release": "<run>"}} and the '
                 "name of a run whose manifest lies under held/ in the outbox."
             ) from None
+        return cast("RunRecord", held)
 
     def tell_once(self, run: str, what: str, tell: Callable[[], None], now: datetime) -> None:
         """Tell what nobody has told yet; where that fails, the next try tells it.
@@ -200,7 +202,7 @@ class Records:
             self._table.update(record_key(run), f"REMOVE #{what}")
             raise
 
-    def _settle(self, post: Item, change: str, **values: Any) -> bool:
+    def _settle(self, post: Post, change: str, **values: Any) -> bool:
         """Note what became of one Execute, once, whoever finds out first."""
         try:
             self._table.update(

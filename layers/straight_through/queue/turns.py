@@ -11,14 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from straight_through.attempts import Attempt
 from straight_through.aws import answering
 from straight_through.errors import PipelineBusy, TurnLost
 from straight_through.moments import from_iso, iso
+from straight_through.queue.items import EndedExecution, Holder, Mark, Post, QueueItem, RunRecord
 from straight_through.queue.records import record_key, record_update
-from straight_through.queue.table import Item, Key, Refused, Table, Write, check, delete, update
+from straight_through.queue.table import Key, Refused, Table, Write, check, delete, update
+from straight_through.run_state import DroppedFile, RunState
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -62,14 +64,14 @@ class Turns:
 
     # --- asking for a turn ----------------------------------------------------------------------
     def take(
-        self, queue: str, attempt: Attempt, source: Item, token: str, stamp: str, route: str
+        self, queue: str, attempt: Attempt, source: DroppedFile, token: str, stamp: str, route: str
     ) -> None:
         """Wait in the queue with a task token, which is answered when the turn has come.
 
         Of several tries of one execution, the one with the greatest stamp counts.
         """
         while True:
-            record = self.table.get(record_key(attempt.run)) or {}
+            record = cast("RunRecord", self.table.get(record_key(attempt.run)) or {})
             if record.get("stamp", "") > stamp:
                 return  # a later try has asked with a token of its own
             before = record.get("queue", queue)
@@ -111,7 +113,7 @@ class Turns:
         self.grant(queue)
 
     def _take_again(
-        self, queue: str, holder: Item, attempt: Attempt, token: str, remember: Write
+        self, queue: str, holder: Holder, attempt: Attempt, token: str, remember: Write
     ) -> bool:
         """Answer an execution that holds the turn already; False where it has lost it by now."""
         anew = holder | {
@@ -163,13 +165,13 @@ class Turns:
         """Give the turn to the oldest ticket, unless somebody holds it or the queue is paused."""
         dead = 0
         while dead < DEAD_TICKETS:
-            state = self.table.get(queue_key(queue)) or {}
+            state = self.state(queue)
             if "holder" in state or "paused" in state:
                 return
             ticket = self.table.first(tickets(queue))
             if ticket is None:
                 return
-            holder = {
+            holder: Holder = {
                 "execution_arn": ticket["execution_arn"],
                 "run": ticket["run"],
                 "redrive_count": ticket["redrive_count"],
@@ -198,12 +200,12 @@ class Turns:
                 return
             dead += 1
 
-    def answer_again(self, queue: str, holder: Item) -> None:
+    def answer_again(self, queue: str, holder: Holder) -> None:
         """Wake a holder whom its grant may never have reached; a second answer changes nothing."""
         if not self._answer(queue, holder):
             self.grant(queue)
 
-    def _answer(self, queue: str, holder: Item) -> bool:
+    def _answer(self, queue: str, holder: Holder) -> bool:
         """Wake the execution that holds the turn; False where it has ended and lost it again."""
         turn = {"turn": {"queue": queue, "turn_id": holder["turn_id"]}}
         errors = self._states.exceptions
@@ -218,7 +220,7 @@ class Turns:
             return True
         return not self._release(queue, holder["execution_arn"], ended_with["redrive_count"])
 
-    def ended(self, execution_arn: str) -> Item | None:
+    def ended(self, execution_arn: str) -> EndedExecution | None:
         """Return how an execution has ended, with the attempt's redrive count; None if it runs."""
         try:
             with answering("Step Functions"):
@@ -241,7 +243,7 @@ class Turns:
         PipelineBusy while an earlier function of the same execution may be at work; Refused with
         the items that refused the writes of `also`.
         """
-        mark = {"id": uuid.uuid4().hex, "until": iso(until)}
+        mark: Mark = {"id": uuid.uuid4().hex, "until": iso(until)}
         try:
             self.table.together(
                 update(
@@ -270,7 +272,7 @@ class Turns:
             self._say_why_not(turn, attempt, queue.get("holder", {}))
         return str(mark["id"])
 
-    def _say_why_not(self, turn: Turn, attempt: Attempt, holder: Item) -> None:
+    def _say_why_not(self, turn: Turn, attempt: Attempt, holder: Holder) -> None:
         """Raise the error that tells why a turn cannot be entered."""
         mark, now = holder.get("mark", {"until": ""}), self._now()
         mine = holder.get("turn_id") == turn.turn_id
@@ -283,11 +285,11 @@ class Turns:
             )
         raise TurnLost(f"The turn in queue {turn.queue} has been passed on. Asking for another.")
 
-    def state(self, queue: str) -> Item:
+    def state(self, queue: str) -> QueueItem:
         """Return a queue's item as it is now."""
-        return self.table.get(queue_key(queue)) or {}
+        return cast("QueueItem", self.table.get(queue_key(queue)) or {})
 
-    def post(self, turn: Turn, mark: str, run: str, post: Item) -> None:
+    def post(self, turn: Turn, mark: str, run: str, post: Post) -> None:
         """Note, before Execute is sent, that it will be. Raises TurnLost where it must not be."""
         try:
             self.table.together(
@@ -340,7 +342,7 @@ class Turns:
         self._release(queue, execution_arn, redrive_count, turn_id)
         self.grant(queue)
 
-    def run_ended(self, record: Item, attempt: Attempt) -> None:
+    def run_ended(self, record: RunState, attempt: Attempt) -> None:
         """Let the next file of the queue begin: the run of this turn has ended, or it has none."""
         if turn := record["turn"]:
             # Without a run, what became of the file before may still be open.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from straight_through.execution_input import typed
 from straight_through.moments import from_iso, iso
+from straight_through.queue.items import RunRecord
 from straight_through.queue.table import Item
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
 from straight_through.telling.remedies import what_to_do
@@ -77,7 +78,7 @@ def ended_of(detail: dict[str, Any]) -> Ended:
     )
 
 
-def facts_of(ended: Ended, record: Item) -> Item:
+def facts_of(ended: Ended, record: RunRecord) -> Item:
     """Return what is told of an ended run; `run_ended.schema.json` describes it.
 
     `record` is the run's own, or that of the run that it was to release.
