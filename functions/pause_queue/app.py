@@ -8,8 +8,9 @@ from aws_lambda_powertools import Logger
 from straight_through.aws import client, later
 from straight_through.boundary import only_named_errors
 from straight_through.errors import InputInvalid
-from straight_through.queue.queues import Queues
+from straight_through.queue.pauses import Pauses
 from straight_through.queue.table import Table
+from straight_through.queue.turns import Turns
 from straight_through.settings import settings_of
 from straight_through.text import shown
 
@@ -23,7 +24,7 @@ class Settings:
 
 logger = Logger()
 table = Table(client("dynamodb"), settings_of(Settings).turns_table)
-queues = Queues(table, later("stepfunctions"))
+pauses = Pauses(table, Turns(table, later("stepfunctions")))
 
 
 @only_named_errors
@@ -31,9 +32,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take {"pause": queue, "reason": text} or {"resume": queue}; say who holds the turn."""
     match event:
         case {"pause": str(queue), **rest} if queue:
-            state = queues.pause(queue, shown(str(rest.get("reason", "by hand"))))
+            state = pauses.pause(queue, shown(str(rest.get("reason", "by hand"))))
         case {"resume": str(queue)} if queue:
-            state = queues.resume(queue)
+            state = pauses.resume(queue)
         case _:
             raise InputInvalid('Expected is {"pause": "<queue>"} or {"resume": "<queue>"}.')
     logger.info("Set", **event)

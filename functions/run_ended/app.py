@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 
 from straight_through import metrics
 from straight_through.aws import client, later
-from straight_through.queue.queues import Queues
+from straight_through.queue.reconcile import Reconciler
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.settings import settings_of
@@ -39,7 +39,7 @@ events = client("events")
 table = Table(client("dynamodb"), settings.turns_table)
 records = Records(table)
 tell_people = partial(tell, later("sns"), settings.topic_arn)
-queues = Queues(table, later("stepfunctions"), tell_people)
+reconciler = Reconciler(table, later("stepfunctions"), tell_people)
 # What the saved queries read.
 LOGGED = ("status", "error", "route", "attempt", "waited_seconds", "ran_seconds")
 
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     """Take one status change of an execution; the same one twice, or late, changes nothing more."""
     ended = ended_of(event["detail"])
     logger.info("Ended", status=ended.status, error=ended.error)
-    queues.run_ended(ended.run, ended.execution_arn, ended.redrive_count, ended.error)
+    reconciler.run_ended(ended.run, ended.execution_arn, ended.redrive_count, ended.error)
     tell_end(ended)
 
 
@@ -62,7 +62,7 @@ def tell_end(ended: Ended) -> None:
         message = lambda: tell_people(subject_of(facts), text_of(facts))  # noqa: E731
         records.tell_once(ended.run, "message" + once, message, now)
     if other := ended.result.get("not_ours"):
-        queues.tell_of_auto_run(ended.result["queue"], facts["route"], other)
+        reconciler.tell_of_auto_run(ended.result["queue"], facts["route"], other)
 
 
 def tell_systems(ended: Ended, facts: dict[str, Any]) -> None:

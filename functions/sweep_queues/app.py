@@ -10,7 +10,7 @@ from straight_through import metrics
 from straight_through.aws import client, later
 from straight_through.queue.backlog import measures_of
 from straight_through.queue.notices import Notices
-from straight_through.queue.queues import Queues, SweepIncomplete
+from straight_through.queue.reconcile import Reconciler, SweepIncomplete
 from straight_through.queue.table import Table
 from straight_through.settings import settings_of
 from straight_through.telling.messages import tell
@@ -30,7 +30,7 @@ logger = Logger()
 settings = settings_of(Settings)
 table = Table(client("dynamodb"), settings.turns_table)
 tell_people = partial(tell, later("sns"), settings.topic_arn)
-queues = Queues(table, later("stepfunctions"), tell_people)
+reconciler = Reconciler(table, later("stepfunctions"), tell_people)
 notices = Notices(table)
 TURN_DEADLINE = timedelta(hours=settings.turn_deadline_hours)
 PATIENCE = timedelta(hours=settings.queue_alarm_hours)
@@ -39,10 +39,10 @@ PATIENCE = timedelta(hours=settings.queue_alarm_hours)
 def handler(_event: object, _context: object) -> None:
     """Sweep all queues, and measure how they stand: an alarm rings where no measure comes."""
     try:
-        standing = queues.sweep(TURN_DEADLINE)
+        standing = reconciler.sweep(TURN_DEADLINE)
         metrics.record(measures_of(standing, PATIENCE))
     except SweepIncomplete as incomplete:
         metrics.record(measures_of(incomplete.standing, PATIENCE))
         raise  # the alarm on this function's errors rings
     finally:
-        notices.tell_due(tell_people, queues.ended, datetime.now(UTC))
+        notices.tell_due(tell_people, reconciler.ended, datetime.now(UTC))

@@ -5,7 +5,7 @@ The state machine carries a run's state as it is and reads of it only `status`, 
 """
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 
 class FileState(TypedDict):
@@ -173,13 +173,17 @@ class RunState(TypedDict, total=False):
     status: str
     wait_seconds: int
     waiting: Waiting
-    # Outputs to fetch after CheckStatus, and stored ones after DownloadOutput.
-    outputs: list[Any]
+    outputs: list[OutputToFetch] | list[StoredOutput]  # the latter after DownloadOutput
     gated: bool  # whether they go to held/ first
     not_ours: str | None  # the id of another's execution that followed our upload
     held: list[HeldOutput]  # this and what follows by PublishRun
     destinations: list[Exported]
     chained: list[Chained]
+
+
+def stored(state: RunState) -> list[StoredOutput]:
+    """Return the outputs of a run once they were fetched."""
+    return cast("list[StoredOutput]", state.get("outputs", []))
 
 
 class OutputState(TypedDict):

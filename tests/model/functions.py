@@ -15,7 +15,8 @@ import straight_through.executing.check_status
 import straight_through.executing.connection
 import straight_through.executing.execute_once
 import straight_through.executing.upload_and_execute
-import straight_through.queue.queues
+import straight_through.queue.pauses
+import straight_through.queue.reconcile
 import straight_through.queue.turns
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def loaded() -> Iterator[Functions]:
             *steps,
             straight_through.queue.turns,
             straight_through.executing.execute_once,
-            straight_through.queue.queues,
+            straight_through.queue.pauses,
+            straight_through.queue.reconcile,
         ):
             patch.setattr(module, "datetime", VirtualTime)
         yield functions

@@ -9,7 +9,7 @@ from hypothesis import Phase, seed
 from hypothesis.stateful import run_state_machine_as_test
 
 import straight_through.executing.execute_once
-import straight_through.queue.queues
+import straight_through.queue.reconcile
 import straight_through.queue.records
 import straight_through.queue.turns
 from quantemplate.times import moment_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from straight_through.errors import StraightThroughError
-from straight_through.queue.queues import SweepIncomplete
+from straight_through.queue.reconcile import SweepIncomplete
 from tests.model.dynamodb import DynamoDB
 from tests.model.functions import SECONDS, Functions, context_of
 from tests.model.invocations import Invocation, running

@@ -90,10 +90,10 @@ def test_a_good_file_is_pinned_noted_and_goes_on(
     [
         ("premiums/may.csv", FILE, NoRoute, {}),
         ("may.csv", FILE, NoRoute, {}),
-        ("claims/may.csv", gzip.compress(FILE), WrongFormat, {}),
-        ("claims/may.csv.gz", gzip.compress(FILE * 99)[:-9], WrongFormat, {}),
+        ("claims/may.csv", gzip.compress(FILE, mtime=0), WrongFormat, {}),
+        ("claims/may.csv.gz", gzip.compress(FILE * 99, mtime=0)[:-9], WrongFormat, {}),
         ("claims/may.csv", FILE, HeaderMismatch, {"header": ["id", "amount"]}),
-        ("claims/may.csv.gz", gzip.compress(FILE), HeaderMismatch, {"header": ["a", "b"]}),
+        ("claims/may.csv.gz", gzip.compress(FILE, mtime=0), HeaderMismatch, {"header": ["a", "b"]}),
     ],
 )
 def test_a_refused_file_is_told_with_its_version_and_route(

@@ -86,11 +86,22 @@ class World:
         return turn, self.turns.enter(turn, attempt, self.now + timedelta(seconds=900))
 
     def process(
-        self, attempt: Attempt | None = None, *, killed: bool = False, route: Route = CLAIMS
+        self,
+        attempt: Attempt | None = None,
+        *,
+        killed: bool = False,
+        route: Route = CLAIMS,
+        held: float = 0,
     ) -> Item:
-        """Let an execution take the turn, upload and execute; a killed one clears no mark."""
+        """Let an execution take the turn, upload and execute; a killed one clears no mark.
+
+        It has `held` the turn for so many seconds before.
+        """
         attempt = attempt or self.attempt()
         turn, mark = self.enter(attempt)
+        since = iso(self.now - timedelta(seconds=held))
+        granted = "SET #holder.#granted_at = :since"
+        self.table.update(queue_key(CLAIMS.queue), granted, since=since)
         try:
             return self.runs.upload_and_execute(turn, mark, attempt, route, FILE)
         finally:
@@ -355,7 +366,7 @@ def test_a_list_that_goes_backwards_hides_nothing(world: World, wire: Wire) -> N
         world.process()
     # When a reply is lost, and the newer list is back
     with pytest.raises(ApiUnavailable):
-        world.process()
+        world.process(held=3600)
     world.now += timedelta(seconds=LATE_LIST)
     # Then that run is not adopted
     assert world.process()["execution_id"] == "e-8"
@@ -414,7 +425,7 @@ def test_what_execute_has_told_was_seen_too(world: World, wire: Wire) -> None:
     world.table.update(queue_key(CLAIMS.queue), "REMOVE #last_post")
     # When the next file's reply is lost
     with pytest.raises(ApiUnavailable):
-        world.process()
+        world.process(held=3600)
     # Then its candidates are above it
     assert world.records.get("may")["posted"]["after"] == 7
 
@@ -486,13 +497,40 @@ def test_where_numbers_begin_anew_one_file_is_uncertain_and_the_next_go_on(
     wire.answer("GET", EXECUTIONS, runs(), runs(run(1)))
     wire.answer("POST", EXECUTIONS, json_reply(run(1)), json_reply(run(2)))
     with pytest.raises(ApiUnavailable):
-        world.process()
+        world.process(held=3600)
     world.now += timedelta(seconds=LATE_LIST)
     with pytest.raises(ExecuteUncertain, match=r"run 1 \(e-1\).*number 900 was seen before"):
         world.process()
     world.end(world.attempt())
     wire.answer("GET", EXECUTIONS, runs(1))
     assert world.process(world.attempt("second"))["execution_id"] == "e-2"
+
+
+@pytest.mark.parametrize("older", [runs(6), runs(5), json_reply([])])
+def test_nothing_goes_up_while_the_list_is_older_than_one_before(
+    world: World, wire: Wire, older: Reply
+) -> None:
+    # Given a run that somebody makes by hand, which a list has shown, and an older copy of it
+    wire.answer("GET", EXECUTIONS, runs(6, run(7, createdBy="u-somebody")), older)
+    wire.answer("POST", EXECUTIONS, json_reply(run(8)))
+    with pytest.raises(PipelineBusy, match="Run 7"):
+        world.process()
+    # Then the file does not go up while that run may be going on unseen
+    with pytest.raises(PipelineBusy, match="although 7 was seen before: it is an older copy"):
+        world.process(held=3599)
+    assert (world.executed, world.uploaded) == (0, 0)
+    # And goes up with the newer list
+    wire.answer("GET", EXECUTIONS, runs(6, 7))
+    assert world.process()["execution_id"] == "e-8"
+
+
+def test_a_list_that_stays_older_for_an_hour_is_gone_by(world: World, wire: Wire) -> None:
+    # Given a pipeline whose numbers begin anew
+    world.table.update(pipeline_key(FIELDS), "SET #highest = :number", number=900)
+    wire.answer("GET", EXECUTIONS, runs(1))
+    wire.answer("POST", EXECUTIONS, json_reply(run(901)))
+    # Then a file that has held its turn for an hour goes up
+    assert world.process(held=3600)["execution_id"] == "e-901"
 
 
 # --- a pipeline that is not found ---------------------------------------------------------------

@@ -33,7 +33,14 @@ def queue(
         state["holder"] = {"granted_at": ago(turn)}
     if paused:
         state["paused"] = {"since": ago(9), "reason": "month end"}
-    return state, [{"asked_at": ago(hours)} for hours in waiting]
+    ticket = {
+        "execution_arn": "arn:x",
+        "run": "x",
+        "redrive_count": 0,
+        "token": "t",
+        "route": "claims",
+    }
+    return state, [ticket | {"asked_at": ago(hours)} for hours in waiting]
 
 
 def standing(*waiting: float, **more: Any) -> Standing:

@@ -24,7 +24,7 @@ from straight_through.errors import (
 )
 from straight_through.moments import iso
 from straight_through.names import run_name
-from straight_through.queue.queues import Queues
+from straight_through.queue.reconcile import Reconciler, SweepIncomplete
 from straight_through.queue.records import Records, record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import QUEUES, Turn, Turns, queue_key, tickets
@@ -47,7 +47,7 @@ class World:
         clock: Callable[[], datetime] = lambda: self.now  # noqa: E731 - shorter
         self.turns = Turns(table, states, clock)  # type: ignore[arg-type]
         tell = lambda *message: self.messages.append(message)  # noqa: E731
-        self.queues = Queues(table, states, tell, clock)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(table, states, tell, clock)  # type: ignore[arg-type]
 
     def drop(self, key: str, *, seconds: int = 0, redrive: int = 0) -> Attempt:
         """An attempt for a file that was dropped so many seconds after START."""
@@ -109,7 +109,7 @@ def ended(world: World, attempt: Attempt, status: str = "FAILED", error: str = "
 def tell_end(world: World, attempt: Attempt, error: str = "") -> None:
     """Deliver the event of an attempt's end."""
     run, arn, count = attempt.run, attempt.execution_arn, attempt.redrive_count
-    world.queues.run_ended(run, arn, count, error)
+    world.reconciler.run_ended(run, arn, count, error)
 
 
 def test_the_oldest_drop_goes_next(world: World) -> None:
@@ -186,7 +186,7 @@ def test_the_sweep_finds_the_turn_whose_event_was_lost(world: World) -> None:
     world.taken(first)
     token = world.take(second)
     ended(world, first)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token)
 
 
@@ -245,7 +245,7 @@ def test_a_marked_turn_is_not_passed_on_until_the_function_has_ended(world: Worl
     token = world.take(second)
     ended(world, first, "ABORTED")
     tell_end(world, first)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token) is None
     # And it may not execute any more
     with pytest.raises(TurnLost, match="was not executed"):
@@ -263,10 +263,10 @@ def test_a_killed_functions_mark_lapses_and_the_sweep_passes_the_turn_on(world: 
     ended(world, first, "ABORTED")
     tell_end(world, first)
     world.now += timedelta(seconds=899)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token) is None
     world.now += timedelta(seconds=2)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token)
     # And what the function still does, if it was only slow, is refused
     with pytest.raises(TurnLost):
@@ -344,7 +344,7 @@ def test_a_grant_that_was_never_sent_is_sent_by_the_sweep(
     assert world.turn(token) is None
     # When the sweep comes a minute later
     world.now += timedelta(seconds=61)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token)
 
 
@@ -356,7 +356,7 @@ def test_rejected_credentials_pause_the_queue_with_one_message(world: World) -> 
     ended(world, first, "FAILED", "CredentialsRejected")
     for _ in range(2):
         tell_end(world, first, "CredentialsRejected")
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     # Then nobody else begins, and people are told once
     assert world.turn(token) is None
     assert [subject for subject, _ in world.messages] == [
@@ -373,7 +373,7 @@ def test_a_lost_event_pauses_all_the_same(world: World) -> None:
     world.taken(first)
     token = world.take(second)
     ended(world, first, "FAILED", "CredentialsMissing")
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token) is None
     assert len(world.messages) == 1
 
@@ -435,7 +435,7 @@ def test_a_second_run_in_a_row_with_the_same_error_pauses_with_one_message(
     second = fails(world, "b", error, call)
     # Then the event of the second comes once more, and a sweep
     tell_end(world, second, error.__name__)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert is_paused(world)
     ((subject, text),) = world.messages
     assert subject == f"Queue {QUEUE} is paused: {error.__name__}"
@@ -563,13 +563,13 @@ def test_a_pause_whose_message_failed_is_told_by_the_sweep(world: World) -> None
     def broken(*_: object) -> None:
         raise ConnectionError
 
-    tell, world.queues._tell = world.queues._tell, broken
+    tell, world.reconciler._pauses._tell = world.reconciler._pauses._tell, broken
     with pytest.raises(ConnectionError):
         fails(world, "b", NotFound, "list_executions")
     # Then the sweep tells it
-    world.queues._tell = tell
-    world.queues.sweep(timedelta(hours=1))
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler._pauses._tell = tell
+    world.reconciler.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert len(world.messages) == 1
     assert is_paused(world)
 
@@ -582,11 +582,11 @@ def test_credentials_that_work_in_another_queue_resume_this_one(world: World) ->
     tell_end(world, first, "CredentialsRejected")
     at = iso(START - timedelta(seconds=1))
     world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token) is None
     at = iso(START + timedelta(seconds=1))
     world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token)
 
 
@@ -597,21 +597,21 @@ def test_a_pause_by_hand_that_comes_in_between_stays(world: World) -> None:
     world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
     seen = {item["sk"]: item for item in world.table.items(QUEUES)}
     # When a person pauses the queue before it goes on
-    world.queues.pause(QUEUE, "closing")
-    world.queues._sweep_queue(QUEUE, seen, timedelta(hours=1))
+    world.reconciler._pauses.pause(QUEUE, "closing")
+    world.reconciler._sweep_queue(QUEUE, seen, timedelta(hours=1))
     # Then that pause stays
     assert world.turns.state(QUEUE)["paused"]["reason"] == "closing"
 
 
 def test_a_queue_is_paused_and_resumed_by_hand(world: World) -> None:
-    world.queues.pause(QUEUE, "closing")
+    world.reconciler._pauses.pause(QUEUE, "closing")
     token = world.take(world.drop("a"))
     # A redrive does not resume what a person has paused
     world.now += timedelta(seconds=5)
     again = world.take(world.drop("a", redrive=1))
-    world.queues.sweep(timedelta(hours=1))
+    world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token) is world.turn(again) is None
-    world.queues.resume(QUEUE)
+    world.reconciler._pauses.resume(QUEUE)
     assert world.turn(again)
 
 
@@ -621,14 +621,42 @@ def test_a_turn_that_does_not_come_is_told_with_its_times(world: World) -> None:
     late = world.drop("b", seconds=1)
     token = world.take(late)
     world.now += timedelta(hours=1)
-    world.queues.sweep(timedelta(hours=1, seconds=1))
+    world.reconciler.sweep(timedelta(hours=1, seconds=1))
     assert world.waiting() == 1
     world.now += timedelta(seconds=1)
-    world.queues.sweep(timedelta(hours=1, seconds=1))
+    world.reconciler.sweep(timedelta(hours=1, seconds=1))
     told = world.states.answers[token]
     assert told["error"] == "TurnOverdue"
     assert f"has waited in queue {QUEUE} since 2026-05-04T08:00:00.000Z" in told["cause"]
     assert world.waiting() == 0
+
+
+DAMAGED = {"nothing": {"any": 1}, "no token": {"asked_at": "2026-05-04T08:00:00.000Z", "token": 7}}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("place", ["0", "9"], ids=["before", "behind"])
+def test_a_damaged_ticket_keeps_no_other_from_its_turn_and_its_end(
+    world: World, damaged: dict[str, Any], place: str
+) -> None:
+    # Given a queue with a ticket that somebody has damaged, and two files that wait
+    first = world.drop("a")
+    turn = world.taken(first)
+    second = world.take(world.drop("b", seconds=1))
+    third = world.take(world.drop("c", seconds=2))
+    values = {f"v{n}": value for n, value in enumerate(damaged.values())}
+    sets = ", ".join(f"#{name} = :v{n}" for n, name in enumerate(damaged))
+    world.table.update((tickets(QUEUE), place), f"SET {sets}", **values)
+    # When the turn is given back, the oldest that can be read has it
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id)
+    assert world.turn(second)
+    # And the other is told that its own does not come in time, whatever the damaged one says
+    world.now += timedelta(hours=2)
+    with pytest.raises(SweepIncomplete, match=f"ticket '{place}' of the table cannot be read"):
+        world.reconciler.sweep(timedelta(hours=1))
+    assert world.states.answers[third]["error"] == "TurnOverdue"
+    # Then only the damaged one is left, for a person
+    assert world.waiting() == 1
 
 
 # --- what it costs ------------------------------------------------------------------------------

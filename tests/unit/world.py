@@ -29,7 +29,7 @@ from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine
 
 CLOCKS = (
-    *("queue.turns", "queue.queues"),
+    *("queue.turns", "queue.reconcile", "queue.pauses"),
     *("executing.execute_once", "executing.upload_and_execute", "executing.check_status"),
 )
 SWEEP_AFTER = timedelta(seconds=90)  # longer than a mark lasts, and a grant stays unanswered

@@ -14,7 +14,7 @@ from straight_through.buckets.s3_objects import write_object
 from straight_through.errors import OutboxDenied, OutboxUnavailable, ReleaseRefused
 from straight_through.measuring import Measuring
 from straight_through.rows import RowCount
-from straight_through.run_state import RunState, StoredBytes
+from straight_through.run_state import RunState, StoredBytes, stored
 from straight_through.statuses import SUCCEEDED
 from straight_through.text import shown
 from straight_through.time_left import Left, Pace
@@ -67,7 +67,7 @@ def manifest_of(record: RunState) -> dict[str, Any]:
         "identical_to": record["identical_to"],
         "outputs": [
             {field: output[field] for field in described if field in output}
-            for output in record["outputs"]
+            for output in map(dict, stored(record))
         ],
         **({"no_outputs": True} if made_nothing(record) else {}),
         **{field: record.get(field, []) for field in ("held", "destinations", "chained")},
@@ -76,7 +76,7 @@ def manifest_of(record: RunState) -> dict[str, Any]:
 
 def made_nothing(record: RunState) -> bool:
     """Whether a run succeeded and left no output."""
-    return bool(record["status"] == SUCCEEDED and not record["outputs"])
+    return bool(record["status"] == SUCCEEDED and not stored(record))
 
 
 def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from straight_through.moments import from_iso, iso
 from straight_through.queue.bindings import enter_bound
 from straight_through.queue.items import (
     Answered,
+    Holder,
     MadeExecution,
     PipelineIds,
     Post,
@@ -119,6 +120,7 @@ class Runs:
         ids, seen = _ids(route), self._pipelines.highest(_ids(route))
         # Before the first run is known, old ones need not be whole.
         listing = self._list(ids, seen, above=seen or ABOVE_ALL)
+        self._require_newest(listing, seen or NONE_SEEN, queue["holder"], route.pipeline_id)
         _require_free(listing.going_on, route.pipeline_id)
         self.durations = listing.durations
         size = len(body)  # what is made of the file is made here, and refused before it goes up
@@ -177,6 +179,22 @@ class Runs:
         if seen is None or listing.highest > seen:
             self._pipelines.seen(ids, listing.highest)
         return listing
+
+    def _require_newest(
+        self, listing: Listing, seen: int, holder: Holder, pipeline_id: str
+    ) -> None:
+        """Raise PipelineBusy while the list is older than one before: it may hide what goes on.
+
+        Where it stays so for an hour of this turn, numbers are counted anew there.
+        """
+        held = (self._now() - from_iso(holder["granted_at"])).total_seconds()
+        if listing.highest < seen and held < BEHIND:
+            raise PipelineBusy(
+                f"The list of pipeline {pipeline_id} shows no execution above {listing.highest}, "
+                f"although {seen} was seen before: it is an older copy, and may hide one that is "
+                "going on. It is looked at again.",
+                retry_after=LOOK_AGAIN,
+            )
 
     def _known_user(self, queue: QueueItem) -> str | None:
         """Return the user id by which Quantemplate names us, where an earlier reply told it."""
@@ -353,8 +371,8 @@ def made_by(post: Post, execution: Execution) -> MadeExecution:
     """Return what a run's record keeps of the execution that its Execute has made."""
     return {
         **attached(post, execution),
-        "executed_at": post.get("at"),  # by our own clock
-        "measures": post.get("measures", not_measured()),  # release 1.0.0 has noted none
+        "executed_at": post["at"],
+        "measures": post["measures"],
         "after": post["after"],
     }
 

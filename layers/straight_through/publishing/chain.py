@@ -8,7 +8,7 @@ from straight_through.buckets.s3_objects import copy_if_absent
 from straight_through.errors import ChainCycle, NoRoute
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
 from straight_through.routes import Route, Routes
-from straight_through.run_state import Chained, RunState
+from straight_through.run_state import Chained, RunState, stored
 from straight_through.selection import matches
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def chain_on(s3: "S3Client", outbox: str, record: RunState, route: Route) -> lis
     dropped: list[Chained] = []
     path = [*path_of(record), route.name]
     for link in route.then:
-        for output in record["outputs"]:
+        for output in stored(record):
             if not matches(output["name"], (link.output,)):
                 continue
             file_name = output["key"].rpartition("/")[2]

@@ -17,7 +17,7 @@ from straight_through.errors import (
 )
 from straight_through.names import lineage_of, run_folder
 from straight_through.routes import Route
-from straight_through.run_state import Exported, RunState, StoredOutput
+from straight_through.run_state import Exported, RunState, StoredOutput, stored
 from straight_through.selection import matches
 from straight_through.text import listed, shown
 
@@ -42,7 +42,7 @@ def targets_of(record: RunState, route: Route) -> list[tuple[StoredOutput, str]]
                 "'then', which never goes round for ever. Mend the route, then redrive the "
                 "execution. Nothing was exported."
             )
-    outputs = [o for o in record["outputs"] if matches(o["name"], route.outputs)]
+    outputs = [o for o in stored(record) if matches(o["name"], route.outputs)]
     found = [
         (output, _filled(uri, record, output)) for uri in route.destinations for output in outputs
     ]

@@ -12,7 +12,14 @@ from straight_through.names import held_folder, lineage_of, run_folder
 from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
 from straight_through.publishing.destinations import export, targets_of
 from straight_through.routes import Route, Routes
-from straight_through.run_state import ExecutionState, HeldOutput, Result, RunState, StoredOutput
+from straight_through.run_state import (
+    ExecutionState,
+    HeldOutput,
+    Result,
+    RunState,
+    StoredOutput,
+    stored,
+)
 from straight_through.selection import matches
 from straight_through.statuses import HELD, SKIPPED, SUCCEEDED
 from straight_through.text import shown
@@ -29,7 +36,7 @@ def rows_at_gate(record: RunState, route: Route) -> list[HeldOutput]:
     Raises OutputMissing where the route has named one since the outputs were fetched: a gate that
     cannot be looked at lets nothing pass.
     """
-    names = [output["name"] for output in record["outputs"]]
+    names = [output["name"] for output in stored(record)]
     for pattern in route.hold_if_rows:
         if pattern != "*" and not any(matches(name, (pattern,)) for name in names):
             made = record["quantemplate"]
@@ -41,7 +48,7 @@ def rows_at_gate(record: RunState, route: Route) -> list[HeldOutput]:
                 "or mend the route, then redrive the execution."
             )
     found: list[HeldOutput] = []
-    for output in record["outputs"]:
+    for output in stored(record):
         if output["rows"] != 0 and matches(output["name"], route.hold_if_rows):
             found.append({"name": output["name"], "rows": output["rows"]})
             if output.get("rows_reason"):
@@ -71,7 +78,7 @@ def publish(
         return _finish(s3, outbox, route, record, _held(record))
     targets_of(record, route)
     require_no_cycle(route, path_of(record), routes)
-    staged = [o["key"] for o in record["outputs"] if o["key"].startswith(_held(record))]
+    staged = [o["key"] for o in stored(record) if o["key"].startswith(_held(record))]
     record |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, record)}
     record["destinations"] = export(s3, outbox, record, route)
     record["chained"] = chain_on(s3, outbox, record, route)
@@ -86,7 +93,7 @@ def _finish(s3: "S3Client", outbox: str, route: Route, record: RunState, folder:
     """Write the manifest and return the execution's result."""
     manifest = manifest_of(record)
     key = store_manifest(s3, outbox, folder, manifest)
-    rows, held = _rows_by_name(record.get("outputs", [])), manifest["held"]
+    rows, held = _rows_by_name(stored(record)), manifest["held"]
     rows_told, held_told = dict(_fitting(rows.items())), _fitting(held)
     left_out = len(rows) - len(rows_told) + len(held) - len(held_told)
     result: Result = {
@@ -121,8 +128,7 @@ def _finish(s3: "S3Client", outbox: str, route: Route, record: RunState, folder:
 def _out_of_held(s3: "S3Client", outbox: str, record: RunState) -> list[StoredOutput]:
     """Put outputs that passed the gate, or were released, where those of other runs lie."""
     moved: list[StoredOutput] = []
-    outputs: list[StoredOutput] = record["outputs"]
-    for output in outputs:
+    for output in stored(record):
         key = output["key"]
         if key.startswith(_held(record)):
             target = _folder(record) + key.removeprefix(_held(record))

@@ -13,7 +13,9 @@ from straight_through.metrics import (
     Metric,
 )
 from straight_through.moments import from_iso
-from straight_through.queue.items import QueueItem, Ticket
+from straight_through.queue.items import QueueItem
+from straight_through.queue.table import Item
+from straight_through.queue.turns import whole
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,13 @@ class Standing:
         return self.turn or self.longest_wait
 
 
-def standing_of(state: QueueItem, tickets: Iterable[Ticket], now: datetime) -> Standing:
+def standing_of(state: QueueItem, tickets: Iterable[Item], now: datetime) -> Standing:
     """Return how a queue stands, by its item and its tickets."""
-    asked = [ticket["asked_at"] for ticket in tickets]
+    tickets = list(tickets)
+    asked = [ticket["asked_at"] for ticket in tickets if whole(ticket)]
     return Standing(
         paused="paused" in state,
-        waiting=len(asked),
+        waiting=len(tickets),
         # Not since the drop: a redriven file's may be days ago.
         longest_wait=_seconds(min(asked), now) if asked else 0.0,
         turn=_seconds(state["holder"]["granted_at"], now) if "holder" in state else 0.0,

@@ -1,7 +1,7 @@
 """What lies in the table, each shape once: its key, its fields, their units and who writes them.
 
-Moments are ISO 8601 in UTC and sort as texts; `expires_at` is in seconds since 1970. Release 1.0.0
-has written some items without the fields that are marked so.
+Moments are ISO 8601 in UTC and sort as texts; `expires_at` is in seconds since 1970. What release
+1.0.0 has written without a field, or in another place, is marked so.
 """
 
 from typing import NotRequired, TypedDict
@@ -74,7 +74,7 @@ class MadeExecution(RouteIds):
     execution_id: str
     run_number: int
     created_at: str | None
-    executed_at: str | None
+    executed_at: NotRequired[str | None]  # by our own clock; release 1.0.0 has noted none
     measures: MeasuresOfUpload
     after: int
 
@@ -175,6 +175,26 @@ class RunRecord(TypedDict, total=False):
     held: str  # by PublishRun: the key of its manifest
     order: str
     released_by: str  # the ARN of the one execution that releases it
+
+
+class SeenPipeline(TypedDict):
+    """Key `pipeline#<organisation>/<pipeline>`, `seen`: what any run has seen of a pipeline."""
+
+    highest: int  # the highest number of an execution
+
+
+class Claim(TypedDict):
+    """Key `execution#<organisation>/<pipeline>#<id>`, `claim`: the one run that it belongs to."""
+
+    run: str
+    post: str  # the id of the Execute that has made it
+    expires_at: int
+
+
+class KnownUser(TypedDict):
+    """Key `client#<client id>`, `user`: whom Quantemplate names for what we make."""
+
+    user: str
 
 
 class Binding(TypedDict):

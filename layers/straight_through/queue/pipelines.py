@@ -5,8 +5,9 @@ is kept here, so that no older copy of a list makes an execution look new.
 """
 
 from contextlib import suppress
+from typing import cast
 
-from straight_through.queue.items import PipelineIds, Post
+from straight_through.queue.items import Claim, KnownUser, PipelineIds, Post, SeenPipeline
 from straight_through.queue.table import Key, Refused, Table, Write, update
 
 NONE_SEEN = 0  # run numbers count up from 1
@@ -48,8 +49,8 @@ class Pipelines:
 
     def highest(self, ids: PipelineIds) -> int | None:
         """Return the highest run number that was ever seen, None where none was looked for."""
-        known = self._table.get(pipeline_key(ids)) or {}
-        return known.get("highest")
+        known = cast("SeenPipeline | None", self._table.get(pipeline_key(ids)))
+        return known["highest"] if known else None
 
     def seen(self, ids: PipelineIds, number: int) -> None:
         """Keep a run number that was seen, if it is the highest."""
@@ -67,11 +68,13 @@ class Pipelines:
 
     def claimed_by(self, ids: PipelineIds, execution_id: str) -> str | None:
         """Return the id of the Execute whose execution this is known to be, if it is known."""
-        return (self._table.get(execution_key(ids, execution_id)) or {}).get("post")
+        claimed = cast("Claim | None", self._table.get(execution_key(ids, execution_id)))
+        return claimed["post"] if claimed else None
 
     def user(self, client_id: str) -> str | None:
         """Return the user id by which Quantemplate names us, where an earlier reply told it."""
-        return (self._table.get(user_key(client_id)) or {}).get("user")
+        known = cast("KnownUser | None", self._table.get(user_key(client_id)))
+        return known["user"] if known else None
 
     def know_user(self, client_id: str, user: str) -> None:
         """Note by which user id Quantemplate names the runs that this client id makes."""

@@ -11,15 +11,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from straight_through.attempts import Attempt
 from straight_through.aws import answering
 from straight_through.errors import PipelineBusy, TurnLost
 from straight_through.moments import from_iso, iso
-from straight_through.queue.items import EndedExecution, Holder, Mark, Post, QueueItem, RunRecord
+from straight_through.queue.items import (
+    EndedExecution,
+    Holder,
+    Mark,
+    Post,
+    QueueItem,
+    RunRecord,
+    Ticket,
+)
 from straight_through.queue.records import record_key, record_update
-from straight_through.queue.table import Key, Refused, Table, Write, check, delete, update
+from straight_through.queue.table import Item, Key, Refused, Table, Write, check, delete, update
 from straight_through.run_state import DroppedFile, RunState
 
 if TYPE_CHECKING:
@@ -46,6 +54,15 @@ def queue_key(queue: str) -> Key:
 def tickets(queue: str) -> str:
     """Return the partition of a queue's tickets."""
     return f"tickets#{queue}"
+
+
+def whole(ticket: Item) -> TypeGuard[Ticket]:
+    """Whether a ticket has what it must: a person may have changed it; others wait behind it."""
+    texts = ("execution_arn", "run", "token", "asked_at", "route")
+    numbers = ("redrive_count",)
+    return all(isinstance(ticket.get(name), str) for name in texts) and all(
+        isinstance(ticket.get(name), int) for name in numbers
+    )
 
 
 class Turns:
@@ -168,7 +185,7 @@ class Turns:
             state = self.state(queue)
             if "holder" in state or "paused" in state:
                 return
-            ticket = self.table.first(tickets(queue))
+            ticket = self._oldest(queue)
             if ticket is None:
                 return
             holder: Holder = {
@@ -199,6 +216,13 @@ class Turns:
             if self._answer(queue, holder):
                 return
             dead += 1
+
+    def _oldest(self, queue: str) -> Ticket | None:
+        """Return the ticket whose turn it is; a damaged one keeps no other from it."""
+        first = self.table.first(tickets(queue))
+        if first is None or whole(first):
+            return first
+        return next(filter(whole, self.table.items(tickets(queue))), None)
 
     def answer_again(self, queue: str, holder: Holder) -> None:
         """Wake a holder whom its grant may never have reached; a second answer changes nothing."""

@@ -1,0 +1,195 @@
+"""Reconciling: what ended runs still have of their queues, and what their events have missed."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from straight_through.errors import TurnOverdue
+from straight_through.moments import iso
+from straight_through.queue.backlog import Standing, standing_of
+from straight_through.queue.items import EndedExecution, Holder, QueueItem, Ticket
+from straight_through.queue.pauses import Pauses
+from straight_through.queue.records import Records
+from straight_through.queue.table import Item, Refused, Table
+from straight_through.queue.turns import QUEUES, Turns, queue_key, tickets, whole
+from straight_through.text import shown
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
+NAMED = 20  # queues of a message; 20 of 150 characters each leave room below 4 KB
+LONGEST = 150  # characters of an error in a message
+
+
+class TicketsDamaged(Exception):
+    """Tickets of one queue that nobody can read; all others were seen to."""
+
+    def __init__(self, places: list[str]) -> None:
+        """Name their places in the queue."""
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        super().__init__(f"ticket {places[0]!r}{more} of the table cannot be read")
+
+
+class SweepIncomplete(Exception):
+    """Queues that could not be swept; all others were. `standing` is of those that can be read."""
+
+    def __init__(self, standing: list[Standing], failed: dict[str, Exception]) -> None:
+        """Name the queues, each with its error."""
+        self.standing = standing
+        named = [
+            f"{queue!r}: {type(error).__name__}: {error}"[:LONGEST]
+            for queue, error in list(failed.items())[:NAMED]
+        ]
+        if others := len(failed) - len(named):
+            named.append(f"… and {others} more")
+        super().__init__(
+            f"The sweep failed for {len(failed)} queue(s) and did all others. {'; '.join(named)}. "
+            "The log says where. If the item of a queue or a ticket in the table is damaged, mend "
+            "or delete it; the next sweep tries again."
+        )
+
+
+class Reconciler:
+    """Passes on what ended runs have of all queues: told by an event, or found by a sweep."""
+
+    def __init__(
+        self,
+        table: Table,
+        states: "SFNClient",
+        tell: Callable[[str, str], None] = lambda _subject, _message: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take the parts; `tell` sends people a message with a subject."""
+        self._table = table
+        self._states = states
+        self._tell = tell
+        self._now = now
+        self._turns = Turns(table, states, now)
+        self._records = Records(table)
+        self._pauses = Pauses(table, self._turns, tell, now)
+
+    def run_ended(self, run: str, execution_arn: str, redrive_count: int, error: str) -> None:
+        """Give back what an ended execution has of its queue; pause the queue if need be."""
+        record = self._records.get(run)
+        if "queue" not in record:
+            return
+        queue = record["queue"]
+        self._pauses.weigh(queue, record, run, execution_arn, redrive_count, error)
+        self._turns.leave(queue, record["ticket"], execution_arn, redrive_count)
+
+    def ended(self, execution_arn: str) -> EndedExecution | None:
+        """Return how an execution has ended, None if it runs."""
+        return self._turns.ended(execution_arn)
+
+    def tell_of_auto_run(self, queue: str, route: str, execution_id: str) -> None:
+        """Tell once that somebody else's run follows our uploads."""
+        try:
+            self._table.update(
+                queue_key(queue),
+                "SET #auto_run_told = :yes",
+                "attribute_not_exists(#auto_run_told)",
+                yes=True,
+            )
+        except Refused:
+            return
+        try:
+            self._tell(
+                f"Route {route}: its pipeline also runs by itself",
+                f"Run {shown(execution_id)}, which is not ours, followed our upload for route "
+                f"{route}. If Auto Run is switched on for this pipeline in Quantemplate, each file "
+                "is processed twice there: switch it off. This is told once.",
+            )
+        except Exception:
+            self._table.update(queue_key(queue), "REMOVE #auto_run_told")
+            raise
+
+    # --- the sweep ------------------------------------------------------------------------------
+    def sweep(self, turn_deadline: timedelta) -> list[Standing]:
+        """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets.
+
+        Return how the queues stand. Raises SweepIncomplete, when all are done, where one failed.
+        """
+        standing, failed = [], {}
+        states = {item["sk"]: cast("QueueItem", item) for item in self._table.items(QUEUES)}
+        for queue, state in states.items():
+            try:
+                waiting = self._sweep_queue(queue, states, turn_deadline)
+                standing.append(standing_of(state, waiting, self._now()))
+            except Exception as error:  # noqa: BLE001 - whatever it is: the others are swept first
+                failed[queue] = error
+                with suppress(Exception):  # it has failed already: where it can be, it is measured
+                    waiting = self._waiting(queue)
+                    standing.append(standing_of(state, waiting, self._now()))
+        if failed:
+            raise SweepIncomplete(standing, failed) from ExceptionGroup("", [*failed.values()])
+        return standing
+
+    def _waiting(self, queue: str) -> list[Item]:
+        """Return the tickets of a queue, damaged ones too."""
+        return list(self._table.items(tickets(queue)))
+
+    def _sweep_queue(
+        self, queue: str, states: dict[str, QueueItem], turn_deadline: timedelta
+    ) -> list[Item]:
+        """Sweep one queue; return the tickets that waited in it."""
+        state = states[queue]
+        self._pauses.resume_after_success(queue, state, states)
+        if "holder" in state:
+            self._sweep_holder(queue, state["holder"])
+        else:
+            self._turns.grant(queue)
+        waiting = self._waiting(queue)
+        self._end_overdue(queue, waiting, turn_deadline)
+        return waiting
+
+    def _sweep_holder(self, queue: str, holder: Holder) -> None:
+        """Pass on the turn of a run that has ended; wake a holder that may never have been."""
+        ended = self._turns.ended(holder["execution_arn"])
+        if ended:
+            arn, count = holder["execution_arn"], ended["redrive_count"]
+            record = self._records.get(holder["run"])
+            self._pauses.weigh(queue, record, holder["run"], arn, count, ended["error"])
+            self._turns.pass_on(queue, arn, count)
+        elif "ended" in holder:  # and its function, which would have passed it on, was killed
+            self._turns.pass_on(queue, holder["execution_arn"], holder["ended"])
+        elif not holder["entered"] and holder["granted_at"] < iso(self._now() - UNANSWERED):
+            self._turns.answer_again(queue, holder)
+
+    def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
+        """Fail the executions whose turn has not come in time. Raises TicketsDamaged, last."""
+        latest = iso(self._now() - turn_deadline)
+        damaged = [str(ticket["sk"]) for ticket in waiting if not whole(ticket)]
+        for ticket in filter(whole, waiting):
+            if ticket["asked_at"] <= latest:
+                self._end_one(queue, ticket, turn_deadline)
+        if damaged:
+            raise TicketsDamaged(damaged)
+
+    def _end_one(self, queue: str, ticket: Ticket, turn_deadline: timedelta) -> None:
+        """Fail one execution whose turn has not come in time."""
+        hours = turn_deadline.total_seconds() / 3600
+        cause = (
+            f"Run {ticket['run']} of route {ticket['route']} has waited in queue {queue} since "
+            f"{ticket['asked_at']}; the deadline is {hours:g} hours. See what holds the queue up "
+            "(a paused queue, a run that does not end), then redrive the execution."
+        )
+        errors = self._states.exceptions
+        try:
+            self._states.send_task_failure(
+                taskToken=ticket["token"], error=TurnOverdue.__name__, cause=_as_lambda(cause)
+            )
+        except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
+            if not self._turns.ended(ticket["execution_arn"]):
+                return  # a later try has a ticket of its own, under this very key
+        with suppress(Refused):
+            self._table.delete(
+                (tickets(queue), ticket["sk"]), "#token = :token", token=ticket["token"]
+            )
+
+
+def _as_lambda(message: str) -> str:
+    """Return a cause in the shape of those that functions give, for whoever reads both."""
+    return json.dumps({"errorMessage": message, "errorType": TurnOverdue.__name__})
