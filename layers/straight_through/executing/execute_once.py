@@ -237,9 +237,7 @@ class Runs:
 
         Execute may have made one: it is never sent again before the list has told.
         """
-        told: Answered | None = (
-            {"id": answered.id, "number": answered.number} if answered else None
-        )
+        told: Answered | None = {"id": answered.id, "number": answered.number} if answered else None
         self._records.lost(post, iso(self._now()), told)
         asked_at = self._now()
         listing = self._list(post, post["after"], above=post["after"])
