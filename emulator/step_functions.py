@@ -163,13 +163,11 @@ class StepFunctions:
     def list_executions(self, fields: Fields) -> Fields:
         """AWS API: ListExecutions, the newest first."""
         arn = self._machine(fields.get("stateMachineArn", "")).arn
-        status, redriven = fields.get("statusFilter"), fields.get("redriveFilter")
+        status = fields.get("statusFilter")
         found = [
             execution
             for execution in list(self._executions.values())
-            if execution.machine.arn == arn
-            and status in (None, execution.status)
-            and (redriven is None or (redriven == "REDRIVEN") == (execution.redrive_count > 0))
+            if execution.machine.arn == arn and status in (None, execution.status)
         ]
         found.sort(key=lambda execution: (execution.start_date, execution.arn), reverse=True)
         page, token = page_of(found, fields, default=100)

@@ -161,24 +161,6 @@ def test_an_attribute_is_not_updated_together_with_a_part_of_it(
     table.update("SET holder.id = :v, marks[0].id = :v REMOVE posts", values={":v": 2})
 
 
-def test_a_query_is_not_filtered_by_its_keys(table: Table) -> None:
-    """DynamoDB developer guide, "Filter expressions for the Query operation"."""
-    # Given
-    table.put("1", ticket={"order": "1", "queue": "a"})
-
-    # When, then
-    for expression in ("begins_with(#order, :one)", "queue IN (:one)", "NOT #order < :one"):
-        names = {"ExpressionAttributeNames": {"#order": "order"}} if "#" in expression else {}
-        with pytest.raises(ClientError, match=r"non-primary key attributes.*(order|queue)"):
-            table.pages(FilterExpression=expression, values={":one": "1"}, **names)
-    found = table.pages(
-        FilterExpression="ticket.#order = :one AND attribute_exists(ticket.queue)",
-        ExpressionAttributeNames={"#order": "order"},
-        values={":one": "1"},
-    )
-    assert found == [["1"]]
-
-
 @pytest.mark.parametrize(
     ("action", "fields"),
     [

@@ -314,22 +314,3 @@ def test_a_map_that_was_stopped_twice_keeps_all_results(
     assert json.loads(ended["output"]) == [0, 1, 2]
     assert Counter(log.read_text().splitlines()) == {"first": 1, "0": 1, "1": 2, "2": 2}
     assert ended["redriveCount"] == 2
-
-
-def test_redriven_executions_can_be_listed(machines: StateMachines) -> None:
-    """AWS API reference: ListExecutions, redriveFilter."""
-    machine = machines.create({"Fail": {"Type": "Fail"}})
-    executions = [machines.start(machine) for _ in range(2)]
-    for execution in executions:
-        machines.end(execution)
-    redrive(machines, executions[0])
-    listed = {
-        wanted: [
-            execution["executionArn"]
-            for execution in machines.api.list_executions(
-                stateMachineArn=machine, redriveFilter=wanted
-            )["executions"]
-        ]
-        for wanted in ("REDRIVEN", "NOT_REDRIVEN")
-    }
-    assert listed == {"REDRIVEN": [executions[0]], "NOT_REDRIVEN": [executions[1]]}
