@@ -1,11 +1,11 @@
-"""The documents as their readers have them: README.md and docs/**/*.md."""
+"""The documents as their readers have them: *.md and docs/**/*.md."""
 
 import re
 from pathlib import Path
 
 from local.process import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def name_of(page: Path) -> str:

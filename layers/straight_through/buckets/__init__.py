@@ -1,4 +1,1 @@
-"""S3: the dropped object that is read, the objects that are written.
-
-No rule of what is read or written why.
-"""
+"""S3: the dropped object that is read, and the objects that are written. Why is no matter of its."""

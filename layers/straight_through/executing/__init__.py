@@ -1,4 +1,4 @@
 """Getting a file through its pipeline.
 
-one Execute, looked at until it has ended, waited for where it must be.
+One Execute, looked at until it has ended, waited for where it must be.
 """

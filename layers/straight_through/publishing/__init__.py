@@ -1,4 +1,4 @@
 """What becomes of the outputs of a run.
 
-held at a gate, exported, chained on, and last its manifest.
+Held at a gate, exported, chained on, and last its manifest.
 """

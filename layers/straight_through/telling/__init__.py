@@ -1,4 +1,4 @@
 """What people and other systems are told.
 
-of a run that has ended, and what to do about an error.
+Of a run that has ended, and what to do about an error. It sends nothing that it was not given.
 """
