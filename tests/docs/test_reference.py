@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from docs.made import FOLDER, made_pages
-from docs.pages.rooms import arrows, rooms, told
+from docs.pages import rooms as the_rooms
 from local.process import ROOT
 from straight_through import errors
 from straight_through.errors import StraightThroughError
@@ -103,17 +103,17 @@ def fields(schema: dict[str, Any], above: str = "") -> Iterator[str]:
 # --- the rooms ------------------------------------------------------------------------------------
 def test_no_arrow_between_rooms_leads_back_up() -> None:
     # Given what imports what: the rooms stand on the ground, the ground on the client
-    used = arrows(all_of_them=True)
+    used = the_rooms.arrows(all_of_them=True)
     assert not [one for one, other in used if one == "quantemplate"]
     assert {other for one, other in used if one == "ground"} == {"quantemplate"}
     # Then there is an order in which each room uses only those below it
-    above = {room: {other for one, other in used if one == room} for room in rooms()}
+    above = {room: {other for one, other in used if one == room} for room in the_rooms.rooms()}
     while above:
         lowest = {room for room, others in above.items() if not others & above.keys()}
         assert lowest, f"these use each other: {sorted(above)}"
         above = {room: others for room, others in above.items() if room not in lowest}
 
 
-@pytest.mark.parametrize("room", rooms())
+@pytest.mark.parametrize("room", the_rooms.rooms())
 def test_a_room_says_what_lies_there(room: str) -> None:
-    assert told(rooms()[room]).endswith(".")
+    assert the_rooms.told(the_rooms.rooms()[room]).endswith(".")

@@ -1,1 +1,1 @@
-"""S3: the dropped object that is read, and the objects that are written. Why is no matter of its."""
+"""S3: the dropped object that is read, and the objects that are written."""
