@@ -11,7 +11,7 @@ from emulator.status_trouble import PATH
 
 def told(endpoint: str, method: str, settings: dict[str, Any] | None = None) -> requests.Response:
     """The answer of the trouble's control."""
-    return requests.request(method, endpoint + PATH, json=settings, timeout=10)
+    return requests.request(method, endpoint + PATH, json=settings, timeout=60)
 
 
 def counts(endpoint: str) -> dict[str, int]:

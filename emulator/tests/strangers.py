@@ -90,7 +90,7 @@ def ask(
     port = urlsplit(url).port
     assert port is not None
     head = [f"{method} {target} HTTP/{version}", *lines, "Connection: close", "", ""]
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall("\r\n".join(head).replace("{port}", str(port)).encode())
         with connection.makefile("rb") as answer:
             first, *rest = answer.read().split(b"\r\n")

@@ -21,7 +21,7 @@ def test_each_option_is_explained() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
     options = set(re.findall(r"--[a-z-]+", shown.stdout)) - {"--help"}

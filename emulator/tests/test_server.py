@@ -139,7 +139,7 @@ def test_a_taken_port_is_one_clear_line(account: Account) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

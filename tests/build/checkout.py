@@ -125,7 +125,7 @@ class Up:
 
     def wait_until_port_is_free(self) -> None:
         """Wait until nobody listens on its port; a killed process's threads hold it a moment."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) != 0:
@@ -157,7 +157,7 @@ def processes_of(folder: Path) -> list[str]:
 
 def wait_until_none(folder: Path) -> None:
     """Wait until no process works in the folder; fail with their command lines."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while found := processes_of(folder):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)

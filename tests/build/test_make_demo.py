@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import subprocess
-import time
 from pathlib import Path
 
 from tests.build.checkout import Checkout, wait_until_none
@@ -14,12 +13,9 @@ from tests.build.checkout import Checkout, wait_until_none
 
 def test_the_demo_shows_the_run_and_leaves_input_and_outputs(checkout: Checkout) -> None:
     # When
-    began = time.monotonic()
     made = checkout.make("demo")
-    took = time.monotonic() - began
-    # Then it succeeds, soon, and shows each state and the time spent
+    # Then it succeeds, and shows each state and the time spent
     assert made.returncode == 0, made.stdout + made.stderr
-    assert took < 30
     for state in ("UploadAndExecute", "WaitForPipeline", "DownloadOutputs", "PublishRun"):
         assert re.search(rf"\d\.\d s  {re.escape(state)}$", made.stdout, re.M), made.stdout
         assert re.search(rf"✓\s+{re.escape(state)}\s+\d+\.\d s", made.stdout), made.stdout

@@ -55,11 +55,11 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
         address = up.wait_for(r"^To drop files and see their runs: (\S+)$")[1]
         with requests.Session() as session:
             session.trust_env = False  # no proxy leads back to this machine
-            assert "<title>Straight-Through" in session.get(address, timeout=10).text
+            assert "<title>Straight-Through" in session.get(address, timeout=60).text
             # which alone may control the stand-in
             settings = f"{names['QUANTEMPLATE_API_URL'].removesuffix(API_PATH)}/control/settings"
             for page, status in ((names["AWS_ENDPOINT_URL"], 200), ("http://127.0.0.1:1", 403)):
-                reply = session.get(settings, headers={"Origin": page}, timeout=10)
+                reply = session.get(settings, headers={"Origin": page}, timeout=60)
                 assert reply.status_code == status
         # and which no second one takes over
         second = checkout.make("up", STACK_PORT=str(free_port()))

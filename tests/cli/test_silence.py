@@ -19,7 +19,7 @@ from tests.cli.conftest import Stp
 from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road
 
-LONG = 1.0  # seconds, for which nothing may wait in silence
+LONG = 10.0  # seconds, for which nothing may wait in silence on a machine however busy
 
 
 class Screen(io.StringIO):
@@ -35,7 +35,7 @@ class Screen(io.StringIO):
 
 @contextmanager
 def slow_services(screen: Screen, silent: list[str]) -> Iterator[None]:
-    """Let each call take until the screen moves, and a second where it does not."""
+    """Let each call take until the screen moves, and ten seconds where it does not."""
 
     def slowly(name: str, call: Callable[..., Any], *given: Any, **options: Any) -> Any:
         told, until = screen.told, time.monotonic() + LONG

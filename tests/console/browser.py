@@ -13,12 +13,17 @@ from local.process import ROOT
 WIDE = {"width": 1440, "height": 1000}
 
 
+class NoBrowser(Exception):
+    """The machine has none; the message says which it may have."""
+
+
 def executable() -> str:
-    """The browser's path; the Makefile knows the names and installs one where there is none."""
+    """The browser's path; the Makefile knows the names. Raises NoBrowser."""
     names = re.findall(r"^BROWSERS := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    found = [path for name in names[0].split() if (path := shutil.which(name))]
-    assert found, f"There is no browser here, none of {names[0]}. Install one: make browser"
-    return found[0]
+    for name in names[0].split():
+        if path := shutil.which(name):
+            return path
+    raise NoBrowser(f"There is no browser here, none of {names[0]}.")
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def http() -> Iterator[requests.Session]:
 
 def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint: str) -> None:
     for path in FOLDER.iterdir():
-        reply = http.get(f"{endpoint}{PATH}{path.name}", timeout=10)
+        reply = http.get(f"{endpoint}{PATH}{path.name}", timeout=60)
         assert (reply.status_code, reply.content) == (200, path.read_bytes())
         assert reply.headers["x-content-type-options"] == "nosniff"
         assert reply.headers["cache-control"] == "no-store"
@@ -46,15 +46,15 @@ def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint:
     for path in ("none.js", "%2e%2e/up.py", "..%2fup.py", "/index.html", "../../etc/passwd"):
         request = requests.Request("GET", endpoint).prepare()
         request.url = f"{endpoint}{PATH}{path}"  # as it is, without tidying
-        assert http.send(request, timeout=10).status_code == 404, path
-    assert http.put(f"{endpoint}{PATH}main.js", timeout=10).status_code == 405
-    assert http.get(f"{endpoint}{PATH[:-1]}", timeout=10).url == f"{endpoint}{PATH}"
+        assert http.send(request, timeout=60).status_code == 404, path
+    assert http.put(f"{endpoint}{PATH}main.js", timeout=60).status_code == 405
+    assert http.get(f"{endpoint}{PATH[:-1]}", timeout=60).url == f"{endpoint}{PATH}"
 
 
 def test_its_advice_is_the_packages_in_the_words_of_its_buttons(
     http: requests.Session, endpoint: str
 ) -> None:
-    reply = http.get(f"{endpoint}{PATH}remedies.js", timeout=10)
+    reply = http.get(f"{endpoint}{PATH}remedies.js", timeout=60)
     assert reply.headers["content-type"] == "text/javascript; charset=utf-8"
     _, text = reply.content.decode().split("export const REMEDIES = ")
     told = json.loads(text.removesuffix(";\n"))
@@ -69,7 +69,7 @@ def test_why_a_key_starts_nothing_is_said_as_the_function_says_it(
     cases = (("claims/._may.csv", ""), ("claims/may.note", "*.note"), ("claims/may.csv", "*.note"))
     for key, patterns in cases:
         asked = {"key": key, "patterns": patterns}
-        reply = http.get(f"{endpoint}{PATH}ignored.json", params=asked, timeout=10)
+        reply = http.get(f"{endpoint}{PATH}ignored.json", params=asked, timeout=60)
         assert reply.json() == {"why": why_ignored(key, patterns)}
         assert bool(reply.json()["why"]) == (key != "claims/may.csv")
 
@@ -113,11 +113,11 @@ def test_the_console_may_control_the_stand_in_beside_it(
 ) -> None:
     page_of = local_aws.replace("127.0.0.1", name)
     asked = {"Origin": page_of, "Access-Control-Request-Method": "DELETE"}
-    before = http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
+    before = http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=60)
     assert before.status_code == 204
     assert before.headers["access-control-allow-origin"] == page_of
     assert "DELETE" in before.headers["access-control-allow-methods"]
-    reply = http.get(f"{stand_in.url}/control/troubles", headers=asked, timeout=10)
+    reply = http.get(f"{stand_in.url}/control/troubles", headers=asked, timeout=60)
     assert reply.json() == []
     assert reply.headers["access-control-allow-origin"] == page_of
 
@@ -136,10 +136,10 @@ def test_pages_of_others_may_not(http: requests.Session, stand_in: Control, page
     asked = {"Origin": page_of, "Access-Control-Request-Method": "POST"}
     order = {"operation": "token", "kind": "html"}
     for reply in (
-        http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=10),
-        http.get(f"{stand_in.url}/control/settings", headers=asked, timeout=10),
-        http.post(f"{stand_in.url}/control/troubles", headers=asked, json=order, timeout=10),
-        http.post(f"{stand_in.url}/control/reset", headers=asked, timeout=10),
+        http.options(f"{stand_in.url}/control/troubles", headers=asked, timeout=60),
+        http.get(f"{stand_in.url}/control/settings", headers=asked, timeout=60),
+        http.post(f"{stand_in.url}/control/troubles", headers=asked, json=order, timeout=60),
+        http.post(f"{stand_in.url}/control/reset", headers=asked, timeout=60),
     ):
         assert reply.status_code == 403
         assert "access-control-allow-origin" not in reply.headers
@@ -148,5 +148,5 @@ def test_pages_of_others_may_not(http: requests.Session, stand_in: Control, page
 
 
 def test_the_api_itself_has_no_cors(http: requests.Session, stand_in: Control) -> None:
-    reply = http.get(stand_in.api_url, headers={"Origin": "http://127.0.0.1:1"}, timeout=10)
+    reply = http.get(stand_in.api_url, headers={"Origin": "http://127.0.0.1:1"}, timeout=60)
     assert "access-control-allow-origin" not in reply.headers

@@ -51,7 +51,7 @@ def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
             client.execute()
             assert client.finished()["status"] == "Succeeded"
             process.send_signal(ending)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
         # Then
         assert (process.returncode, errors) == (0, "")
         assert list(tmp_path.iterdir()) == []
@@ -67,14 +67,14 @@ def test_it_lets_in_the_pages_that_it_was_told_of(tmp_path):
             for page in [*pages, "http://127.0.0.1:4567"]
         ]
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert statuses == [200, 200, 403]
 
 
 @pytest.mark.parametrize("page", ["*", "null", "127.0.0.1:4566", "https://console.example"])
 def test_a_page_of_another_machine_cannot_be_told(tmp_path, page):
     with start(0, tmp_path, "--page", page) as process:
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert f"{page!r} is no origin on this machine" in errors
 
@@ -89,7 +89,7 @@ def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
             with client.session:
                 client.sign_in().upload()
             killed.kill()
-            killed.communicate(timeout=10)
+            killed.communicate(timeout=60)
         assert len(list(tmp_path.iterdir())) == 2
         # When the next one starts
         with start(0, tmp_path) as following:
@@ -97,21 +97,21 @@ def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
             # Then only those of the living are there
             assert len(list(tmp_path.iterdir())) == 2
             following.terminate()
-            following.communicate(timeout=10)
+            following.communicate(timeout=60)
         assert list(tmp_path.iterdir()) == [kept]
         # and the one that ran goes on
         client = Client(Control(living_url))
         with client.session:
             assert client.sign_in().upload().status_code == 200
         living.terminate()
-        living.communicate(timeout=10)
+        living.communicate(timeout=60)
 
 
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path):
     with running() as other:
         port = int(other.url.rsplit(":", 1)[1])
         with start(port, tmp_path) as process:
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
         assert process.returncode == 2
         assert errors == f"port {port} is taken: choose another with --port\n"
         assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ def test_a_wrong_method_is_refused(client, method, path, allowed):
 
 
 def test_getting_a_token_by_get_is_refused(client, stand_in):
-    assert client.session.get(stand_in.token_url, timeout=5).status_code == 405
+    assert client.session.get(stand_in.token_url, timeout=60).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_output_is_not_found_under_another_pipeline(client):
 
 def test_another_organisation_is_forbidden_in_plain_text(client, stand_in):
     path = f"{stand_in.api_url}/organisations/c-other/datasets/d-claims"
-    reply = client.session.get(path, timeout=5)
+    reply = client.session.get(path, timeout=60)
     assert reply.status_code == 403
     assert reply.headers["Content-Type"].startswith("text/plain")
 
@@ -76,7 +76,7 @@ def test_execute_with_a_body_is_refused_and_makes_no_run(client):
 
 
 def test_a_path_outside_the_api_is_not_found(client, stand_in):
-    reply = client.session.get(f"{stand_in.url}/external/v2/anything", timeout=5)
+    reply = client.session.get(f"{stand_in.url}/external/v2/anything", timeout=60)
     assert reply.status_code == 404
 
 
