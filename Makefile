@@ -12,7 +12,9 @@ LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam
 # Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
 DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
-PYTEST := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(COVERAGE)
+# In CI, how much of functions/ and layers/ the tests go through, with a floor: see pyproject.toml.
+COVERAGE := $(if $(CI),--cov --cov-report=)
 # Any of these shows the console to its tests.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # The oldest Python that may run this, and the one that Lambda has.
@@ -23,7 +25,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo up test test-product model storm faults pictures bench bench-quick check docs build lock clean aws-client browser chromium
+.PHONY: help demo up test test-product model mutants storm faults pictures bench bench-quick check docs build lock clean aws-client browser chromium
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -43,6 +45,9 @@ model: $(TESTS) ## play the model of the turns for long: MODEL_SEED=1 MODEL_EXAM
 	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),5000) MODEL_PROGRESS=1 .venv/bin/python -m pytest \
 	  tests/model/test_model.py -s -p no:randomly --timeout 0
 
+mutants: $(TESTS) ## change the code that loses no file, and list the changes that no test notices (an hour)
+	@.venv/bin/python -m tests.mutants
+
 storm: $(TESTS) ## drop 1000 files into a storm; STORM_FILES and STORM_SEED choose another
 	@STORM_FILES=$${STORM_FILES:-1000} .venv/bin/python -m pytest tests/storm -o log_cli=true \
 	  -o log_cli_level=INFO -o log_cli_format='%(message)s'
@@ -59,9 +64,10 @@ bench: $(TESTS) ## measure what a run costs and how soon its end is seen (minute
 bench-quick: $(TESTS) ## the same, with less to go by (a minute)
 	@PYTHONPATH=layers .venv/bin/python -m tests.bench --quick
 
-check: $(TESTS) $(SAM) ## lint, types and template
+check: $(TESTS) $(SAM) ## lint, types and template; the page's JavaScript too
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/oxlint -c local/console/.oxlintrc.json --deny-warnings local/console/page
 	for python in $(PYTHONS); do for code in layers/quantemplate layers/straight_through functions/*/app.py cli/stp docs emulator local; do \
 	  .venv/bin/mypy --python-version $$python $$code || exit 1; done; done
 	.venv-sam/bin/cfn-lint template.yaml
@@ -78,7 +84,7 @@ lock: .venv/bin/uv ## pin every requirements file anew from its .in file
 	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
 
 clean: ## remove all that these commands made
-	rm -rf .venv .venv-* .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	rm -rf layers/build layers/*.egg-info
 	find functions layers local emulator cli tests -name __pycache__ -prune -exec rm -rf {} +
 

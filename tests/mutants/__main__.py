@@ -22,7 +22,17 @@ AREAS = {
     "executing": ("executing/*", "runs waits polling progress check_status connection"),
     "queue": ("queue/*", "turns runs queue_functions standing take_turn records table notices"),
 }
-COPIED = ("cli", "docs", "events", "functions", "layers", "local", "statemachine", "tests")
+COPIED = (
+    "cli",
+    "docs",
+    "emulator",
+    "events",
+    "functions",
+    "layers",
+    "local",
+    "statemachine",
+    "tests",
+)
 FATE = re.compile(r"^\s*(\S+): (survived|no tests|suspicious|segfault|timeout)$", re.MULTILINE)
 SETTINGS = """
 [tool.mutmut]

@@ -72,7 +72,7 @@ export function plain(value) {
   return kind === "NULL" ? null : content;
 }
 
-const plainItem = (item) => Object.fromEntries(Object.entries(item).map(([name, value]) => [name, plain(value)]));
+const plainItem = (attributes) => Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, plain(value)]));
 
 /** The item of a key, or null. */
 export async function item(table, pk, sk) {

@@ -38,7 +38,7 @@ export function outputsOf(app) {
       mine.place = manifest;
       mine.bucket = bucket;
     }
-    for (const { key } of [...(mine.manifest?.outputs ?? [])]) if (!mine.links.has(key)) mine.links.set(key, await link(bucket, key));
+    for (const { key } of mine.manifest?.outputs ?? []) if (!mine.links.has(key)) mine.links.set(key, await link(bucket, key));
     await preview(mine);
   }
 
@@ -60,8 +60,8 @@ export function outputsOf(app) {
     const outputs = now.manifest?.outputs;
     show(list, [run.running, run.status, run.output.manifest, outputs, now.chosen, now.said, now.links.size, now.releasedBy], () => [
       h("h3", {}, "Outputs"), outputs?.length ? files(run, outputs) : h("p.note", {}, now.said || nothing(run))]);
-    const output = outputs?.[now.chosen], preview = output && now.previews.get(output.key);
-    show(table, [output, preview], () => output && (preview ? shown(output, preview) : h("p.note", {}, `Reading ${output.name} …`)));
+    const output = outputs?.[now.chosen], seen = output && now.previews.get(output.key);
+    show(table, [output, seen], () => output && (seen ? shown(output, seen) : h("p.note", {}, `Reading ${output.name} …`)));
   }
 
   function nothing(run) {

@@ -70,7 +70,7 @@ export function switchesView(app) {
     const lines = [...(state.rejects ? ["The credentials are rejected"] : []), ...off, ...state.troubles.map(described)];
     return [h("header", {}, h("h2", {}, lines.length ? "What is waiting" : "It behaves well"),
       lines.length ? h("div.buttons", {}, act("Behave again", "Clearing", () => standIn.clear(), "Behave again")) : null),
-    lines.length ? h("ul", {}, ...lines.map((line) => h("li", {}, line))) : h("p.note", {}, "No switch is set.")];
+    lines.length ? h("ul", {}, ...lines.map((each) => h("li", {}, each))) : h("p.note", {}, "No switch is set.")];
   }
 
   function cards(standIn, state) {
