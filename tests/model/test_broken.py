@@ -72,7 +72,7 @@ def execute_again_without_listing(patch: Patch) -> None:
     def broken(self: Any, post: Any, _attempt: Attempt) -> None:
         self._records.not_executed(post)
 
-    patch.setattr(straight_through.executing.execute_once.Runs, "settle", broken)
+    patch.setattr(straight_through.executing.execute_once.ExecuteOnce, "settle", broken)
 
 
 def ask_after_granting(patch: Patch) -> None:

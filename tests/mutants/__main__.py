@@ -19,8 +19,11 @@ AREAS = {
     "routes": ("routes.py", "routes route_documents"),
     "formats": ("reading/formats.py", "formats check_file"),
     "publishing": ("publishing/*", "publishing publish_run chain destinations"),
-    "executing": ("executing/*", "runs waits polling progress check_status connection"),
-    "queue": ("queue/*", "turns runs queue_functions standing take_turn records table notices"),
+    "executing": ("executing/*", "execute_once waits polling progress check_status connection"),
+    "queue": (
+        "queue/*",
+        "turns execute_once queue_functions standing take_turn records table notices",
+    ),
 }
 COPIED = (
     "cli",

@@ -27,7 +27,7 @@ from straight_through.errors import (
 )
 from straight_through.executing.waits import vanished
 from straight_through.moments import from_iso, iso
-from straight_through.queue.bindings import enter_bound
+from straight_through.queue.bindings import Unsettled, enter_bound, forget
 from straight_through.queue.items import (
     Answered,
     Holder,
@@ -50,7 +50,7 @@ BEHIND = 3600  # seconds for which a list may be older than one that was seen
 MOST_KILLS = 5  # functions in a row that died while they held a turn
 
 
-class Runs:
+class ExecuteOnce:
     """Uploads and executes, within a turn that has been entered."""
 
     def __init__(
@@ -86,8 +86,13 @@ class Runs:
 
         Raises RouteConflict too, and TurnLost where the route has another queue by now.
         """
-        settle = lambda post: self.settle(post, attempt)  # noqa: E731 - one short line
-        mark = enter_bound(self._turns, turn, attempt, route, until, routes, settle)
+        while True:
+            try:
+                mark = enter_bound(self._turns, turn, attempt, route, until, routes)
+                break
+            except Unsettled as open_post:
+                self.settle(open_post.post, attempt)
+                forget(self._turns.table, open_post)
         made = None
         try:
             made = self.upload_and_execute(turn, mark, attempt, route, body)

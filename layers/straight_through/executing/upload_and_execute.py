@@ -13,7 +13,7 @@ from straight_through.attempts import Attempt
 from straight_through.buckets.inbox import Source, SourceBody
 from straight_through.errors import WaitedFor, concerning
 from straight_through.executing.connection import Access, Connection
-from straight_through.executing.execute_once import Runs
+from straight_through.executing.execute_once import ExecuteOnce
 from straight_through.executing.progress import executed_record, skipped_record
 from straight_through.executing.waits import Patience, wait_out
 from straight_through.files.duplicates import skipped_twin, twin_of
@@ -82,7 +82,7 @@ class UploadAndExecute:
         """Return the run's state: executed, skipped, or not executed and what it waits for.
 
         `until` is when the function must have ended, `left` tells the seconds until it is killed.
-        Raises what `check_file` and `Runs.make` do, and what is waited for past its deadline.
+        Raises what `check_file` and `ExecuteOnce.make` do, and what is waited for, at its deadline.
         """
         known = self._records.get(attempt.run)
         file = SourceBody(self._s3, Source(**known["source"]), left)
@@ -139,13 +139,13 @@ class UploadAndExecute:
         until: datetime,
     ) -> tuple[MadeExecution, Sequence[float]]:
         """Return the execution, and how many seconds each of the pipeline's earlier ones took."""
-        runs = Runs(
+        once = ExecuteOnce(
             self._quantemplate.open(), self._turns, self._records, self._settings.late_list_seconds
         )
         if turn is None:
-            return runs.attach(route, attempt.input.execution_id or ""), NO_DURATIONS
+            return once.attach(route, attempt.input.execution_id or ""), NO_DURATIONS
         body = self._intake.to_send(attempt, route, file, judged, self._settings.outbox_bucket)
-        made = runs.make(Turn(**turn), attempt, route, body, until, self._routes)
-        if runs.uploaded:
-            metrics.record({metrics.BYTES_UPLOADED: runs.uploaded})
-        return made, runs.durations
+        made = once.make(Turn(**turn), attempt, route, body, until, self._routes)
+        if once.uploaded:
+            metrics.record({metrics.BYTES_UPLOADED: once.uploaded})
+        return made, once.durations

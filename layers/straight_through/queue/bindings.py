@@ -1,6 +1,5 @@
 """A dataset and a pipeline belong to one queue: whoever enters a turn binds them to it."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import cast
@@ -19,6 +18,16 @@ from straight_through.queue.turns import Turn, Turns, queue_key
 from straight_through.routes import Route, Routes
 
 LOOK_AGAIN = 10  # seconds until a queue that is about to lose a dataset is looked at again
+
+
+class Unsettled(Exception):
+    """A queue that a route has left has a last POST, and perhaps nobody takes turns there again."""
+
+    def __init__(self, queue: str, post: Post) -> None:
+        """Keep both: whoever asks Quantemplate finds out what became of it."""
+        super().__init__(f"The last POST of queue {queue} is open.")
+        self.queue = queue
+        self.post = post
 
 
 def binding_key(kind: str, organisation_id: str, bound_id: str) -> Key:
@@ -47,13 +56,11 @@ def enter_bound(
     route: Route,
     until: datetime,
     routes: Routes,
-    settle: Callable[[Post], None],
 ) -> str:
     """Enter the turn and bind what the route uses to its queue; return the mark's id.
 
-    `settle` finds out what became of the last POST in a queue that the route has left.
-
-    Raises TurnLost, also where the route has another queue by now; PipelineBusy, RouteConflict.
+    Raises TurnLost, also where the route has another queue by now; PipelineBusy, RouteConflict; and
+    Unsettled, after which it is called again.
     """
     if route.queue != turn.queue:
         turns.pass_on(turn.queue, attempt.execution_arn, attempt.redrive_count)
@@ -62,16 +69,10 @@ def enter_bound(
         try:
             return turns.enter(turn, attempt, until, *bindings(route))
         except Refused as refused:
-            unbind_stale(turns.table, route, refused, routes, settle)
+            unbind_stale(turns.table, route, refused, routes)
 
 
-def unbind_stale(
-    table: Table,
-    route: Route,
-    refused: Refused,
-    routes: Routes,
-    settle: Callable[[Post], None],
-) -> None:
+def unbind_stale(table: Table, route: Route, refused: Refused, routes: Routes) -> None:
     """Take what refused to be bound from a queue whose route no longer uses it.
 
     Raises RouteConflict where it does, and PipelineBusy while that queue's last run may go on.
@@ -109,8 +110,7 @@ def unbind_stale(
                 continue  # somebody else has bound it meanwhile: the caller sees to whom
             if "holder" not in left:
                 # Nobody may ever take a turn there again, who would find out what it has made.
-                _forget(table, binding["queue"], left["last_post"], settle)
-                continue
+                raise Unsettled(binding["queue"], left["last_post"]) from None
             raise PipelineBusy(
                 f"{key[0].replace('#', ' ', 1)} is still in use in queue {binding['queue']!r}, "
                 f"which route {route.name!r} has left. The file waits for that run's end.",
@@ -118,11 +118,15 @@ def unbind_stale(
             ) from None
 
 
-def _forget(table: Table, queue: str, post: Post, settle: Callable[[Post], None]) -> None:
-    """Take a queue's last POST away once it is known what became of it. Raises PipelineBusy."""
-    settle(post)
+def forget(table: Table, unsettled: "Unsettled") -> None:
+    """Take a queue's last POST away, once it is known what became of it."""
     with suppress(Refused):  # somebody takes turns there again
-        table.update(queue_key(queue), "REMOVE #last_post", "#last_post.#id = :id", id=post["id"])
+        table.update(
+            queue_key(unsettled.queue),
+            "REMOVE #last_post",
+            "#last_post.#id = :id",
+            id=unsettled.post["id"],
+        )
 
 
 def _keys(route: Route) -> list[Key]:

@@ -20,7 +20,7 @@ from straight_through.errors import (
     PipelineBusy,
     TurnLost,
 )
-from straight_through.executing.execute_once import Runs, possible
+from straight_through.executing.execute_once import ExecuteOnce, possible
 from straight_through.moments import iso
 from straight_through.queue.pipelines import Pipelines, claim, pipeline_key
 from straight_through.queue.records import Records
@@ -67,7 +67,7 @@ class World:
         self.wire = wire
         self.turns = Turns(table, states, lambda: self.now)  # type: ignore[arg-type]
         self.records = Records(table)
-        self.runs = Runs(client, self.turns, self.records, LATE_LIST, lambda: self.now)
+        self.once = ExecuteOnce(client, self.turns, self.records, LATE_LIST, lambda: self.now)
 
     def attempt(self, name: str = "may", redrive: int = 0) -> Attempt:
         """An attempt of an execution."""
@@ -103,7 +103,7 @@ class World:
         granted = "SET #holder.#granted_at = :since"
         self.table.update(queue_key(CLAIMS.queue), granted, since=since)
         try:
-            return self.runs.upload_and_execute(turn, mark, attempt, route, FILE)
+            return self.once.upload_and_execute(turn, mark, attempt, route, FILE)
         finally:
             if not killed:
                 self.turns.unmark(turn, mark, attempt.execution_arn)
@@ -749,7 +749,7 @@ def test_no_execute_without_the_turn(world: World, wire: Wire) -> None:
 
     wire.answer("GET", EXECUTIONS, runs(6))
     with pytest.raises(TurnLost, match="was not executed"):
-        world.runs.upload_and_execute(turn, mark, first, CLAIMS, Body())
+        world.once.upload_and_execute(turn, mark, first, CLAIMS, Body())
     assert world.executed == 0
 
 
