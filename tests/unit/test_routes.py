@@ -191,3 +191,85 @@ def test_a_wrong_route_is_told_by_name_field_and_what_is_expected(document: str,
     assert "'claims/eu'" in message
     assert told in message
     assert '{"organisation_id": "c-…"' in message
+
+
+def test_a_route_is_found_by_its_name_as_it_is_now(ssm: Any, add: Callable[..., None]) -> None:
+    add("claims/eu")
+    routes = Routes(ssm, PATH)
+    assert routes.named("claims/eu") == Route("claims/eu", **IDS)
+    add("claims/eu", dataset_id="d-new")
+    assert routes.named("claims/eu").dataset_id == "d-new"
+
+
+@pytest.mark.parametrize("name", ["claims", "claims/eu/more"])
+def test_a_name_without_a_route_is_told_with_its_parameter(
+    ssm: Any, add: Callable[..., None], name: str
+) -> None:
+    # Given a route above or below that name, which does not stand for it
+    add("claims/eu")
+    with pytest.raises(NoRoute) as raised:
+        Routes(ssm, PATH).named(name)
+    told = f"There is no route '{name}': the parameter {PATH}/{name} does not exist (any more). "
+    assert str(raised.value) == told + "Add it, then redrive the execution."
+
+
+def test_a_name_whose_route_is_wrong_is_told_with_its_parameter(
+    ssm: Any, add: Callable[..., None]
+) -> None:
+    add("claims", pipeline_id="d-claims")
+    with pytest.raises(RouteInvalid) as raised:
+        Routes(ssm, PATH).named("claims")
+    told = f"Mend the parameter {PATH}/claims, then redrive the execution."
+    assert str(raised.value).endswith(told)
+
+
+def test_what_was_meant_stands_before_what_may_be_added(ssm: Any, add: Callable[..., None]) -> None:
+    add("Claims/Eu")
+    with pytest.raises(NoRoute) as raised:
+        Routes(ssm, PATH).of("claims/eu/may.csv")
+    told = str(raised.value)
+    assert "Did you mean 'Claims/Eu/may.csv'? That folder has a route: drop the file again" in told
+    assert f"under such a key. Or add the parameter {PATH}/claims/eu, then redrive" in told
+    with pytest.raises(NoRoute, match=rf"has one\. Add the parameter {PATH}/others, then"):
+        Routes(ssm, PATH).of("others/may.csv")
+
+
+def test_of_the_folders_that_were_meant_the_deepest_is_told(
+    ssm: Any, add: Callable[..., None]
+) -> None:
+    add("z")
+    add("z/a")
+    with pytest.raises(NoRoute, match=r"Did you mean 'z/a/may\.csv'"):
+        Routes(ssm, PATH).of("Z/a/may.csv")
+
+
+def test_the_longest_name_of_a_parameter_is_asked_for_and_no_longer_one(ssm: Any) -> None:
+    longest = "c" * (1011 - len(PATH) - 1)
+    with Stubber(ssm) as stubbed:
+        found = {"Name": f"{PATH}/{longest}", "Value": json.dumps(IDS)}
+        stubbed.add_response(
+            "get_parameters", {"Parameters": [found]}, {"Names": [f"{PATH}/{longest}"]}
+        )
+        assert Routes(ssm, PATH).of(f"{longest}/x/may.csv").name == longest
+        stubbed.assert_no_pending_responses()
+
+
+def test_a_route_is_its_own_queue_and_holds_no_list() -> None:
+    many = IDS | {"outputs": ["a", "b"], "hold_if_rows": ["a"]}
+    route = parse_route("claims", json.dumps(many))
+    assert (route.queue, route.outputs, route.hold_if_rows) == ("p-claims", ("a", "b"), ("a",))
+    assert parse_route("claims", json.dumps(many | {"queue": "q"})).queue == "q"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("destinations", [f"s3://lake/{key}"]) for key in ("{stem.csv", "stem}.csv", "{x}.csv")),
+        *(("then", [{"route": route, "output": "*"}]) for route in (7, "", None, "a/")),
+        ("then", [{"route": "central", "output": 7}]),
+        *(("pipeline_id", wrong) for wrong in ("d-claims", "p-", "p-a b", "xp-claims", 7)),
+    ],
+)
+def test_what_a_route_may_not_say_is_told_with_its_field(field: str, value: Any) -> None:
+    with pytest.raises(RouteInvalid, match=f"'{field}'"):
+        parse_route("claims", json.dumps(IDS | {field: value}))
