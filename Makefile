@@ -70,6 +70,7 @@ check: $(TESTS) $(SAM) ## lint, types and template; the page's JavaScript too
 	.venv/bin/oxlint -c local/console/.oxlintrc.json --deny-warnings local/console/page
 	for python in $(PYTHONS); do for code in layers/quantemplate layers/straight_through functions/*/app.py cli/stp docs emulator local; do \
 	  .venv/bin/mypy --python-version $$python $$code || exit 1; done; done
+	.venv/bin/mypy tests
 	.venv-sam/bin/cfn-lint template.yaml
 	.venv-sam/bin/sam validate --lint --region eu-west-1
 

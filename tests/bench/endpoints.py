@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _skip(self, size: int) -> None:
         view = memoryview(self.server.waste)  # type: ignore[attr-defined]
         while size:
-            read = self.rfile.readinto(view[: min(size, len(view))])  # type: ignore[attr-defined]
+            read = self.rfile.readinto(view[: min(size, len(view))])
             if not read:
                 raise ConnectionError
             size -= read

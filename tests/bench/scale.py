@@ -27,9 +27,19 @@ def rows(*, quick: bool = False) -> list[Row]:
         asked.append(queue.drop_one())
         passed.append(queue.pass_on())
         found = [
-            equal(f"DynamoDB requests to queue behind {long:,} files, not {SHORT}", *asked),
-            equal(f"… to pass the turn on, with {long:,} waiting", *map(requests, passed)),
-            equal(f"transitions of a file, with {long:,} waiting", *map(without_looks, passed)),
+            equal(
+                f"DynamoDB requests to queue behind {long:,} files, not {SHORT}", asked[0], asked[1]
+            ),
+            equal(
+                f"… to pass the turn on, with {long:,} waiting",
+                requests(passed[0]),
+                requests(passed[1]),
+            ),
+            equal(
+                f"transitions of a file, with {long:,} waiting",
+                without_looks(passed[0]),
+                without_looks(passed[1]),
+            ),
         ]
         return [*found, routes(running)]
 
@@ -116,7 +126,9 @@ def routes(running: Stack) -> Row:
             running.road.put_route(f"{name}-{number:04}", json.dumps(document))
         running.route(f"{name}-0001", 0.1)
         found.append(running.processed(f"{name}-0001/may.csv").requests["ssm GetParameters"])
-    return equal(f"calls that find the route of a file among {MANY:,}, not {FEW}", *found)
+    return equal(
+        f"calls that find the route of a file among {MANY:,}, not {FEW}", found[0], found[1]
+    )
 
 
 if __name__ == "__main__":

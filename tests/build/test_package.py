@@ -80,7 +80,7 @@ def test_everything_public_is_documented() -> None:
     for module in sorted((ROOT / "layers").glob("[qs]*/**/*.py")):
         tree = ast.parse(module.read_text("utf-8"))
         classes = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name[0] != "_"]
-        members = [each for one in (tree, *classes) for each in one.body]
+        members = [*tree.body, *(each for one in classes for each in one.body)]
         for each in (tree, *(one for one in members if isinstance(one, DOCUMENTED))):
             name = getattr(each, "name", module.stem)
             if (not name.startswith("_") or name == "__init__") and not ast.get_docstring(each):

@@ -120,8 +120,8 @@ def test_a_run_that_fails_again_failed_where_it_went_on() -> None:
 # --- lines -------------------------------------------------------------------------------------
 def run(events: list[dict[str, Any]], status: str = "RUNNING", **more: Any) -> Run:
     found, failed_at = steps(events)
-    whole = {"arn": "arn:may-1", "name": "may-1", "key": "claims/may.csv", "started": BEGAN}
-    return Run(**whole, status=status, steps=found, failed_at=failed_at, **more)
+    whole: dict[str, Any] = {"arn": "arn:may-1", "name": "may-1", "key": "claims/may.csv"}
+    return Run(**whole, started=BEGAN, status=status, steps=found, failed_at=failed_at, **more)
 
 
 def told(before: Run | None, now: Run) -> list[str]:

@@ -78,9 +78,8 @@ def stack() -> Iterator[Stack]:
         session = boto3.Session("test", "test", region_name=REGION)
         s3 = session.client("s3")
         for bucket in ("inbox", "outbox"):
-            s3.create_bucket(
-                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
-            )
+            where: Any = {"LocationConstraint": REGION}
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
         secret = session.client("secretsmanager").create_secret(Name="credentials")["ARN"]
         session.client("dynamodb").create_table(
             TableName="turns",

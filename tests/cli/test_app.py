@@ -1,6 +1,7 @@
 """What all commands share: options anywhere, exit codes, messages that say what to do."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import (
@@ -58,7 +59,7 @@ def no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account without stacks, as CloudFormation answers for it."""
 
     def describe(**_: str) -> None:
-        error = {"Code": "ValidationError", "Message": "Stack with id other does not exist"}
+        error: Any = {"Code": "ValidationError", "Message": "Stack with id other does not exist"}
         raise ClientError({"Error": error}, "DescribeStacks")
 
     client = SimpleNamespace(describe_stacks=describe)

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,11 +84,12 @@ def test_what_would_go_nowhere_is_not_uploaded(
 @pytest.fixture
 def asking(routed: Stack) -> Stack:
     """The stack, whose route claims asks for a header; the route tables finds a table."""
-    for name, fields in {
+    changes: dict[str, dict[str, Any]] = {
         "claims": {"header": ["Policy", "Insured", "Premium"]},
         "claims/eu": {},
         "tables": {"table": {"sheet": "Premium*"}},
-    }.items():
+    }
+    for name, fields in changes.items():
         routed.client("ssm").put_parameter(
             Name=f"{routed.routes_path}/{name}",
             Value=json.dumps(ROUTE | fields),

@@ -20,7 +20,7 @@ def said() -> Said:
 
 def heard(said: Said) -> str:
     """Return what was written on stderr."""
-    return said.err.file.getvalue()  # type: ignore[attr-defined]
+    return str(said.err.file.getvalue())  # type: ignore[attr-defined]
 
 
 def test_what_takes_long_is_told_in_a_line(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,8 @@ def slow_services(screen: Screen, silent: list[str]) -> Iterator[None]:
             time.sleep(0.01)
         return call(*given, **options)
 
-    api_call, request = BaseClient._make_api_call, requests.Session.request
+    client: Any = BaseClient
+    api_call, request = client._make_api_call, requests.Session.request
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             BaseClient,

@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, ViewportSize
 
 from local.process import ROOT
 
-WIDE = {"width": 1440, "height": 1000}
+WIDE: ViewportSize = {"width": 1440, "height": 1000}
 
 
 class NoBrowser(Exception):
@@ -22,7 +22,7 @@ def executable() -> str:
     names = re.findall(r"^BROWSERS := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     for name in names[0].split():
         if path := shutil.which(name):
-            return path
+            return str(path)
     raise NoBrowser(f"There is no browser here, none of {names[0]}.")
 
 

@@ -19,7 +19,7 @@ FAULTS = {
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """Lint a folder as `make check` does."""
-    command = [ROOT / ".venv/bin/oxlint", "-c", SETTINGS, "--deny-warnings", folder]
+    command = [str(ROOT / ".venv/bin/oxlint"), "-c", str(SETTINGS), "--deny-warnings", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
 
 

@@ -43,10 +43,10 @@ def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint:
         assert reply.headers["x-content-type-options"] == "nosniff"
         assert reply.headers["cache-control"] == "no-store"
         assert "script-src 'self'; style-src 'self'" in reply.headers["content-security-policy"]
-    for path in ("none.js", "%2e%2e/up.py", "..%2fup.py", "/index.html", "../../etc/passwd"):
+    for other in ("none.js", "%2e%2e/up.py", "..%2fup.py", "/index.html", "../../etc/passwd"):
         request = requests.Request("GET", endpoint).prepare()
-        request.url = f"{endpoint}{PATH}{path}"  # as it is, without tidying
-        assert http.send(request, timeout=60).status_code == 404, path
+        request.url = f"{endpoint}{PATH}{other}"  # as it is, without tidying
+        assert http.send(request, timeout=60).status_code == 404, other
     assert http.put(f"{endpoint}{PATH}main.js", timeout=60).status_code == 405
     assert http.get(f"{endpoint}{PATH[:-1]}", timeout=60).url == f"{endpoint}{PATH}"
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from local.process import ROOT
 from tests.build.test_make_up import EXPORTED
 from tests.docs.commands import commands
-from tests.docs.pages import PAGES, ROOT, blocks, name_of
+from tests.docs.pages import PAGES, blocks, name_of
 from tests.unit.test_state_machine import TEMPLATE
 
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")

@@ -29,7 +29,7 @@ def test_the_client_example_runs_as_it_stands(
 ) -> None:
     # Given the example, a server in the vendor's place and a file
     example, _ = blocks(text_of("docs/notebook.md"), "python")
-    defaults = quantemplate.Quantemplate.__init__.__kwdefaults__
+    defaults: Any = quantemplate.Quantemplate.__init__.__kwdefaults__
     addresses = {"api_url": stand_in.api_url, "token_url": stand_in.token_url}
     monkeypatch.setattr(quantemplate.Quantemplate.__init__, "__kwdefaults__", defaults | addresses)
     monkeypatch.setattr("time.sleep", lambda _: None)

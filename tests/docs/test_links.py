@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, anchors, name_of, prose
+from local.process import ROOT
+from tests.docs.pages import PAGES, anchors, name_of, prose
 
 LINK = re.compile(r"""\]\(([^()\s]+)\)|(?:src|srcset|href)="([^"]+)\"""")
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import uuid
+from functools import partial
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ def test_an_object_that_may_not_be_read_is_its_own_error_and_stops_nobody(
     keys = [f"{copy_route.name}/{name}.csv" for name in ("may", "june")]
     for key in keys:
         s3.put_object(Bucket=road.inbox, Key=key, Body=content(), **stored)
-        road.until(lambda key=key: road.executions_of(key), "an execution")
+        road.until(partial(road.executions_of, key), "an execution")
         run = road.ended(road.executions_of(key)[0])
         # Then each is refused before its turn, with S3's code and what to do
         assert (run.error, run.failed_at) == ("SourceDenied", "CheckFile")

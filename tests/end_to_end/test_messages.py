@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from functools import partial
 
 import jsonschema
 
@@ -43,8 +44,8 @@ def test_a_failed_run_is_told_with_what_to_do(
     # Then the message says what happened to which file, and what to do
     message = mailbox.message(run)
     assert message["Subject"] == f"Failed (PipelineFailed): {key}"
-    for told in (f"s3://{road.inbox}/{key}", "Look at it in Quantemplate", "redrive", "Waited:"):
-        assert told in message["Message"]
+    for part in (f"s3://{road.inbox}/{key}", "Look at it in Quantemplate", "redrive", "Waited:"):
+        assert part in message["Message"]
     assert (
         f"console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/{run.arn}"
         in (message["Message"])
@@ -164,12 +165,13 @@ def test_a_run_of_somebody_else_after_our_upload_is_told_once(
         stand_in.trouble("execute_pipeline", "run", id=route.pipeline_id, run={"never_ends": True})
         key = f"{route.name}/{name}.csv"
         road.drop(key, content())
-        road.until(lambda n=uploads: len(stand_in.journal("upload_finished")) > n, "an upload")
+        more = lambda: len(stand_in.journal("upload_finished")) > uploads  # noqa: B023, E731
+        road.until(more, "an upload")
         runs = road.until(lambda: going(stand_in, route.pipeline_id), "our run")
         others.append(stand_in.run(route.pipeline_id)["id"])
         stand_in.finish(runs[0])
         # When our runs end
-        run = road.ended(road.until(lambda k=key: road.executions_of(k), "an execution")[0])
+        run = road.ended(road.until(partial(road.executions_of, key), "an execution")[0])
         assert run.status == "SUCCEEDED", run.cause
         mailbox.settled(run)
         road.until(lambda: not going(stand_in, route.pipeline_id), "an idle pipeline")

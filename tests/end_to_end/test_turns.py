@@ -46,7 +46,7 @@ def state_of(road: Road, arn: str) -> str:
 
 def queued(road: Road, arn: str) -> bool:
     """Whether an execution waits with its token."""
-    return [event["type"] for event in road.history(arn)][-1] == "TaskSubmitted"
+    return bool([event["type"] for event in road.history(arn)][-1] == "TaskSubmitted")
 
 
 def until_queued(road: Road, *arns: str) -> None:

@@ -3,7 +3,9 @@
 import json
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,7 +69,8 @@ def runs(road: Road, stand_in: Control) -> dict[str, Run]:
     done["refused"] = road.processed(f"{refused.name}/may.csv", file)
     stand_in.clear_troubles()
     for run in done.values():
-        road.until(lambda n=run.name: '"Told"' in "".join(road.logs(n)), f"the end of {run.name}")
+        told = lambda: '"Told"' in "".join(road.logs(run.name))  # noqa: B023, E731
+        road.until(told, f"the end of {run.name}")
     return done
 
 
@@ -239,22 +242,38 @@ def fields_of(query: str) -> set[str]:
     return {word for word in words if not word.startswith("@")} - QUERY_WORDS - named
 
 
+def _is(field: str, wanted: str, line: dict[str, Any]) -> bool:
+    return line.get(field) == wanted
+
+
+def _is_in(field: str, wanted: list[str], line: dict[str, Any]) -> bool:
+    return line.get(field) in wanted
+
+
+def _is_like(field: str, pattern: str, line: dict[str, Any]) -> bool:
+    return bool(re.search(pattern, str(line.get(field))))
+
+
+def _is_there(field: str, line: dict[str, Any]) -> bool:
+    return line.get(field) is not None
+
+
 def lines_of(road: Road, query: str) -> list[dict[str, Any]]:
     """The log lines that pass a query's filter: `=`, `in`, `like` and `ispresent`, all together."""
     (condition,) = re.findall(r"(?m)^\W*filter (.+)$", query)
-    tests = []
+    tests: list[Callable[[dict[str, Any]], bool]] = []
     for term in condition.split(" and "):
         if found := re.fullmatch(r'(\w+) = "(.+)"', term):
-            tests.append(lambda line, f=found: line.get(f[1]) == f[2])
+            tests.append(partial(_is, found[1], found[2]))
         elif found := re.fullmatch(r"(\w+) in \[(.+)\]", term):
             values = re.findall('"(.+?)"', found[2])
-            tests.append(lambda line, f=found, v=values: line.get(f[1]) in v)
+            tests.append(partial(_is_in, found[1], values))
         elif found := re.fullmatch(r"(\w+) like /(.+)/", term):
-            tests.append(lambda line, f=found: re.search(f[2], str(line.get(f[1]))))
+            tests.append(partial(_is_like, found[1], found[2]))
         else:
             found = re.fullmatch(r"ispresent\((\w+)\)", term)
             assert found, term
-            tests.append(lambda line, f=found: line.get(f[1]) is not None)
+            tests.append(partial(_is_there, found[1]))
     lines = [json.loads(line) for line in road.logs() if line.startswith("{")]
     return [line for line in lines if all(test(line) for test in tests)]
 

@@ -30,7 +30,8 @@ def stand_in() -> Iterator[Control]:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of turns: the model's, since its HTTP would take most of the time."""
-    dynamodb, api_call = DynamoDB(lambda _writes: None), BaseClient._make_api_call
+    of_all: Any = BaseClient
+    dynamodb, api_call = DynamoDB(lambda _writes: None), of_all._make_api_call
 
     def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
         if client.meta.service_model.service_name == "dynamodb":

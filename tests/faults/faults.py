@@ -151,10 +151,8 @@ ANSWERS = {  # of the stand-in, by fault and call
 
 
 def _refusal(operation: str, status: int, code: str) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": f"{code} of a test"},
-            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r"},
-        },
-        operation,
-    )
+    answer: Any = {
+        "Error": {"Code": code, "Message": f"{code} of a test"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r"},
+    }
+    return ClientError(answer, operation)

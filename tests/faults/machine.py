@@ -320,9 +320,8 @@ class Machine:
 
 def chosen(defined: dict[str, Any], frame: Frame) -> str:
     """The state that a Choice goes to."""
-    return next(
-        (rule["Next"] for rule in defined["Choices"] if holds(rule, frame)), defined.get("Default")
-    )
+    met = (rule["Next"] for rule in defined["Choices"] if holds(rule, frame))
+    return str(next(met, defined.get("Default")))
 
 
 def holds(rule: dict[str, Any], frame: Frame) -> bool:

@@ -116,7 +116,8 @@ class World:
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """See every call that a function makes, and give all the same clock."""
         self._monkeypatch = monkeypatch
-        api_call, request = BaseClient._make_api_call, requests.Session.request
+        of_all: Any = BaseClient
+        api_call, request = of_all._make_api_call, requests.Session.request
 
         def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
             service = client.meta.service_model.service_name
@@ -298,10 +299,11 @@ class World:
         s3 = boto3.client("s3")
         published = list(self.machine.executions.values())
         for key, version, content in self.dropped:
-            (execution,) = [e for e in published if e.given.get("version_id") == version] or [None]
-            if execution is None:
+            of_it = [e for e in published if e.given.get("version_id") == version]
+            if not of_it:
                 found.append(f"{key} has no execution")
                 continue
+            (execution,) = of_it
             folder = run_folder(key.split("/")[0], key, execution.name)
             listed = s3.list_objects_v2(Bucket=OUTBOX, Prefix=folder).get("Contents", [])
             stored = {

@@ -198,4 +198,5 @@ def _fail_after(trouble: str) -> None:
 
 def _error(code: str, **more: Any) -> ClientError:
     """Return boto3's error."""
-    return ClientError({"Error": {"Code": code, "Message": code}, **more}, "call")  # type: ignore[arg-type]
+    answer: Any = {"Error": {"Code": code, "Message": code}, **more}
+    return ClientError(answer, "call")

@@ -66,7 +66,7 @@ class Client:
             runs = self.list(pipeline).json()
             return next((r for r in runs if r["runNumber"] == number and "finishedAt" in r), None)
 
-        return eventually(ended)
+        return dict(eventually(ended))
 
 
 def eventually(look: Callable[[], Any]) -> Any:

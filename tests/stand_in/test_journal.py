@@ -1,24 +1,26 @@
 """The journal as evidence: what it calls a violation, and that its order is true."""
 
 import threading
+from typing import Any
 
 import pytest
 
-from tests.stand_in.client import CSV, eventually
+from local.quantemplate import Control
+from tests.stand_in.client import CSV, Client, eventually
 
 OTHER = CSV.replace(b"C1", b"C2")
 
 
-def kinds(stand_in):
+def kinds(stand_in: Control) -> Any:
     return [entry["kind"] for entry in stand_in.violations()]
 
 
 @pytest.fixture
-def slow(stand_in):
+def slow(stand_in: Control) -> None:
     stand_in.define_pipeline("p-claims", kind="claims", datasets=["d-claims"], seconds=1000)
 
 
-def upload_in_the_background(client, stand_in, bytes_per_second):
+def upload_in_the_background(client: Client, stand_in: Control, bytes_per_second: Any) -> Any:
     """Start an upload that the server reads slowly; the thread, once it is under way."""
     stand_in.trouble("upload_dataset", "slow_read", bytes_per_second=bytes_per_second)
     thread = threading.Thread(target=client.upload)
@@ -27,7 +29,7 @@ def upload_in_the_background(client, stand_in, bytes_per_second):
     return thread
 
 
-def test_one_file_after_the_other_is_no_violation(client, stand_in):
+def test_one_file_after_the_other_is_no_violation(client: Client, stand_in: Control) -> None:
     for number in (1, 2):
         client.upload()
         client.execute()
@@ -41,7 +43,9 @@ def test_one_file_after_the_other_is_no_violation(client, stand_in):
 
 
 @pytest.mark.usefixtures("slow")
-def test_an_upload_during_a_run_is_a_violation_and_changes_the_runs_input(client, stand_in):
+def test_an_upload_during_a_run_is_a_violation_and_changes_the_runs_input(
+    client: Client, stand_in: Control
+) -> None:
     # Given
     client.upload()
     run = client.execute().json()
@@ -57,7 +61,7 @@ def test_an_upload_during_a_run_is_a_violation_and_changes_the_runs_input(client
 
 
 @pytest.mark.usefixtures("slow")
-def test_two_runs_of_one_pipeline_are_a_violation(client, stand_in):
+def test_two_runs_of_one_pipeline_are_a_violation(client: Client, stand_in: Control) -> None:
     client.upload()
     client.execute()
     client.execute()
@@ -65,7 +69,7 @@ def test_two_runs_of_one_pipeline_are_a_violation(client, stand_in):
 
 
 @pytest.mark.usefixtures("slow")
-def test_two_runs_on_one_dataset_are_a_violation(client, stand_in):
+def test_two_runs_on_one_dataset_are_a_violation(client: Client, stand_in: Control) -> None:
     stand_in.define_pipeline("p-second", datasets=["d-claims"])
     client.upload()
     client.execute()
@@ -74,7 +78,9 @@ def test_two_runs_on_one_dataset_are_a_violation(client, stand_in):
 
 
 @pytest.mark.usefixtures("slow")
-def test_runs_of_pipelines_that_share_nothing_are_no_violation(client, stand_in):
+def test_runs_of_pipelines_that_share_nothing_are_no_violation(
+    client: Client, stand_in: Control
+) -> None:
     client.upload()
     client.upload(dataset="d-premiums")
     client.execute()
@@ -83,7 +89,7 @@ def test_runs_of_pipelines_that_share_nothing_are_no_violation(client, stand_in)
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_violation_names_who_made_the_run(client, stand_in):
+def test_a_violation_names_who_made_the_run(client: Client, stand_in: Control) -> None:
     client.upload()
     client.execute()
     stand_in.run("p-claims")
@@ -91,14 +97,18 @@ def test_a_violation_names_who_made_the_run(client, stand_in):
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_run_that_starts_during_an_upload_is_a_violation(client, stand_in):
+def test_a_run_that_starts_during_an_upload_is_a_violation(
+    client: Client, stand_in: Control
+) -> None:
     thread = upload_in_the_background(client, stand_in, bytes_per_second=200)
     stand_in.run("p-claims")
     thread.join()
     assert kinds(stand_in) == ["run_during_upload"]
 
 
-def test_two_uploads_to_one_dataset_at_once_are_a_violation(client, stranger, stand_in):
+def test_two_uploads_to_one_dataset_at_once_are_a_violation(
+    client: Client, stranger: Client, stand_in: Control
+) -> None:
     headers = dict(client.session.headers)
     thread = upload_in_the_background(client, stand_in, bytes_per_second=200)
     stranger.upload(OTHER, headers=headers)
@@ -108,7 +118,9 @@ def test_two_uploads_to_one_dataset_at_once_are_a_violation(client, stranger, st
     assert len(stand_in.journal("upload_finished")) == 2
 
 
-def test_downloads_are_noted_with_the_bytes_that_were_made(client, stand_in):
+def test_downloads_are_noted_with_the_bytes_that_were_made(
+    client: Client, stand_in: Control
+) -> None:
     client.upload()
     client.execute()
     run = client.finished()
@@ -118,7 +130,7 @@ def test_downloads_are_noted_with_the_bytes_that_were_made(client, stand_in):
     assert noted["sha256"] == ended["outputs"][1]["sha256"]
 
 
-def test_the_journal_can_be_read_from_where_one_left_off(client, stand_in):
+def test_the_journal_can_be_read_from_where_one_left_off(client: Client, stand_in: Control) -> None:
     client.upload()
     last = stand_in.journal()[-1]["seq"]
     client.execute()

@@ -5,17 +5,19 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from tests.stand_in.client import eventually
+from local.quantemplate import Control
+from tests.stand_in.client import Client, eventually
 
 
-def slow(stand_in, pipeline="p-claims", dataset="d-claims"):
+def slow(stand_in: Control, pipeline: Any = "p-claims", dataset: Any = "d-claims") -> None:
     stand_in.define_pipeline(pipeline, kind="claims", datasets=[dataset], seconds=1000)
 
 
-def test_execute_gives_an_execution_object_that_is_started(client):
+def test_execute_gives_an_execution_object_that_is_started(client: Client) -> None:
     # Given
     client.upload()
     before = datetime.now(UTC)
@@ -31,7 +33,7 @@ def test_execute_gives_an_execution_object_that_is_started(client):
     assert timedelta(0) <= created - before < timedelta(seconds=5)
 
 
-def test_a_run_ends_after_its_pipelines_seconds_on_the_scaled_clock(client):
+def test_a_run_ends_after_its_pipelines_seconds_on_the_scaled_clock(client: Client) -> None:
     # Given two seconds at a hundredth
     client.upload()
     start = time.monotonic()
@@ -45,7 +47,7 @@ def test_a_run_ends_after_its_pipelines_seconds_on_the_scaled_clock(client):
     assert taken >= timedelta(milliseconds=19)
 
 
-def test_the_outputs_have_the_vendors_names_and_are_csv_with_a_length(client):
+def test_the_outputs_have_the_vendors_names_and_are_csv_with_a_length(client: Client) -> None:
     client.upload()
     client.execute()
     run = client.finished()
@@ -61,7 +63,7 @@ def test_the_outputs_have_the_vendors_names_and_are_csv_with_a_length(client):
     assert reply.text.splitlines()[1] == "C1,P1,2026-05-03,1"
 
 
-def test_run_numbers_count_up_for_each_pipeline(client):
+def test_run_numbers_count_up_for_each_pipeline(client: Client) -> None:
     client.upload()
     client.execute()
     client.finished(1)
@@ -70,7 +72,9 @@ def test_run_numbers_count_up_for_each_pipeline(client):
     assert [run["runNumber"] for run in client.list().json()] == [1, 2]
 
 
-def test_a_second_run_queues_and_starts_when_the_first_ends(client, stand_in):
+def test_a_second_run_queues_and_starts_when_the_first_ends(
+    client: Client, stand_in: Control
+) -> None:
     # Given
     client.upload()
     slow(stand_in)
@@ -85,7 +89,7 @@ def test_a_second_run_queues_and_starts_when_the_first_ends(client, stand_in):
     assert waiting["startedAt"] >= client.list().json()[0]["finishedAt"]
 
 
-def test_a_run_without_data_fails(client):
+def test_a_run_without_data_fails(client: Client) -> None:
     client.execute()
     run = client.finished()
     assert (run["status"], run["outputs"]) == ("Failed", [])
@@ -95,14 +99,14 @@ def test_a_run_without_data_fails(client):
     "content",
     [b"PK\x03\x04 a workbook", b"\xd0\xcf\x11\xe0 a workbook", b"M\xfcller\n\xe4", b"\n\n"],
 )
-def test_a_run_on_what_is_no_csv_fails(client, stand_in, content):
+def test_a_run_on_what_is_no_csv_fails(client: Client, stand_in: Control, content: Any) -> None:
     client.upload(content)
     client.execute()
     assert client.finished()["status"] == "Failed"
     assert stand_in.journal("run_ended")[0]["problem"]
 
 
-def test_gzipped_csv_is_read_and_with_a_byte_order_mark_it_fails(client):
+def test_gzipped_csv_is_read_and_with_a_byte_order_mark_it_fails(client: Client) -> None:
     client.upload(gzip.compress(b"Claim Ref,Policy,DOL\nC1,P1,2026-05-01\n"))
     client.execute()
     assert client.finished(1)["status"] == "Succeeded"
@@ -111,7 +115,7 @@ def test_gzipped_csv_is_read_and_with_a_byte_order_mark_it_fails(client):
     assert client.finished(2)["status"] == "Failed"
 
 
-def test_a_copy_gives_the_bytes_back_under_any_names(client, stand_in):
+def test_a_copy_gives_the_bytes_back_under_any_names(client: Client, stand_in: Control) -> None:
     # Given
     names = ["a/b: c", "🧾 Übersicht", "x" * 200, "a/b: c"]
     stand_in.define_pipeline("p-claims", kind="copy", datasets=["d-claims"], outputs=names)
@@ -126,12 +130,14 @@ def test_a_copy_gives_the_bytes_back_under_any_names(client, stand_in):
     assert [client.output(run, n).content for n in range(4)] == [content] * 4
 
 
-def test_a_pipeline_defined_anew_has_a_higher_version(client, stand_in):
+def test_a_pipeline_defined_anew_has_a_higher_version(client: Client, stand_in: Control) -> None:
     slow(stand_in)
     assert client.execute().json()["version"] == 2
 
 
-def test_a_run_by_somebody_else_shows_another_user_and_takes_the_next_number(client, stand_in):
+def test_a_run_by_somebody_else_shows_another_user_and_takes_the_next_number(
+    client: Client, stand_in: Control
+) -> None:
     client.upload()
     run = stand_in.run("p-claims")
     assert run["createdBy"] == "u-somebody-else"
@@ -140,7 +146,9 @@ def test_a_run_by_somebody_else_shows_another_user_and_takes_the_next_number(cli
 
 @pytest.mark.parametrize("spelling", ["Cancelled", "Canceled"])
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_cancelled_run_keeps_its_outputs_if_told_to(client, stand_in, spelling, keep):
+def test_a_cancelled_run_keeps_its_outputs_if_told_to(
+    client: Client, stand_in: Control, spelling: Any, keep: Any
+) -> None:
     # Given
     client.upload()
     slow(stand_in)
@@ -155,7 +163,7 @@ def test_a_cancelled_run_keeps_its_outputs_if_told_to(client, stand_in, spelling
         assert client.output(run).status_code == 200
 
 
-def test_a_queued_run_can_be_cancelled_and_never_starts(client, stand_in):
+def test_a_queued_run_can_be_cancelled_and_never_starts(client: Client, stand_in: Control) -> None:
     client.upload()
     slow(stand_in)
     client.execute()
@@ -165,13 +173,15 @@ def test_a_queued_run_can_be_cancelled_and_never_starts(client, stand_in):
     assert len(stand_in.journal("run_started")) == 1
 
 
-def test_a_run_that_has_ended_cannot_be_cancelled(client, stand_in):
+def test_a_run_that_has_ended_cannot_be_cancelled(client: Client, stand_in: Control) -> None:
     client.execute()
     with pytest.raises(ValueError, match="no such run is going"):
         stand_in.cancel(client.finished()["id"])
 
 
-def test_a_reset_forgets_everything_and_ends_what_goes_on(client, stand_in):
+def test_a_reset_forgets_everything_and_ends_what_goes_on(
+    client: Client, stand_in: Control
+) -> None:
     # Given
     client.upload()
     slow(stand_in)
@@ -185,11 +195,13 @@ def test_a_reset_forgets_everything_and_ends_what_goes_on(client, stand_in):
     assert stand_in.datasets()["d-claims"]["versions"] == []
 
 
-def test_fifty_connections_at_once_make_fifty_versions_and_runs(client, stand_in):
+def test_fifty_connections_at_once_make_fifty_versions_and_runs(
+    client: Client, stand_in: Control
+) -> Any:
     # Given
     stand_in.define_pipeline("p-claims", datasets=["d-claims"], seconds=0)
 
-    def upload_and_execute(number):
+    def upload_and_execute(number: Any) -> Any:
         headers = dict(client.session.headers)
         assert client.upload(b"%d" % number, headers=headers).status_code == 200
         return client.execute(headers=headers).json()["runNumber"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def start(port, temporary, *options):
+def start(port: Any, temporary: Any, *options: Any) -> Any:
     command = [sys.executable, "-m", "local.quantemplate", "--port", str(port), *options]
     process = subprocess.Popen(  # noqa: S603 - our own program
         [*command, "--time-scale", "0.01"],
@@ -36,7 +37,7 @@ def start(port, temporary, *options):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
+def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path: Path, ending: Any) -> None:
     # Given
     with start(0, tmp_path) as process:
         line = process.stdout.readline()
@@ -57,7 +58,7 @@ def test_it_says_where_it_serves_and_leaves_nothing_behind(tmp_path, ending):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_it_lets_in_the_pages_that_it_was_told_of(tmp_path):
+def test_it_lets_in_the_pages_that_it_was_told_of(tmp_path: Path) -> None:
     pages = ["http://127.0.0.1:4566", "http://localhost:4566"]
     options = [part for page in pages for part in ("--page", page)]
     with start(0, tmp_path, *options) as process:
@@ -72,14 +73,14 @@ def test_it_lets_in_the_pages_that_it_was_told_of(tmp_path):
 
 
 @pytest.mark.parametrize("page", ["*", "null", "127.0.0.1:4566", "https://console.example"])
-def test_a_page_of_another_machine_cannot_be_told(tmp_path, page):
+def test_a_page_of_another_machine_cannot_be_told(tmp_path: Path, page: Any) -> None:
     with start(0, tmp_path, "--page", page) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert f"{page!r} is no origin on this machine" in errors
 
 
-def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
+def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path: Path) -> None:
     # Given one that runs and one that was killed in its midst
     with start(0, tmp_path) as living:
         living_url = living.stdout.readline().split()[-1]
@@ -107,7 +108,7 @@ def test_what_a_killed_one_leaves_is_removed_by_the_next_start(tmp_path):
         living.communicate(timeout=60)
 
 
-def test_a_port_that_is_taken_is_one_clear_line(tmp_path):
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
     with running() as other:
         port = int(other.url.rsplit(":", 1)[1])
         with start(port, tmp_path) as process:
@@ -117,7 +118,7 @@ def test_a_port_that_is_taken_is_one_clear_line(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_stopping_ends_a_reply_that_still_waits():
+def test_stopping_ends_a_reply_that_still_waits() -> None:
     with running() as other:
         client = Client(other)
         with client.session:

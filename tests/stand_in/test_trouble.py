@@ -2,20 +2,24 @@
 
 import email.utils
 import time
+from typing import Any
 
 import pytest
 import requests
 
-from tests.stand_in.client import CSV
+from local.quantemplate import Control
+from tests.stand_in.client import CSV, Client
 
 
-def run_trouble(stand_in, times=1, **plan):
+def run_trouble(stand_in: Control, times: Any = 1, **plan: Any) -> None:
     stand_in.trouble("execute_pipeline", "run", run=plan, times=times)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("operation", ["upload", "execute", "list"])
-def test_an_ordered_status_comes_once_and_without_side_effect(client, stand_in, operation, status):
+def test_an_ordered_status_comes_once_and_without_side_effect(
+    client: Client, stand_in: Control, operation: Any, status: Any
+) -> None:
     # Given
     full = {"upload": "upload_dataset", "execute": "execute_pipeline", "list": "list_executions"}
     stand_in.trouble(full[operation], "reply", status=status)
@@ -27,7 +31,7 @@ def test_an_ordered_status_comes_once_and_without_side_effect(client, stand_in, 
     assert len([e for e in stand_in.journal() if e["event"] in effects]) == 1
 
 
-def test_errors_come_in_the_vendors_formats(client, stand_in):
+def test_errors_come_in_the_vendors_formats(client: Client, stand_in: Control) -> None:
     for status, kind in ((401, "text/plain"), (403, "text/plain"), (404, "application/json")):
         stand_in.trouble("list_executions", "reply", status=status)
         reply = client.list()
@@ -35,14 +39,14 @@ def test_errors_come_in_the_vendors_formats(client, stand_in):
     assert reply.json() == {"executionId": {"value": ""}, "outputId": {"value": ""}}
 
 
-def test_no_content_has_no_body(client, stand_in):
+def test_no_content_has_no_body(client: Client, stand_in: Control) -> None:
     stand_in.trouble("list_executions", "reply", status=204)
     reply = client.list()
     assert (reply.status_code, reply.content) == (204, b"")
     assert client.list().status_code == 200
 
 
-def test_retry_after_comes_as_seconds_or_as_a_date(client, stand_in):
+def test_retry_after_comes_as_seconds_or_as_a_date(client: Client, stand_in: Control) -> None:
     stand_in.trouble("list_executions", "reply", status=429, retry_after=7)
     stand_in.trouble("list_executions", "reply", status=429, retry_after_date=60)
     assert client.list().headers["Retry-After"] == "7"
@@ -50,12 +54,14 @@ def test_retry_after_comes_as_seconds_or_as_a_date(client, stand_in):
     assert 55 < date.timestamp() - time.time() <= 60
 
 
-def test_the_token_endpoint_can_be_down(stranger, stand_in):
+def test_the_token_endpoint_can_be_down(stranger: Client, stand_in: Control) -> None:
     stand_in.trouble("token", "reply", status=503, times=2)
     assert [stranger.token().status_code for _ in range(3)] == [503, 503, 200]
 
 
-def test_trouble_can_skip_calls_last_until_cleared_and_keep_to_one_pipeline(client, stand_in):
+def test_trouble_can_skip_calls_last_until_cleared_and_keep_to_one_pipeline(
+    client: Client, stand_in: Control
+) -> None:
     stand_in.trouble("list_executions", "reply", status=500, id="p-claims", skip=1, times=None)
     assert [client.list().status_code for _ in range(4)] == [200, 500, 500, 500]
     assert client.list("p-premiums").status_code == 200
@@ -66,7 +72,9 @@ def test_trouble_can_skip_calls_last_until_cleared_and_keep_to_one_pipeline(clie
 
 @pytest.mark.parametrize(("when", "versions"), [("before", 0), ("after", 1)])
 @pytest.mark.parametrize("kind", ["drop", "html", "redirect", "reply"])
-def test_an_upload_is_lost_before_or_after_its_effect(client, stand_in, kind, when, versions):
+def test_an_upload_is_lost_before_or_after_its_effect(
+    client: Client, stand_in: Control, kind: Any, when: Any, versions: Any
+) -> None:
     stand_in.trouble("upload_dataset", kind, when=when)
     if kind == "drop":
         with pytest.raises(requests.ConnectionError):
@@ -78,15 +86,17 @@ def test_an_upload_is_lost_before_or_after_its_effect(client, stand_in, kind, wh
 
 @pytest.mark.parametrize(("when", "runs"), [("before", 0), ("after", 1)])
 def test_the_reply_of_execute_is_lost_before_or_after_the_run_was_made(
-    client, stand_in, when, runs
-):
+    client: Client, stand_in: Control, when: Any, runs: Any
+) -> None:
     stand_in.trouble("execute_pipeline", "drop", when=when)
     with pytest.raises(requests.ConnectionError):
         client.execute()
     assert len(client.list().json()) == runs
 
 
-def test_a_connection_can_drop_in_the_middle_of_an_upload(client, stand_in):
+def test_a_connection_can_drop_in_the_middle_of_an_upload(
+    client: Client, stand_in: Control
+) -> None:
     stand_in.trouble("upload_dataset", "drop", after_bytes=1_000_000)
     with pytest.raises(requests.ConnectionError):
         client.upload(b"x" * 20_000_000)
@@ -94,14 +104,16 @@ def test_a_connection_can_drop_in_the_middle_of_an_upload(client, stand_in):
 
 
 @pytest.mark.parametrize(("when", "runs"), [("before", 0), ("after", 1)])
-def test_a_late_reply_makes_the_client_give_up(client, stand_in, when, runs):
+def test_a_late_reply_makes_the_client_give_up(
+    client: Client, stand_in: Control, when: Any, runs: Any
+) -> None:
     stand_in.trouble("execute_pipeline", "delay", when=when, seconds=0.3)
     with pytest.raises(requests.ReadTimeout):
         client.execute(timeout=0.1)
     assert len(client.list().json()) == runs
 
 
-def test_a_page_of_html_can_come_with_200(client, stand_in):
+def test_a_page_of_html_can_come_with_200(client: Client, stand_in: Control) -> None:
     stand_in.trouble("list_executions", "html")
     reply = client.list()
     assert reply.status_code == 200
@@ -109,20 +121,20 @@ def test_a_page_of_html_can_come_with_200(client, stand_in):
     assert "<html>" in reply.text
 
 
-def test_a_redirect_can_come(client, stand_in):
+def test_a_redirect_can_come(client: Client, stand_in: Control) -> None:
     stand_in.trouble("list_executions", "redirect")
     reply = client.list()
     assert (reply.status_code, reply.is_redirect) == (302, True)
 
 
 @pytest.fixture
-def run(client):
+def run(client: Client) -> Any:
     client.upload()
     client.execute()
     return client.finished()
 
 
-def test_a_short_reply_ends_before_its_length(client, stand_in, run):
+def test_a_short_reply_ends_before_its_length(client: Client, stand_in: Control, run: Any) -> None:
     # Given
     whole = client.output(run).content
     stand_in.trouble("download_output", "short", missing=5)
@@ -135,7 +147,9 @@ def test_a_short_reply_ends_before_its_length(client, stand_in, run):
     assert client.output(run).content == whole
 
 
-def test_a_gzip_encoded_reply_comes_though_identity_was_asked(client, stand_in, run):
+def test_a_gzip_encoded_reply_comes_though_identity_was_asked(
+    client: Client, stand_in: Control, run: Any
+) -> None:
     whole = client.output(run).content
     stand_in.trouble("download_output", "gzip")
     reply = client.output(run, headers={"Accept-Encoding": "identity"})
@@ -143,7 +157,7 @@ def test_a_gzip_encoded_reply_comes_though_identity_was_asked(client, stand_in, 
     assert reply.content == whole
 
 
-def test_a_reply_can_trickle(client, stand_in, run):
+def test_a_reply_can_trickle(client: Client, stand_in: Control, run: Any) -> None:
     whole = client.output(run).content
     stand_in.trouble("download_output", "trickle", bytes_per_second=len(whole) * 5)
     start = time.monotonic()
@@ -151,7 +165,7 @@ def test_a_reply_can_trickle(client, stand_in, run):
     assert time.monotonic() - start >= 0.18
 
 
-def test_an_output_can_be_missing_for_a_while(client, stand_in, run):
+def test_an_output_can_be_missing_for_a_while(client: Client, stand_in: Control, run: Any) -> None:
     stand_in.trouble("download_output", "reply", status=404)
     reply = client.output(run)
     assert reply.status_code == 404
@@ -159,7 +173,7 @@ def test_an_output_can_be_missing_for_a_while(client, stand_in, run):
     assert client.output(run).status_code == 200
 
 
-def test_an_upload_can_be_read_slowly(client, stand_in):
+def test_an_upload_can_be_read_slowly(client: Client, stand_in: Control) -> None:
     stand_in.trouble("upload_dataset", "slow_read", bytes_per_second=len(CSV) * 5)
     start = time.monotonic()
     assert client.upload().status_code == 200
@@ -167,7 +181,9 @@ def test_an_upload_can_be_read_slowly(client, stand_in):
 
 
 @pytest.mark.parametrize("status", ["Failed", "Cancelled", "Canceled", "Paused"])
-def test_a_run_ends_as_ordered_and_has_no_outputs(client, stand_in, status):
+def test_a_run_ends_as_ordered_and_has_no_outputs(
+    client: Client, stand_in: Control, status: Any
+) -> None:
     run_trouble(stand_in, end_status=status)
     client.upload()
     client.execute()
@@ -175,7 +191,7 @@ def test_a_run_ends_as_ordered_and_has_no_outputs(client, stand_in, status):
     assert (run["status"], run["outputs"]) == (status, [])
 
 
-def test_a_pipeline_fails_only_as_often_as_ordered(client, stand_in):
+def test_a_pipeline_fails_only_as_often_as_ordered(client: Client, stand_in: Control) -> None:
     run_trouble(stand_in, times=2, end_status="Failed")
     client.upload()
     for number in (1, 2, 3):
@@ -184,14 +200,16 @@ def test_a_pipeline_fails_only_as_often_as_ordered(client, stand_in):
     assert [run["status"] for run in client.list().json()] == ["Failed", "Failed", "Succeeded"]
 
 
-def test_a_run_can_have_an_unknown_status_first_and_none_at_its_end(client, stand_in):
+def test_a_run_can_have_an_unknown_status_first_and_none_at_its_end(
+    client: Client, stand_in: Control
+) -> None:
     run_trouble(stand_in, running_status="Preparing", end_status=None)
     client.upload()
     assert client.execute().json()["status"] == "Preparing"
     assert "status" not in client.finished()
 
 
-def test_a_cancelled_run_can_keep_what_it_had_made(client, stand_in):
+def test_a_cancelled_run_can_keep_what_it_had_made(client: Client, stand_in: Control) -> None:
     run_trouble(stand_in, end_status="Cancelled", keep_outputs=True)
     client.upload()
     client.execute()
@@ -200,13 +218,17 @@ def test_a_cancelled_run_can_keep_what_it_had_made(client, stand_in):
     assert client.output(run).status_code == 200
 
 
-def test_a_run_can_be_missing_from_the_list_for_some_calls(client, stand_in):
+def test_a_run_can_be_missing_from_the_list_for_some_calls(
+    client: Client, stand_in: Control
+) -> None:
     run_trouble(stand_in, hidden_calls=2)
     client.execute()
     assert [len(client.list().json()) for _ in range(3)] == [0, 0, 1]
 
 
-def test_a_run_can_be_missing_from_the_list_for_some_seconds(client, stand_in):
+def test_a_run_can_be_missing_from_the_list_for_some_seconds(
+    client: Client, stand_in: Control
+) -> None:
     run_trouble(stand_in, hidden_seconds=10)  # at a hundredth
     client.execute()
     start = time.monotonic()
@@ -216,14 +238,16 @@ def test_a_run_can_be_missing_from_the_list_for_some_seconds(client, stand_in):
 
 
 @pytest.mark.parametrize(("form", "shown"), [("absent", None), ("empty", [])])
-def test_outputs_are_absent_or_empty_until_the_end(client, stand_in, form, shown):
+def test_outputs_are_absent_or_empty_until_the_end(
+    client: Client, stand_in: Control, form: Any, shown: Any
+) -> None:
     run_trouble(stand_in, outputs_before=form)
     client.upload()
     assert client.execute().json().get("outputs") == shown
     assert len(client.finished()["outputs"]) == 3
 
 
-def test_execute_can_make_two_runs(client, stand_in):
+def test_execute_can_make_two_runs(client: Client, stand_in: Control) -> None:
     run_trouble(stand_in, duplicate=True)
     client.upload()
     assert client.execute().json()["runNumber"] == 1
@@ -231,7 +255,7 @@ def test_execute_can_make_two_runs(client, stand_in):
     assert stand_in.violations() == []
 
 
-def test_a_run_can_go_on_for_ever(client, stand_in):
+def test_a_run_can_go_on_for_ever(client: Client, stand_in: Control) -> None:
     run_trouble(stand_in, never_ends=True, seconds=0)
     client.upload()
     run = client.execute().json()
@@ -241,7 +265,9 @@ def test_a_run_can_go_on_for_ever(client, stand_in):
     assert client.list().json()[0]["status"] == "Succeeded"
 
 
-def test_several_kinds_at_once_make_one_bad_call(client, stand_in, run):
+def test_several_kinds_at_once_make_one_bad_call(
+    client: Client, stand_in: Control, run: Any
+) -> None:
     stand_in.trouble("download_output", "gzip")
     stand_in.trouble("download_output", "short", missing=3)
     with client.output(run, stream=True) as reply:

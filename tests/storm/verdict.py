@@ -16,7 +16,8 @@ ENDED_BADLY = ("Failed", "Cancelled")
 
 def overlaps(journal: list[Entry]) -> list[str]:
     """Uploads and runs of one queue that were going on at the same time."""
-    found, going = [], defaultdict(list)
+    found: list[str] = []
+    going: dict[str, list[str]] = defaultdict(list)
     for entry in journal:
         event = entry["event"]
         queue = (entry.get("dataset") or entry.get("pipeline") or "")[2:]

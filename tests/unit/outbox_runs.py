@@ -30,7 +30,7 @@ def run_of(
     key: str = "claims/may.csv",
     gated: bool = False,
     parent: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> Any:
     """The record of a run with these outputs, which lie where DownloadOutput has put them."""
     folder = (held_folder if gated else run_folder)("claims", key, run)
     described = []

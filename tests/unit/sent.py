@@ -61,9 +61,10 @@ def workbook(
 ) -> bytes:
     """An XLSX workbook whose first sheet has these rows, from row `at` on."""
     book, made = openpyxl.Workbook(), io.BytesIO()
+    sheet: Any = book.active
     for number, row in enumerate(rows, at):
         for column, cell in enumerate(row, 1):
-            book.active.cell(number, column, cell)
+            sheet.cell(number, column, cell)
     book.create_sheet("Other")["A1"] = "other"
     book.save(made)
     with zipfile.ZipFile(made, "a") as zipped:

@@ -38,7 +38,7 @@ def test_the_path_grows_with_each_hop(s3: Any) -> None:
     parent = {"run": "a", "key": "a/x.csv", "output": "o", "path": ["a", "b/c"]}
     record = run_of(s3, {CLEAN: b"a\n"}, parent=parent)
     (dropped,) = chain_on(s3, OUTBOX, record, TO_CENTRAL)
-    pinned = pin_source(s3, input_of({"bucket": INBOX, "key": dropped["key"]})).parent or {}
+    pinned: Any = pin_source(s3, input_of({"bucket": INBOX, "key": dropped["key"]})).parent or {}
     assert pinned["path"] == ["a", "b/c", "claims"]
     assert path_of(record) == ["a", "b/c"]
 

@@ -20,7 +20,7 @@ from straight_through.errors import (
     WrongFormat,
 )
 from straight_through.files import intake
-from straight_through.files.checks import known_check
+from straight_through.files.checks import check_file, known_check
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item, Table
 from straight_through.queue.turns import tickets
@@ -163,7 +163,7 @@ def test_a_large_archive_is_left_to_the_turn_after_a_minute(
     check: Handler, s3: Any, given: dict[str, Any], table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given an archive that cannot be read in a minute
-    monkeypatch.setattr(intake, "check_file", slow(intake.check_file))
+    monkeypatch.setattr(intake, "check_file", slow(check_file))
     drop(s3, given, gzip.compress(FILE * 999, mtime=0)[:-9], "claims/may.csv.gz")
     # Then it goes on all the same, and its record says that it was not read whole
     assert check(given)["status"] == "Checked"
@@ -213,7 +213,8 @@ def aged(app: ModuleType, s3: Any, given: dict[str, Any], monkeypatch: pytest.Mo
 @pytest.fixture
 def app(check: Handler) -> ModuleType:
     """The function's module."""
-    module = check.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    called: Any = check
+    module = called.__closure__[0].cell_contents
     assert isinstance(module, ModuleType)
     return module
 

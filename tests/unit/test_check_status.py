@@ -57,7 +57,7 @@ def executed_now(event: Event) -> dict[str, Any]:
     return given
 
 
-GOES_ON = {"status": "Started", "finishedAt": None, "outputs": []}
+GOES_ON: Any = {"status": "Started", "finishedAt": None, "outputs": []}
 
 
 def test_a_run_that_goes_on_changes_nothing_but_the_wait(

@@ -55,7 +55,7 @@ def answer(status: int, code: str) -> ClientError:
     return ClientError(refusal, "CreateMultipartUpload")  # type: ignore[arg-type]
 
 
-def uris(record: dict[str, Any], *destinations: str, **changed: Any) -> list[str]:
+def uris(record: Any, *destinations: str, **changed: Any) -> list[str]:
     """Where the outputs go."""
     return [uri for _, uri in targets_of(record, route(destinations=destinations, **changed))]
 

@@ -24,16 +24,17 @@ from straight_through.executing.execute_once import ExecuteOnce, possible
 from straight_through.moments import iso
 from straight_through.queue.pipelines import Pipelines, claim, pipeline_key
 from straight_through.queue.records import Records
-from straight_through.queue.table import Item, Table
+from straight_through.queue.table import Table
 from straight_through.queue.turns import Turn, Turns, queue_key
 from straight_through.routes import Route
 from tests.unit.conftest import ROUTE
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, TOKEN_PATH, Reply, Wire, json_reply, token_reply
 
-CLAIMS = Route("claims", **ROUTE)
-FIELDS = {field: getattr(CLAIMS, field) for field in ROUTE}
-FILE = b"id,paid\nC-1,1.00\n"
+IDS: Any = ROUTE
+CLAIMS = Route("claims", **IDS)
+FIELDS: Any = {field: getattr(CLAIMS, field) for field in ROUTE}
+FILE: Any = b"id,paid\nC-1,1.00\n"
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 LATE_LIST = 120
 
@@ -81,7 +82,8 @@ class World:
         token = f"{attempt.run} {attempt.redrive_count} {self.now}"
         self.states.wait(token, attempt.execution_arn)
         stamp = f"{attempt.redrive_count} {iso(self.now)}"
-        self.turns.take(CLAIMS.queue, attempt, {}, token, stamp, "claims")
+        nothing: Any = {}
+        self.turns.take(CLAIMS.queue, attempt, nothing, token, stamp, "claims")
         turn = Turn(**self.states.answers[token]["turn"])
         return turn, self.turns.enter(turn, attempt, self.now + timedelta(seconds=900))
 
@@ -92,7 +94,7 @@ class World:
         killed: bool = False,
         route: Route = CLAIMS,
         held: float = 0,
-    ) -> Item:
+    ) -> Any:
         """Let an execution take the turn, upload and execute; a killed one clears no mark.
 
         It has `held` the turn for so many seconds before.
@@ -432,7 +434,7 @@ def test_what_execute_has_told_was_seen_too(world: World, wire: Wire) -> None:
 
 def test_what_is_another_runs_is_never_adopted(world: World, wire: Wire) -> None:
     # Given an execution in another run's record, which the numbers do not tell from a new one
-    other = {"id": "post", "run": "other", **FIELDS}
+    other: Any = {"id": "post", "run": "other", **FIELDS}
     world.table.together(claim(other, "e-7", 0))
     wire.answer("GET", EXECUTIONS, runs(6), runs(6, 7))
     wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(8)))
@@ -451,7 +453,7 @@ def test_what_two_find_at_once_is_one_files(
     # Given a run that another file takes between the look for it and the note of it
     wire.answer("GET", EXECUTIONS, runs(6), runs(6, run(7)))
     wire.answer("POST", EXECUTIONS, Reply(503))
-    other = {"id": "post", "run": "other", **FIELDS}
+    other: Any = {"id": "post", "run": "other", **FIELDS}
 
     def claimed_by(*_: object) -> None:
         world.table.together(claim(other, "e-7", 0))
@@ -788,7 +790,7 @@ def test_nothing_is_executed_when_an_earlier_call_fails(
 
 
 def test_what_a_post_may_have_made() -> None:
-    post = {"after": 6, "user": "u-api"}
+    post: Any = {"after": 6, "user": "u-api"}
     ours, unnamed = Execution("e-8", 8, "?", created_by="u-api"), Execution("e-9", 9, "?")
     before = Execution("e-6", 6, "?", created_by="u-api")
     other = Execution("e-10", 10, "?", created_by="u-x")

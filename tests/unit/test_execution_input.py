@@ -16,15 +16,15 @@ from tests.unit.conftest import ROOT, Event, Handler
 SCHEMA = json.loads(
     (ROOT / "layers/straight_through/execution_input.schema.json").read_text("utf-8")
 )
-MOMENTS = jsonschema.FormatChecker(())
+MOMENTS: Any = jsonschema.FormatChecker(())
 
 
-@MOMENTS.checks("date-time", raises=ValueError)
 def is_moment(text: Any) -> bool:
     """Whether a text is a moment in ISO 8601."""
     return not isinstance(text, str) or bool(datetime.fromisoformat(text))
 
 
+MOMENTS.checks("date-time", raises=ValueError)(is_moment)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=MOMENTS)
 FILE = {"bucket": "inbox", "key": "claims/may.csv"}
 RELEASE = {"release": "claims-may-1"}
@@ -37,7 +37,7 @@ FIELDS = st.sampled_from(
         *("versionId", "Key", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", "comment", ""),
     ]
 )
-ODD = st.sampled_from([None, [], "claims/may.csv", 7, {}])
+ODD: Any = st.sampled_from([None, [], "claims/may.csv", 7, {}])
 
 
 def taken(document: Any) -> bool:

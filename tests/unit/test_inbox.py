@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -221,4 +222,4 @@ def test_s3_that_cannot_be_reached_is_source_unavailable(nobody: str, aws: None)
         pin_source(gone, input_of({"bucket": INBOX, "key": KEY}))
 
 
-_ONE_TRY = boto3.session.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+_ONE_TRY = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})

@@ -315,7 +315,7 @@ def test_a_success_is_told_where_the_route_says_so(
 # --- what others have chosen ----------------------------------------------------------------------
 FORGED = "may.csv\nNext:          Send the money to\x1b[2J\u202e\u200b\ud800"
 NAMES = ("What", "File", "Route", "Message", "Held because", "Same bytes as", "Waited", "Ran")
-NAMES += ("Rows in", "Rows out", "Left out", "Outputs", "Next", "Execution")
+MORE = ("Rows in", "Rows out", "Left out", "Outputs", "Next", "Execution")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_no_name_that_others_have_chosen_forges_a_line(
     # Then each line is ours, or stands below the one that it belongs to
     lines = text.split("\n")
     assert [line.partition(":")[0] for line in lines if not line.startswith(" " * 15)] == [
-        name for name in NAMES if f"\n{name}:" in f"\n{text}"
+        name for name in (*NAMES, *MORE) if f"\n{name}:" in f"\n{text}"
     ]
     assert sum(line.startswith("Next:") for line in lines) == 1
     # And all can be seen and sent
@@ -457,8 +457,9 @@ def test_a_run_that_is_not_ours_follows_our_upload(
     changed: dict[str, Any],
     found: bool,  # noqa: FBT001
 ) -> None:
-    other = {"id": "e-8", "number": 8, "status": "Started", "created_by": "u-auto"}
+    other: dict[str, Any] = {"id": "e-8", "number": 8, "status": "Started", "created_by": "u-auto"}
     other |= {"created_at": "2026-05-04T08:15:40Z"} | changed
+    ours: Any = {"execution_id": "e-7"}
     listed = (OURS, Execution(**other))
-    assert (not_ours(Listing(listed), {"execution_id": "e-7"}, 6) is not None) == found
-    assert not_ours(Listing(listed[1:]), {"execution_id": "e-7"}, 6) is None
+    assert (not_ours(Listing(listed), ours, 6) is not None) == found
+    assert not_ours(Listing(listed[1:]), ours, 6) is None

@@ -149,7 +149,7 @@ def test_what_cannot_be_recorded_is_logged_and_fails_nothing(
 def test_an_error_of_the_api_is_logged_and_counted(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    counting(Logger(service=f"of-{type(error).__name__}", stream=_Out()))(error)
+    counting(Logger(service=f"of-{type(error).__name__}", stream=OUT))(error)
     lines = capsys.readouterr().out.splitlines()
     said, counted = json.loads(lines[0]), json.loads(lines[1])
     assert (said["message"], said["error"]) == ("API error", type(error).__name__)
@@ -163,7 +163,7 @@ def test_an_error_of_the_api_is_logged_and_counted(
 def test_what_quantemplate_has_no_part_in_is_not_counted(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    counting(Logger(service="others", stream=_Out()))(error)
+    counting(Logger(service="others", stream=OUT))(error)
     assert capsys.readouterr().out == ""
 
 
@@ -176,6 +176,9 @@ class _Out:
 
     def flush(self) -> None:
         """Keep nothing back."""
+
+
+OUT: Any = _Out()
 
 
 # --- ends ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What people are told of a run that goes on: once, when it has waited for an hour."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, 
 from straight_through.executing.waits import Patience, wait_out
 from straight_through.moments import iso
 from straight_through.queue.notices import NOTICES, Notices
-from straight_through.queue.table import Item, Table
+from straight_through.queue.table import Table
 
 PATIENCE = Patience(api_patience_hours=12, busy_deadline_hours=24)
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -26,7 +27,7 @@ class World:
         self.now = START
         self.table = table
         self.notices = Notices(table)
-        self.record: Item = {"turn": "x"}
+        self.record: Any = {"turn": "x"}
         self.told: list[tuple[str, str]] = []
         self.ended: set[str] = set()
         self.broken = False
@@ -35,7 +36,7 @@ class World:
         """Meet the trouble for so many hours, in looks of so many seconds; sweep meanwhile."""
         until = self.now + timedelta(hours=hours)
         while True:
-            record = wait_out(self.record, trouble, ATTEMPT, PATIENCE, self.now)
+            record: Any = wait_out(self.record, trouble, ATTEMPT, PATIENCE, self.now)
             record["wait_seconds"] = max(record["wait_seconds"], every)
             self.record = self.notices.follow(ATTEMPT, self.record, record, ABOUT, self.now)
             self.sweep()
@@ -46,7 +47,7 @@ class World:
 
     def goes_on(self) -> None:
         """What was waited for is over."""
-        after = {"turn": "x", "wait_seconds": 1}
+        after: Any = {"turn": "x", "wait_seconds": 1}
         self.record = self.notices.follow(ATTEMPT, self.record, after, ABOUT, self.now)
 
     def sweep(self) -> None:

@@ -272,7 +272,7 @@ def test_what_only_the_state_machine_needs_is_not_in_the_manifest() -> None:
     # Given a record with more than people read
     plain = ("run", "execution_arn", "route", "status", "quantemplate", "identical_to")
     output = dict.fromkeys(("name", "id", "key", "bytes", "sha256", "rows"), "x")
-    record = dict.fromkeys((*plain, "order", "after", "gated", "turn", "wait_seconds"), "x")
+    record: Any = dict.fromkeys((*plain, "order", "after", "gated", "turn", "wait_seconds"), "x")
     record |= {"source": {"key": "x", "parent": "p"}, "outputs": [output | {"more": 1}]}
     # Then the manifest has what its schema describes; who chained the file on stands for itself
     assert manifest_of(record) == {

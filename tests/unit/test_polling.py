@@ -1,6 +1,7 @@
 """The waits between two looks."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -160,7 +161,8 @@ def test_what_is_no_moment_gives_none(moment: str | None) -> None:
 def test_between_two_times_of_one_clock_seconds_are_counted_without_a_zone_too(zone: str) -> None:
     begun, ended = f"2026-05-04T07:59:00{zone}", f"2026-05-04 08:01:30{zone}"
     assert seconds_between(begun, ended) == 150
-    for other in (*NO_MOMENTS, "2026-05-04T07:59:00" + ("" if zone else "Z")):
+    others: tuple[Any, ...] = (*NO_MOMENTS, "2026-05-04T07:59:00" + ("" if zone else "Z"))
+    for other in others:
         assert seconds_between(begun, other) is None
         assert seconds_between(other, ended) is None
 

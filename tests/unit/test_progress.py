@@ -20,9 +20,9 @@ from straight_through.errors import (
 from straight_through.executing.progress import Look, look_at, outputs_of
 from straight_through.moments import iso
 
-TURN = {"queue": "p-claims", "turn_id": "t"}
+TURN: Any = {"queue": "p-claims", "turn_id": "t"}
 BEGAN = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
-RUN = {
+RUN: Any = {
     "pipeline_id": "p-claims",
     "execution_id": "e-7",
     "run_number": 7,
@@ -32,7 +32,7 @@ RUN = {
 
 def execution(status: str, **changed: Any) -> Execution:
     """Our run as the list has it."""
-    fields = {"id": "e-7", "number": 7, "started_at": "2026-05-04T08:00:00Z"}
+    fields: dict[str, Any] = {"id": "e-7", "number": 7, "started_at": "2026-05-04T08:00:00Z"}
     return Execution(**(fields | {"status": status} | changed))
 
 
@@ -52,7 +52,7 @@ def look(
     **changed: Any,
 ) -> Look:
     """Look at the run some seconds after Execute was sent; `changed` are fields of its record."""
-    record = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)} | changed
+    record: Any = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)} | changed
     others = (execution("Failed", id="e-6", number=6), execution("Cancelled", id="e-8"))
     listing = Listing((*others, *listed), durations=durations)
     now = BEGAN + timedelta(seconds=after)
@@ -117,7 +117,7 @@ def looks_at(seconds: int, told: Callable[[str], str | None]) -> int:
         earlier.append(item | times)
     ours = {"id": "e-7", "runNumber": 7, "status": "Started", "startedAt": told(iso(BEGAN))}
     listing = reduced([*earlier, ours], ours=["e-7"])
-    record = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)}
+    record: Any = {"quantemplate": RUN, "turn": TURN, "executed_at": iso(BEGAN)}
     elapsed, count = 0, 0
     while elapsed < seconds:
         now = BEGAN + timedelta(seconds=elapsed)
@@ -160,7 +160,7 @@ def test_waits_and_deadlines_go_by_our_own_clock(told: str | None) -> None:
 @pytest.mark.parametrize("told", ODD_TIMES)
 def test_a_record_of_release_1_0_0_has_no_time_of_ours(told: str | None) -> None:
     # Given a record without the time of our Execute, and with odd ones of Quantemplate's
-    old = {"executed_at": None, "quantemplate": RUN | {"created_at": told}}
+    old: Any = {"executed_at": None, "quantemplate": RUN | {"created_at": told}}
     # Then the attempt's begin counts
     assert look(execution("Started"), after=7199, **old).wait_seconds == 300
     with pytest.raises(PipelineOverdue):
@@ -174,7 +174,7 @@ def test_a_record_of_release_1_0_0_has_no_time_of_ours(told: str | None) -> None
 
 def test_a_run_that_was_attached_to_is_waited_for_from_then_on() -> None:
     old = RUN | {"created_at": "2026-04-01T08:00:00Z"}
-    attached = {"turn": None, "executed_at": None, "quantemplate": old}
+    attached: Any = {"turn": None, "executed_at": None, "quantemplate": old}
     assert look(execution("Started"), after=7199, **attached).wait_seconds == 300
     with pytest.raises(PipelineOverdue):
         look(execution("Started"), after=7201, **attached)

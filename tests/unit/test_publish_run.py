@@ -59,7 +59,8 @@ def test_a_manifest_that_cannot_be_written_names_file_and_route(
     def unreached(*_: Any) -> None:
         raise ConnectTimeoutError(endpoint_url="https://s3")
 
-    real = BaseClient._make_api_call
+    of_all: Any = BaseClient
+    real = of_all._make_api_call
     reached = lambda client, name, given: (  # noqa: E731 - one short line
         unreached() if name == "PutObject" else real(client, name, given)
     )

@@ -29,7 +29,7 @@ FOLDER = "claims/may/may-1/"
 FILE = {"bucket": INBOX, "key": "claims/may.csv"}
 OUTPUTS = {CLEAN: b"id\n1\n2\n", REPORT: b"problem\nnone paid\n"}
 PASSING = OUTPUTS | {REPORT: b"problem\n"}
-ALL = {
+ALL: dict[str, Any] = {
     "hold_if_rows": ("Validation report: *",),
     "destinations": ("s3://lake/{output}.csv",),
     "then": chained_to(("central", "Clean claims: *")),
@@ -220,7 +220,8 @@ def test_whatever_call_it_dies_before_or_after_the_next_try_ends_as_if_it_had_no
     s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given what an undisturbed run leaves
-    real, calls = BaseClient._make_api_call, []
+    of_all: Any = BaseClient
+    real, calls = of_all._make_api_call, []
     everything = route(**ALL)
     given = run_of(s3, PASSING, gated=True)
 
@@ -267,7 +268,8 @@ def test_whatever_call_it_dies_before_or_after_the_next_try_ends_as_if_it_had_no
 def test_an_outbox_that_does_not_answer_is_tried_again(
     s3: Any, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    real = BaseClient._make_api_call
+    of_all: Any = BaseClient
+    real = of_all._make_api_call
 
     def unreached(client: Any, name: str, parameters: Any) -> Any:
         if name == operation:
@@ -293,7 +295,7 @@ def publish_run(handler: Any, table: Table) -> Handler:
     return loaded
 
 
-def execution(name: str, given: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+def execution(name: str, given: dict[str, Any], record: Any) -> dict[str, Any]:
     """What PublishRun is sent in an execution."""
     started = "2026-05-05T10:00:00.000Z"
     about = {"Name": name, "Id": f"arn:{name}", "StartTime": started, "Input": given}
@@ -306,7 +308,7 @@ def release(run: Any, by: str = "by-hand") -> dict[str, Any]:
 
 
 @pytest.fixture
-def held(publish_run: Handler, s3: Any) -> dict[str, Any]:
+def held(publish_run: Handler, s3: Any) -> Any:
     """A run that its gate holds."""
     record = run_of(s3, OUTPUTS, gated=True)
     result = publish_run(execution("may-1", FILE, record))

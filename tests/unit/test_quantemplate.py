@@ -302,7 +302,7 @@ def test_a_file_is_uploaded_with_its_length_and_not_in_chunks(
         Reply(200, b"\r\n", {"Content-Type": "text/html"}),
         Reply(200, b'{"version": 2}', {"Content-Type": "text/html"}),
         Reply(200, b'\xef\xbb\xbf{"error": ""}', {"Content-Type": "application/json"}),
-        *(json_reply(document) for document in (None, [], {}, "ok", {"data": {"error": "nested"}})),
+        *map(json_reply, (None, [], {}, "ok", {"data": {"error": "nested"}})),
     ],
 )
 def test_what_an_upload_is_answered_that_was_taken(

@@ -124,7 +124,7 @@ def test_a_reply_that_trickles_for_ever_ends_at_its_deadline(
 
     def monotonic() -> float:
         clock.now += 30
-        return clock.now
+        return float(clock.now)
 
     clock.monotonic = monotonic
     monkeypatch.setattr(replies, "time", clock)
@@ -320,7 +320,7 @@ def test_what_a_server_says_is_shown_without_what_nobody_sees(
     ],
 )
 def test_a_secret_goes_over_tls_or_nowhere(url: str, fits: bool) -> None:  # noqa: FBT001
-    good = {"api_url": "https://q.example", "token_url": "https://q.example"}
+    good: dict[str, Any] = {"api_url": "https://q.example", "token_url": "https://q.example"}
     for addresses in (good | {"api_url": url}, good | {"token_url": url}):
         if fits:
             connected(Credentials("id", "s3cr3t"), **addresses)

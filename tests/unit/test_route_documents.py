@@ -98,13 +98,13 @@ SETTINGS: list[Any] = [
     *(";", "\t", '"', "\n", "\ufeff", "", "é", "😀", ";;"),
     *(0, 1, 1.0, 1.5, 10_000, 10_001, True),
 ]
-TABLE = st.dictionaries(
+TABLE: st.SearchStrategy[Any] = st.dictionaries(
     st.sampled_from(["sheet", "header_row", "encoding", "delimiter", "until", "below", "more"]),
     st.sampled_from(SETTINGS) | st.none() | st.just([]) | st.just({}),
     max_size=3,
 )
 ANY = st.none() | st.booleans() | st.integers() | st.text(max_size=2) | st.lists(st.none())
-WRONG = st.sampled_from([None, True, 0, "", [], {}, "process", [[]], [{}]])
+WRONG: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, "", [], {}, "process", [[]], [{}]])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "queue": st.text("aZ9._- \nü", max_size=4) | st.integers(99, 101).map(lambda n: "q" * n),
     "outputs": TEXTS,

@@ -12,7 +12,11 @@ from straight_through.errors import NoRoute, RouteInvalid
 from straight_through.routes import Route, Routes, parse_route, routable_folders
 
 PATH = "/straight-through/routes"
-IDS = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
+IDS: dict[str, Any] = {
+    "organisation_id": "c-broker",
+    "dataset_id": "d-claims",
+    "pipeline_id": "p-claims",
+}
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def monotonic() -> float:
         clock.now += 0.5
-        return clock.now
+        return float(clock.now)
 
     clock.monotonic = monotonic
     monkeypatch.setattr(session, "time", clock)

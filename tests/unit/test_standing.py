@@ -26,7 +26,7 @@ def ago(hours: float) -> str:
 
 def queue(
     *waiting: float, turn: float | None = None, paused: bool = False
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> tuple[Any, list[dict[str, Any]]]:
     """A queue's item and tickets, by the hours that files wait and that its turn is held."""
     state: dict[str, Any] = {"sk": "p-claims"}
     if turn is not None:
@@ -45,7 +45,8 @@ def queue(
 
 def standing(*waiting: float, **more: Any) -> Standing:
     """How such a queue stands."""
-    return standing_of(*queue(*waiting, **more), NOW)
+    state, tickets = queue(*waiting, **more)
+    return standing_of(state, tickets, NOW)
 
 
 def test_a_queue_is_measured_by_its_oldest_file_and_its_turn() -> None:

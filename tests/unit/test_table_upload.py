@@ -111,7 +111,8 @@ def test_the_table_is_stored_and_sent_and_told(
     assert prepared["left_out"]["rows_below"] == 1
     # And the manifest tells it
     record["quantemplate"] |= {"started_at": None, "finished_at": None}
-    manifest = manifest_of(record | {"status": "Succeeded", "outputs": []})
+    ended: Any = record | {"status": "Succeeded", "outputs": []}
+    manifest = manifest_of(ended)
     jsonschema.validate(manifest, SCHEMA)
     assert manifest["prepared"] == prepared
     assert "prepared" not in manifest["source"]

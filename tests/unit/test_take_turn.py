@@ -140,7 +140,8 @@ def test_a_file_that_cannot_go_up_is_told_before_it_waits(
     content: bytes,
     error: type,
 ) -> None:
-    for name, wrong in {"broken": {"x": 1}, "queue": {"queue": "no name"}}.items():
+    odd: dict[str, dict[str, Any]] = {"broken": {"x": 1}, "queue": {"queue": "no name"}}
+    for name, wrong in odd.items():
         boto3.client("ssm").put_parameter(
             Name=f"/straight-through/routes/{name}", Type="String", Value=json.dumps(ROUTE | wrong)
         )

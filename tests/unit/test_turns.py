@@ -33,6 +33,7 @@ from tests.unit.fake_states import FakeStates
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 QUEUE = "p-claims"
+OPEN_POST: Any = {"id": "post"}
 
 
 class World:
@@ -67,7 +68,8 @@ class World:
         token = token or f"{attempt.run} {attempt.redrive_count} {stamp}"
         self.states.wait(token, attempt.execution_arn)
         stamp = f"{attempt.redrive_count} {stamp}"
-        self.turns.take(QUEUE, attempt, {"key": attempt.run}, token, stamp, "claims")
+        source: Any = {"key": attempt.run}
+        self.turns.take(QUEUE, attempt, source, token, stamp, "claims")
         return token
 
     def turn(self, token: str) -> Turn | None:
@@ -249,7 +251,7 @@ def test_a_marked_turn_is_not_passed_on_until_the_function_has_ended(world: Worl
     assert world.turn(token) is None
     # And it may not execute any more
     with pytest.raises(TurnLost, match="was not executed"):
-        world.turns.post(turn, mark, first.run, {"id": "post"})
+        world.turns.post(turn, mark, first.run, OPEN_POST)
     # When it ends, the next file has the turn
     world.turns.unmark(turn, mark, first.execution_arn)
     assert world.turn(token)
@@ -270,7 +272,7 @@ def test_a_killed_functions_mark_lapses_and_the_sweep_passes_the_turn_on(world: 
     assert world.turn(token)
     # And what the function still does, if it was only slow, is refused
     with pytest.raises(TurnLost):
-        world.turns.post(turn, mark, first.run, {"id": "post"})
+        world.turns.post(turn, mark, first.run, OPEN_POST)
     world.turns.unmark(turn, mark, first.execution_arn)
     assert world.holder["run"] == second.run
 
@@ -308,7 +310,8 @@ def test_a_retry_waits_with_its_newest_token(world: World) -> None:
     world.states.waiting.pop(old)
     new = world.take(second, stamp="2")
     # When the first try's function wakes up and goes on, it changes nothing
-    world.turns.take(QUEUE, second, {}, old, "0 1", "claims")
+    nothing: Any = {}
+    world.turns.take(QUEUE, second, nothing, old, "0 1", "claims")
     first = world.drop("a")
     world.turns.pass_on(QUEUE, first.execution_arn, 0, world.holder["turn_id"])
     assert world.turn(new)
@@ -595,7 +598,7 @@ def test_a_pause_by_hand_that_comes_in_between_stays(world: World) -> None:
     fails(world, "a", CredentialsRejected, "token")
     at = iso(START + timedelta(seconds=1))
     world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
-    seen = {item["sk"]: item for item in world.table.items(QUEUES)}
+    seen: Any = {item["sk"]: item for item in world.table.items(QUEUES)}
     # When a person pauses the queue before it goes on
     world.reconciler._pauses.pause(QUEUE, "closing")
     world.reconciler._sweep_queue(QUEUE, seen, timedelta(hours=1))
@@ -675,7 +678,7 @@ def test_a_turn_costs_the_same_however_long_the_queue_is(world: World, length: i
         ExpressionAttributeValues={":pk": {"S": tickets(QUEUE)}},
     )
     ticket = [item for page in pages for item in page["Items"]][-1]
-    copies = [
+    copies: list[Any] = [
         {"PutRequest": {"Item": ticket | {"sk": {"S": attempt.order}}}}
         for number, attempt in waiting.items()
         if number > 2

@@ -46,7 +46,9 @@ def test_the_first_is_kept_until_its_time_is_over(table: Table) -> None:
     claims = route(identical_within_days=2)
     for run, days in [("may", 0), ("june", 1), ("july", 3)]:
         remember(table, claims, SHA, run, f"{run}.csv", NOW + timedelta(days=days))
-    assert (twin_of(table, claims, SHA, "x", NOW + timedelta(days=4)) or {})["run"] == "july"
+    twin = twin_of(table, claims, SHA, "x", NOW + timedelta(days=4))
+    assert twin
+    assert twin["run"] == "july"
 
 
 # --- what becomes of them -------------------------------------------------------------------------

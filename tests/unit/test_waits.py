@@ -26,10 +26,10 @@ def attempt(redrive: int = 0) -> Attempt:
     return Attempt("may", "arn:may", redrive, iso(NOW), iso(NOW), {})
 
 
-def waited(trouble: WaitedFor, hours: float, kind: str, redrive: int = 0) -> dict[str, Any]:
+def waited(trouble: WaitedFor, hours: float, kind: str, redrive: int = 0) -> Any:
     """What is waited next, when a trouble of this kind has been met for so many hours."""
     since = iso(NOW - timedelta(hours=hours))
-    before = {"kind": kind, "since": since, "redrive_count": 0}
+    before: Any = {"kind": kind, "since": since, "redrive_count": 0}
     return wait_out({"waiting": before}, trouble, attempt(redrive), PATIENCE, NOW)
 
 
@@ -58,7 +58,7 @@ def test_another_kind_of_trouble_and_a_redrive_count_anew() -> None:
 
 def test_two_waits_that_take_turns_have_a_deadline_all_the_same() -> None:
     # Given a pipeline that is busy for ever, and an API that does not answer every other time
-    record: dict[str, Any] = {}
+    record: Any = {}
     for minute in range(24 * 60):
         trouble = ApiUnavailable("Down.") if minute % 2 else PipelineBusy("Busy.")
         record = wait_out(record, trouble, attempt(), PATIENCE, NOW + timedelta(minutes=minute))
@@ -83,7 +83,7 @@ def test_a_wait_that_is_asked_for_is_kept_up_to_the_deadline() -> None:
 
 
 def test_the_waits_double_with_jitter_up_to_five_minutes() -> None:
-    record: dict[str, Any] = {}
+    record: Any = {}
     now, waits = NOW, []
     for _ in range(12):
         record = wait_out(record, ApiUnavailable("Down."), attempt(), PATIENCE, now)
@@ -103,7 +103,8 @@ def test_those_that_back_off_together_do_not_come_back_together() -> None:
 
 
 def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
-    record = wait_out({"turn": "x"}, PipelineBusy("Run 7 is going on."), attempt(), PATIENCE, NOW)
+    turned: Any = {"turn": "x"}
+    record: Any = wait_out(turned, PipelineBusy("Run 7 is going on."), attempt(), PATIENCE, NOW)
     assert record["turn"] == "x"
     assert record["waiting"] == {
         "kind": "PipelineBusy",

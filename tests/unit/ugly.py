@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import openpyxl
-import xlwt  # type: ignore[import-untyped]
+import xlwt
 
 from straight_through.routes import TableSpec
 

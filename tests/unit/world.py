@@ -90,7 +90,8 @@ class World:
     # --- functions ------------------------------------------------------------------------------
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """See every call that a function makes, and give all the same clock."""
-        api_call, request = BaseClient._make_api_call, requests.Session.request
+        of_all: Any = BaseClient
+        api_call, request = of_all._make_api_call, requests.Session.request
 
         def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
             if client.meta.service_model.service_name == "stepfunctions":
@@ -119,7 +120,7 @@ class World:
         if name not in self._apps:
             self._apps[name] = app = self._load(name, **self._environment)
             if hasattr(app, "datetime"):
-                app.datetime = Clock
+                app.datetime = Clock  # type: ignore[attr-defined]
         context = SimpleNamespace(
             function_name=name,
             memory_limit_in_mb=256,
