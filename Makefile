@@ -12,9 +12,9 @@ LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam
 # Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
 DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
-PYTEST := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 # In CI, how much of functions/ and layers/ the tests go through, with a floor: see pyproject.toml.
 COVERAGE := $(if $(CI),--cov --cov-report=)
+PYTEST := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 # Any of these shows the console to its tests.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # The oldest Python that may run this, and the one that Lambda has.

@@ -151,6 +151,7 @@ def test_an_alarm_says_what_happened_and_what_to_do(name: str) -> None:
 UNTAGGED = {  # kinds that have no tags, or that cost nothing
     "AWS::CloudWatch::Dashboard",
     "AWS::Events::Rule",
+    "AWS::IAM::ManagedPolicy",
     "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
