@@ -26,7 +26,7 @@ USERS_FILES = (
     "local",
     "statemachine",
 )
-PATIENCE = 60  # seconds, far beyond what anything here takes
+PATIENCE = 240  # seconds, far beyond what anything here takes
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from local.process import clean_environment
 STP = Path(sys.prefix) / "bin" / "stp"
 # Wide enough that no name is broken; a COLUMNS of the tests' own shell would win otherwise.
 SIZED = {"TERM": "xterm-256color", "LINES": "40", "COLUMNS": "160"}
-DEADLINE = 60  # seconds, far beyond what anything here takes
+DEADLINE = 240  # seconds, far beyond what anything here takes on a machine however busy
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # what a terminal is told about its cursor
 CONTROL = re.compile(r"\x1b\[[?\d;]*[A-Za-z]")
 

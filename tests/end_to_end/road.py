@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from local.deploy import ORGANISATION, clients
 
-DEADLINE = 60  # seconds, far beyond what anything here takes
+DEADLINE = 240  # seconds, far beyond what anything here takes on a machine however busy
 
 
 @dataclass(frozen=True)
