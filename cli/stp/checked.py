@@ -12,7 +12,7 @@ from rich.text import Text
 from quantemplate.bodies import FileBody
 from stp.stack import Stack
 from stp.upload import Drop
-from straight_through.errors import StraightThroughError
+from straight_through.errors import AwsDenied, AwsUnavailable, StraightThroughError
 from straight_through.files.checks import check_file, rows_seen
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import Routes
@@ -63,6 +63,8 @@ def judged(stack: Stack, drop: Drop) -> Judged:
         route, file = found.name, _Named(drop.path, drop.key)
         check_file(found, file, limits)
         rows = tuple(rows_seen(found, file, limits, FIRST + 1))
+    except (AwsDenied, AwsUnavailable):
+        raise  # that says nothing of the file
     except StraightThroughError as error:
         return Judged(drop.path, drop.key, route, type(error).__name__, str(error))
     return Judged(drop.path, drop.key, route, rows=rows)

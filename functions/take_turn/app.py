@@ -7,17 +7,15 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from straight_through.attempts import Attempt, attempt_of, stamp_of
+from straight_through.attempts import attempt_of, stamp_of
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
-from straight_through.buckets.inbox import Source
-from straight_through.errors import EmptyFile
-from straight_through.files.intake import Intake, empty
+from straight_through.files.intake import Intake
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turns
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import Route, Routes
+from straight_through.routes import Routes
 from straight_through.settings import settings_of
 from straight_through.time_left import within
 
@@ -56,15 +54,8 @@ def handler(event: dict[str, Any], _context: object) -> None:
         # It follows a run that exists: nothing is uploaded, so that it needs no turn.
         states.send_task_success(taskToken=event["token"], output=json.dumps({"turn": None}))
         return
-    if not event.get("checked"):
-        check(attempt, source, route)
+    if not event.get("checked"):  # by a definition without CheckFile, release 1.0.0's
+        intake.judge_before_turn(attempt, source, route, within(LOOK))
     stamp = stamp_of(attempt, event["state"])
     logger.info("Waiting", queue=route.queue, order=attempt.order)
     turns.take(route.queue, attempt, source.facts, event["token"], stamp, route.name)
-
-
-def check(attempt: Attempt, source: Source, route: Route) -> None:
-    """Check the file of an execution whose definition has no CheckFile: release 1.0.0's."""
-    if not source.size:
-        raise EmptyFile(empty(source))
-    intake.judge(attempt, source, route, within(LOOK))

@@ -52,9 +52,10 @@ def denied(service: str, error: ClientError) -> AwsDenied:
     """Return what stands for a service's denial, with what to do."""
     words = shown(str(error.response["Error"].get("Message", "")), LONGEST_WORDS)
     return AwsDenied(
-        f"{service} denied {error.operation_name} to the function's role ({answer_of(error)[1]}: "
-        f"{words}). It was tried again for five minutes, since changes of roles are slow. Allow "
-        "it, as the template does when it is deployed anew, then redrive the execution."
+        f"{service} denied {error.operation_name} ({answer_of(error)[1]}: {words}). Give "
+        "that right to whom AWS names there: a function has it when the template is deployed anew. "
+        "The state machine tries again for five minutes, since changes of roles are slow; after "
+        "that, redrive the execution."
     )
 
 

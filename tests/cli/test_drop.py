@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from stp.said import FAILED, USAGE, Stop
 from stp.stack import Stack
@@ -119,6 +121,29 @@ def test_a_file_is_checked_here_as_the_stack_would(
     assert error in done.out
     assert says in done.out
     assert "Contents" not in asking.client("s3").list_objects_v2(Bucket="inbox")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_service_that_refuses_says_nothing_of_the_file(
+    stp: Stp, asking: Stack, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    # Given a person whom Parameter Store denies the routes, or throttles
+    assert asking
+    of_all: Any = BaseClient
+    call = of_all._make_api_call
+
+    def refused(client: Any, operation: str, given: Any) -> Any:
+        if operation == "GetParameters":
+            answer: Any = {"Error": {"Code": code, "Message": "User: alice may not"}}
+            raise ClientError(answer, operation)
+        return call(client, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refused)
+    # Then the command fails with the service's refusal, and judges no file
+    done = stp("drop", "--check", str(CASES / "sent-titles.csv"), "--route", "claims")
+    assert done.code != 0
+    assert code in done.err
+    assert "sent-titles.csv" not in done.out
 
 
 ODD = {

@@ -18,6 +18,7 @@ import straight_through.executing.upload_and_execute
 import straight_through.queue.pauses
 import straight_through.queue.reconcile
 import straight_through.queue.turns
+import straight_through.telling.ends
 
 if TYPE_CHECKING:
     from tests.model.world import World
@@ -121,14 +122,16 @@ def loaded() -> Iterator[Functions]:
         steps = (
             straight_through.executing.upload_and_execute,
             straight_through.executing.check_status,
+            straight_through.telling.ends,
         )
         for module in steps:
             patch.setattr(module, "metrics", Quiet())
         for name in SECONDS:
             app = _load(name)
             patch.setattr(app, "logger", Quiet())
-            if hasattr(app, "step"):
-                patch.setattr(app.step, "_logger", Quiet())
+            for part in ("step", "ends"):
+                if hasattr(app, part):
+                    patch.setattr(getattr(app, part), "_logger", Quiet())
             patch.setattr(app, "metrics", Quiet(), raising=False)
             patch.setattr(app, "datetime", VirtualTime, raising=False)
             functions.apps[name] = app

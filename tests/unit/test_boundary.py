@@ -113,7 +113,7 @@ def test_what_aws_refuses_is_told_with_its_code() -> None:
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied", "AuthorizationError"])
 def test_what_aws_denies_to_the_role_has_a_name_that_is_tried_again(code: str) -> None:
-    told = rf"denied GetItem to the function's role \({code}: User.*redrive"
+    told = rf"denied GetItem \({code}: User.*redrive"
     with pytest.raises(AwsDenied, match=told):
         ending_with(refusal(400, code))(EVENTS["take_turn"], None)
 

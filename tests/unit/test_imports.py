@@ -39,7 +39,7 @@ OURS = {"quantemplate", "straight_through"}
 VARIABLES = set(
     re.findall(r"^ {8,}([A-Z_]+): ", (ROOT / "template.yaml").read_text("utf-8"), re.MULTILINE)
 )
-LONGEST_HANDLER = 75  # lines of its file, a third of them imports and settings
+LONGEST_HANDLER = 65  # lines of its file, a third of them imports and settings
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted((ROOT / "layers").glob("*/**/*.py"))
 

@@ -31,6 +31,7 @@ from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine
 CLOCKS = (
     *("queue.turns", "queue.reconcile", "queue.pauses"),
     *("executing.execute_once", "executing.upload_and_execute", "executing.check_status"),
+    "telling.ends",
 )
 SWEEP_AFTER = timedelta(seconds=90)  # longer than a mark lasts, and a grant stays unanswered
 MOST_SWEEPS = 10

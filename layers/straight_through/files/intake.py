@@ -88,6 +88,14 @@ class Intake:
         self.records.checked(attempt.run, checked.facts)
         return checked
 
+    def judge_before_turn(
+        self, attempt: Attempt, source: Source, route: Route, left: Left
+    ) -> Checked:
+        """Judge a file for which no replacement is waited for. Raises EmptyFile too."""
+        if not source.size:
+            raise EmptyFile(empty(source))
+        return self.judge(attempt, source, route, left)
+
     def judged(self, record: RunRecord, attempt: Attempt, route: Route, file: File) -> Body:
         """Return a file, within its turn, as it may go up.
 
