@@ -17,8 +17,8 @@ from emulator import (
     event_targets,
     events,
     functions,
+    logs,
     mounted,
-    saved_queries,
     schedules,
     secrets_manager,
     step_functions,
@@ -49,7 +49,7 @@ def install(host: FunctionHost, time_scale: float, mounts: Sequence[Mount] = ())
     dynamodb_expressions.install()
     storage.install()
     topics.install()
-    saved_queries.install()
+    logs.install()
     # What a request goes through, from the inside to the outside.
     served = mounted.install(trouble.answering(app), mounts)
     if host.journal:

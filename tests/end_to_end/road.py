@@ -193,13 +193,13 @@ class Road:
 
     def logs(self, run_name: str = "") -> list[str]:
         """Messages in the functions' log group, of one run or of all."""
+        pattern = f'"{run_name}"' if run_name else ""
         pages = (
             self.client("logs")
             .get_paginator("filter_log_events")
-            .paginate(logGroupName="/aws/lambda/straight-through")
+            .paginate(logGroupName="/aws/lambda/straight-through", filterPattern=pattern)
         )
-        messages = [event["message"] for page in pages for event in page["events"]]
-        return [message for message in messages if run_name in message]
+        return [event["message"] for page in pages for event in page["events"]]
 
     @staticmethod
     def until(look: Callable[[], Any], what: str) -> Any:
