@@ -41,19 +41,19 @@ def handler(event: dict[str, Any], _context: object) -> Result:
     """Return what became of the run, and where its manifest lies."""
     attempt = attempt_of(event["execution"])
     releases = attempt.input.release
-    record = released(attempt, releases) if releases else event["record"]
-    about = f"file s3://{record['source']['bucket']}/{record['source']['key']}"
-    with concerning(f"{about}, route {record['route']}"):
-        route = routes.named(record["route"])
-        result = publish(s3, settings.outbox_bucket, record, route, routes, released=bool(releases))
+    state = released(attempt, releases) if releases else event["record"]
+    about = f"file s3://{state['source']['bucket']}/{state['source']['key']}"
+    with concerning(f"{about}, route {state['route']}"):
+        route = routes.named(state["route"])
+        result = publish(s3, settings.outbox_bucket, state, route, routes, released=bool(releases))
     if result["status"] == HELD:
-        records.hold(attempt.run, result["manifest"], record["order"])
+        records.hold(attempt.run, result["manifest"], state["order"])
     logger.info("Published", **result)
     return result
 
 
 def released(attempt: Attempt, run: str) -> RunState:
-    """Return the record of a held run, which this execution alone may release."""
+    """Return the state of a held run, which this execution alone may release."""
     held = records.release(run, attempt.execution_arn)
-    record = read_manifest(s3, settings.outbox_bucket, held["held"])
-    return {**record, "order": held["order"]}
+    state = read_manifest(s3, settings.outbox_bucket, held["held"])
+    return {**state, "order": held["order"]}

@@ -139,7 +139,7 @@ class Quantemplate:
             yield Download(response, what)
 
     def execute_pipeline(self, organisation_id: str, pipeline_id: str) -> Execution:
-        """Start an execution. After Unavailable with `sent` one may have started all the same."""
+        """Execute a pipeline. After Unavailable with `sent` one may have started all the same."""
         what = f"Execute Pipeline {pipeline_id}"
         path = _executions(organisation_id, pipeline_id)
         with self._call("execute_pipeline", path, what) as response:
@@ -230,7 +230,7 @@ class Quantemplate:
                 yield response
 
     def _require_user(self, call: str, what: str, client_id: str) -> None:
-        """Execute nothing as another user than the caller knows: it finds a lost run by its user.
+        """Execute nothing as another user than the caller knows: by its user a lost one is found.
 
         Raises Unavailable: nothing was sent, and the next try knows the new one.
         """

@@ -55,7 +55,7 @@ def denied(service: str, error: ClientError) -> AwsDenied:
         f"{service} denied {error.operation_name} ({answer_of(error)[1]}: {words}). Give "
         "that right to whom AWS names there: a function has it when the template is deployed anew. "
         "The state machine tries again for five minutes, since changes of roles are slow; after "
-        "that, redrive the execution."
+        "that, redrive the run."
     )
 
 

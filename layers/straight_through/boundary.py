@@ -79,7 +79,7 @@ def _unforeseen(error: Exception, event: Any) -> Unforeseen:
     return Unforeseen(
         f"Nobody foresaw this: {kind} at {place}. It is a fault of the application or of its "
         "permissions, not of Quantemplate; the file is in the inbox still. Tell who looks after "
-        f"the stack, then redrive the execution. [{_subject(event)}]"
+        f"the stack, then redrive the run. [{_subject(event)}]"
     )
 
 

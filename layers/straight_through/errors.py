@@ -5,7 +5,7 @@
     │   ├── ApiUnavailable        Quantemplate did not answer, with a 5xx, or as it never does
     │   ├── ApiThrottled          429
     │   ├── SourceUnavailable     S3 broke off while the dropped object was read
-    │   └── PipelineBusy          a run that is not this file's is going on
+    │   └── PipelineBusy          an execution that is not this file's goes on
     ├── tried again by the state machine
     │   ├── AwsUnavailable        DynamoDB, Step Functions, Systems Manager or Secrets Manager
     │   ├── AwsDenied             one of these denies it to the function's role, be it for minutes
@@ -25,7 +25,7 @@
         ├── HeaderMismatch        the header row is not the route's
         ├── TableUnclear          the route's table cannot be told in the file beyond doubt
         ├── UploadRefused         Quantemplate, or a firewall before it, refused this file's bytes
-        ├── OutputMissing         the run has not made what the route names
+        ├── OutputMissing         the execution has not made what the route names
         ├── DestinationClash      two outputs would go to one key
         ├── DestinationFailed     copies could not be written
         ├── ChainCycle            the chain of routes would go round for ever
@@ -41,7 +41,7 @@
         ├── FunctionKilled        the upload's function died again and again
         ├── TurnOverdue           the turn did not come in time
         ├── PipelineFailed, PipelineCancelled, PipelineOverdue
-        ├── PipelineEndUnknown    the run has ended with a status that nobody knows
+        ├── PipelineEndUnknown    the execution has ended with a status that nobody knows
         └── Unforeseen            a fault of the application itself, or what nobody thought of
 
 A message says what happened, to which file and route, and what to do. A class's docstring says what
@@ -94,7 +94,7 @@ class SourceUnavailable(WaitedFor):
 
 
 class PipelineBusy(WaitedFor):
-    """Another run or upload of the pipeline went on, for longer than BusyDeadlineHours."""
+    """Another execution or upload of the pipeline went on, for longer than BusyDeadlineHours."""
 
 
 class AwsUnavailable(StraightThroughError):
@@ -180,7 +180,7 @@ class UploadRefused(StraightThroughError):
 
 
 class OutputMissing(StraightThroughError):
-    """The run has not made, or not fetched, an output that the route names, or it is gone since.
+    """An output that the route names was not made, or not fetched, or is gone since.
 
     The message lists what it has made.
     """
@@ -215,7 +215,7 @@ class AccessDenied(StraightThroughError):
 
 
 class NotFound(StraightThroughError):
-    """404: an id or address that is not known, or a run that is not in the list any more."""
+    """404: an id or address that is not known, or an execution that is not in the list any more."""
 
 
 class RequestRefused(StraightThroughError):
@@ -223,7 +223,7 @@ class RequestRefused(StraightThroughError):
 
 
 class ExecuteUncertain(StraightThroughError):
-    """Execute's reply was lost, or told an old run, and the list does not tell what it made."""
+    """Execute's reply was lost, or told an old one, and the list does not tell what it made."""
 
 
 class TransferTooSlow(StraightThroughError):
@@ -242,19 +242,19 @@ class TurnOverdue(StraightThroughError):
 
 
 class PipelineFailed(StraightThroughError):
-    """The pipeline's run failed in Quantemplate."""
+    """The execution failed in Quantemplate."""
 
 
 class PipelineCancelled(StraightThroughError):
-    """The pipeline's run was cancelled in Quantemplate."""
+    """The execution was cancelled in Quantemplate."""
 
 
 class PipelineOverdue(StraightThroughError):
-    """The pipeline's run has not ended within PipelineDeadlineHours."""
+    """The execution has not ended within PipelineDeadlineHours."""
 
 
 class PipelineEndUnknown(StraightThroughError):
-    """The pipeline's run has ended with a status that nobody knows; nothing was fetched."""
+    """The execution has ended with a status that nobody knows; nothing was fetched."""
 
 
 class Unforeseen(StraightThroughError):

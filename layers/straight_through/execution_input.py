@@ -18,7 +18,7 @@ OF_STEP_FUNCTIONS = "AWS_STEP_FUNCTIONS_"
 FIELDS = ("bucket", "key", "version_id", "execution_id", "dropped_at", "sequencer")
 NEEDED = ("bucket", "key")
 EXPECTED = (
-    'Start a new execution with an input like {"bucket": "…", "key": "claims/may.csv"}; '
+    'Start a new run with an input like {"bucket": "…", "key": "claims/may.csv"}; '
     '"version_id" may pin a version, and "execution_id" attach it to a run of Quantemplate. '
     '{"release": "<run>"} publishes a run whose manifest lies under held/ in the outbox.'
 )

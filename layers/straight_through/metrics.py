@@ -62,7 +62,7 @@ TIME_IN_QUANTEMPLATE = Metric(
 DETECTION_DELAY = Metric(
     "DetectionDelay",
     "Seconds",
-    "From the end of the pipeline's run until CheckStatus saw it; twice if the function then died.",
+    "From the end of the execution until CheckStatus saw it; twice if the function then died.",
 )
 BYTES_DOWNLOADED = Metric(
     "BytesDownloaded",

@@ -110,7 +110,7 @@ class Routes:
         if not found:
             raise NoRoute(
                 f"There is no route {name!r}: the parameter {parameter} does not exist (any more). "
-                "Add it, then redrive the execution."
+                "Add it, then redrive the run."
             )
         return _parsed(name, parameter, found[0]["Value"])
 
@@ -121,7 +121,7 @@ def _parsed(name: str, parameter: str, document: str) -> Route:
         return parse_route(name, document)
     except RouteInvalid as error:
         raise RouteInvalid(
-            f"{error} Mend the parameter {parameter}, then redrive the execution."
+            f"{error} Mend the parameter {parameter}, then redrive the run."
         ) from None
 
 
@@ -313,7 +313,7 @@ def _no_route(ssm: "SSMClient", key: str, folders: list[str], path: str) -> str:
     if folders:
         return (
             f"{told} {'Or add' if meant else 'Add'} the parameter {path}/{folders[-1]}, "
-            "then redrive the execution. Or drop the file into a folder that has a route."
+            "then redrive the run. Or drop the file into a folder that has a route."
         )
     if meant:
         return told

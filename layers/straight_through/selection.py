@@ -1,4 +1,4 @@
-"""Which outputs of a run a route is about: by name, or by a pattern of names."""
+"""Which outputs of an execution a route is about: by name, or by a pattern of names."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -20,7 +20,7 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 def selected(made: "Sequence[Output]", route: Route) -> "list[Output]":
     """Return the outputs that the route wants, that its gate looks at, and that it chains on.
 
-    Raises OutputMissing for a name that the run has not made.
+    Raises OutputMissing for a name that the execution has not made.
     """
     wanted = {
         "outputs": route.outputs,
@@ -32,10 +32,10 @@ def selected(made: "Sequence[Output]", route: Route) -> "list[Output]":
             if pattern != "*" and not any(matches(output.name, (pattern,)) for output in made):
                 names = listed([output.name for output in made]) or "none"
                 raise OutputMissing(
-                    f"The run has made no output '{shown(pattern)}', which the route's field "
+                    f"The execution has made no output '{shown(pattern)}', which the route's field "
                     f"{field!r} names. It has made: {names}. If the route is wrong, mend it, then "
-                    "redrive the execution. If the pipeline is wrong, mend it in Quantemplate, "
-                    "then start a new execution with the same input."
+                    "redrive the run. If the pipeline is wrong, mend it in Quantemplate, "
+                    "then start a new run with the same input."
                 )
     every = [pattern for patterns in wanted.values() for pattern in patterns]
     return [output for output in made if matches(output.name, every)]

@@ -72,5 +72,5 @@ class Pace:
             f"{self._what}, {size}, is too slow for one function: {self._done:,} bytes in "
             f"{elapsed:.0f} s are {rate / 1e6:.3f} MB/s{would}. The limit is "
             f"{elapsed + left:.0f} s. If it is always so slow, make the file smaller; if it was "
-            "slow for once, redrive the execution."
+            "slow for once, redrive the run."
         )

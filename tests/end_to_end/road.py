@@ -88,7 +88,7 @@ class Road:
         return str(put["VersionId"])
 
     def start(self, execution_input: Any) -> str:
-        """Start an execution by hand, as in the console."""
+        """Start a run by hand, as in the console."""
         started = self.client("stepfunctions").start_execution(
             stateMachineArn=self.state_machine, input=json.dumps(execution_input)
         )

@@ -195,7 +195,7 @@ def test_a_new_execution_with_the_same_input_runs_again(road: Road, copy_route: 
     # Given a file that was processed
     key = f"{copy_route.name}/may.csv"
     first = road.processed(key, b"a\n1\n")
-    # When an operator starts a new execution in the console, without naming a version
+    # When an operator starts a new run in the console, without naming a version
     second = road.ended(road.start({"bucket": road.inbox, "key": key}))
     # Then it runs again, pinned to the version that is there, into a folder of its own
     assert second.status == "SUCCEEDED", second.cause

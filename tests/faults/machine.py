@@ -151,7 +151,7 @@ class Machine:
         return {}
 
     def start(self, client: Any, name: str, given: dict[str, Any]) -> Execution:
-        """Start an execution, unless its name was used."""
+        """Start a run, unless its name was used."""
         execution = Execution(name, given, iso(Clock.now(UTC)))
         if execution.arn in self.executions:
             raise refusal(client, "ExecutionAlreadyExists", "StartExecution")

@@ -76,7 +76,7 @@ class Model(Moves, RuleBasedStateMachine):
     @precondition(lambda self: 0 < len(self.drops) < MOST_DROPS)
     @rule(which=WHICH, by_hand=st.booleans())
     def again(self, which: int, by_hand: bool) -> None:  # noqa: FBT001
-        """A drop's event comes once more, or a person starts a new execution with an old input."""
+        """A drop's event comes once more, or a person starts a new run with an old input."""
         if not by_hand:
             self.world.start(one_of(self.drops, which))
             return
@@ -194,14 +194,14 @@ class Model(Moves, RuleBasedStateMachine):
     @precondition(lambda self: self._executions("RUNNING"))
     @rule(which=WHICH, aborted=st.booleans())
     def execution_ends(self, which: int, aborted: bool) -> None:  # noqa: FBT001
-        """A person stops an execution, or its time is over."""
+        """A person stops a run, or its time is over."""
         execution = one_of(self._executions("RUNNING"), which)
         (self.world.states.abort if aborted else self.world.states.time_out)(execution)
 
     @precondition(lambda self: self._executions(*BADLY))
     @rule(which=WHICH)
     def redrive(self, which: int) -> None:
-        """A person redrives an execution."""
+        """A person redrives a run."""
         self.world.states.redrive(one_of(self._executions(*BADLY), which))
 
     @precondition(lambda self: self.world.states.ends)

@@ -112,7 +112,7 @@ class States:
 
     # --- what functions call --------------------------------------------------------------------
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002, ARG002, N803
-        """Start an execution, unless its name was used."""
+        """Start a run, unless its name was used."""
         if name in self.executions:
             raise ExecutionAlreadyExists(name)
         named = json.loads(input)
@@ -146,7 +146,7 @@ class States:
 
     # --- what operators do, and time ------------------------------------------------------------
     def abort(self, execution: Execution) -> None:
-        """Stop an execution; its function runs on."""
+        """Stop a run; its function runs on."""
         self._end(execution, "ABORTED")
 
     def time_out(self, execution: Execution) -> None:

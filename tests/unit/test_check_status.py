@@ -198,7 +198,7 @@ def test_a_redrive_after_it_was_told_runs_again(
     given = event("check_status")
     give_turn(table, given, given["record"]["source"])
     for _ in range(2):  # a retry of the same attempt tells it again
-        with pytest.raises(StraightThroughError, match="Run 7"):
+        with pytest.raises(StraightThroughError, match="Execution 7"):
             check(given)
     # When the execution is redriven
     given["execution"] |= {"RedriveCount": 1, "RedriveTime": iso(datetime.now(UTC))}

@@ -189,7 +189,7 @@ def test_a_run_that_shows_late_is_waited_for_and_adopted(
     # When it is tried again before the list can be trusted
     world.now += timedelta(seconds=LATE_LIST - 30)
     wire.answer("GET", EXECUTIONS, runs(6))
-    with pytest.raises(PipelineBusy, match="shown no run in the list yet") as busy:
+    with pytest.raises(PipelineBusy, match="shown no execution in the list yet") as busy:
         world.process()
     assert busy.value.retry_after == 30
     # And again when the run shows
@@ -228,7 +228,7 @@ def test_the_allowance_counts_from_when_the_reply_was_given_up(
         world.process()
     # When it is tried again before that time has passed once more
     world.now += timedelta(seconds=LATE_LIST - 1)
-    with pytest.raises(PipelineBusy, match="shown no run"):
+    with pytest.raises(PipelineBusy, match="shown no execution"):
         world.process()
     # Then there was one Execute: the server may have begun it as late as that
     assert world.executed == 1
@@ -243,7 +243,7 @@ def test_several_runs_that_it_may_have_made_are_left_to_a_person(world: World, w
         world.process()
     # Then the error says so, now and later, and nothing is executed
     for _ in range(2):
-        with pytest.raises(ExecuteUncertain, match=r"2 newer runs: e-7, e-8.*execution_id"):
+        with pytest.raises(ExecuteUncertain, match=r"2 newer ones: e-7, e-8.*execution_id"):
             world.process()
     assert world.executed == 1
 
@@ -275,7 +275,7 @@ def test_somebody_elses_run_is_never_adopted(world: World, wire: Wire) -> None:
     wire.answer("POST", EXECUTIONS, Reply(503))
     with pytest.raises(ApiUnavailable):
         world.process()
-    with pytest.raises(PipelineBusy, match="shown no run"):
+    with pytest.raises(PipelineBusy, match="shown no execution"):
         world.process()
 
 
@@ -292,7 +292,7 @@ def test_our_user_is_known_for_all_queues_from_any_reply(world: World, wire: Wir
     with pytest.raises(ApiUnavailable):
         world.process()
     # Then it is not taken for ours
-    with pytest.raises(PipelineBusy, match="shown no run"):
+    with pytest.raises(PipelineBusy, match="shown no execution"):
         world.process()
 
 
@@ -339,7 +339,9 @@ def test_times_of_the_other_side_make_us_doubt_and_never_execute_twice(
     world.now += timedelta(seconds=LATE_LIST - 20)
     date = None if date is None else date + timedelta(seconds=LATE_LIST - 20)
     wire.answer("GET", EXECUTIONS, dated(date, *listed))
-    with pytest.raises(PipelineBusy, match=r"Run 7 \(e-7\) may be.*its reply was lost") as busy:
+    with pytest.raises(
+        PipelineBusy, match=r"Execution 7 \(e-7\) may be.*its reply was lost"
+    ) as busy:
         world.process()
     assert busy.value.retry_after == 20
     # And is after that
@@ -409,7 +411,7 @@ def test_a_list_that_stays_behind_is_left_to_a_person_and_the_next_file_goes_on(
         world.process(first)
     world.now += timedelta(seconds=100)
     with pytest.raises(
-        ExecuteUncertain, match=r"no run above 2, although 600 was seen.*same input"
+        ExecuteUncertain, match=r"no execution above 2, although 600 was seen.*same input"
     ):
         world.process(first)
     world.end(first)
@@ -440,7 +442,7 @@ def test_what_is_another_runs_is_never_adopted(world: World, wire: Wire) -> None
     wire.answer("POST", EXECUTIONS, Reply(503), json_reply(run(8)))
     with pytest.raises(ApiUnavailable):
         world.process()
-    with pytest.raises(PipelineBusy, match="shown no run"):
+    with pytest.raises(PipelineBusy, match="shown no execution"):
         world.process()
     # Then the file is executed anew after the allowance
     world.now += timedelta(seconds=LATE_LIST)
@@ -473,7 +475,7 @@ def test_a_reply_that_tells_an_old_run_is_not_believed(
     # Given an Execute that is answered with a run that was there before
     wire.answer("GET", EXECUTIONS, runs(6), runs(6), runs(6, *new))
     wire.answer("POST", EXECUTIONS, json_reply(run(6)), json_reply(run(7)))
-    with pytest.raises(ApiUnavailable, match=r"answered with run 6 \(e-6\), which is no new"):
+    with pytest.raises(ApiUnavailable, match=r"answered with execution 6 \(e-6\), which is no new"):
         world.process()
     assert "execution" not in world.records.get("may")
     world.now += timedelta(seconds=LATE_LIST)
@@ -483,7 +485,7 @@ def test_a_reply_that_tells_an_old_run_is_not_believed(
     else:
         # Or a person has to look
         for _ in range(2):
-            with pytest.raises(ExecuteUncertain, match=r"run 6 \(e-6\).*same input"):
+            with pytest.raises(ExecuteUncertain, match=r"execution 6 \(e-6\).*same input"):
                 world.process()
         # And the next file goes on
         world.end(world.attempt())
@@ -501,7 +503,7 @@ def test_where_numbers_begin_anew_one_file_is_uncertain_and_the_next_go_on(
     with pytest.raises(ApiUnavailable):
         world.process(held=3600)
     world.now += timedelta(seconds=LATE_LIST)
-    with pytest.raises(ExecuteUncertain, match=r"run 1 \(e-1\).*number 900 was seen before"):
+    with pytest.raises(ExecuteUncertain, match=r"execution 1 \(e-1\).*number 900 was seen before"):
         world.process()
     world.end(world.attempt())
     wire.answer("GET", EXECUTIONS, runs(1))
@@ -515,7 +517,7 @@ def test_nothing_goes_up_while_the_list_is_older_than_one_before(
     # Given a run that somebody makes by hand, which a list has shown, and an older copy of it
     wire.answer("GET", EXECUTIONS, runs(6, run(7, createdBy="u-somebody")), older)
     wire.answer("POST", EXECUTIONS, json_reply(run(8)))
-    with pytest.raises(PipelineBusy, match="Run 7"):
+    with pytest.raises(PipelineBusy, match="Execution 7"):
         world.process()
     # Then the file does not go up while that run may be going on unseen
     with pytest.raises(PipelineBusy, match="although 7 was seen before: it is an older copy"):
@@ -575,7 +577,7 @@ def test_the_user_of_other_credentials_is_not_taken_for_ours(world: World, wire:
 
 def test_a_run_that_is_going_on_is_waited_for(world: World, wire: Wire) -> None:
     wire.answer("GET", EXECUTIONS, runs(6, run(7, createdBy="u-somebody")))
-    with pytest.raises(PipelineBusy, match=r"Run 7 \(e-7\).*u-somebody.*'Started'"):
+    with pytest.raises(PipelineBusy, match=r"Execution 7 \(e-7\).*u-somebody.*'Started'"):
         world.process()
     assert (world.executed, world.uploaded) == (0, 0)
 
@@ -609,11 +611,11 @@ def test_the_next_file_waits_until_it_is_known_what_the_last_execute_made(
 ) -> None:
     first = lost_and_aborted(world, wire)
     # Then the next file does not go up while the run may still show
-    with pytest.raises(PipelineBusy, match=r"run first.*shown no run"):
+    with pytest.raises(PipelineBusy, match=r"run first.*shown no execution"):
         world.process(world.attempt("second"))
     # Nor while it goes on
     wire.answer("GET", EXECUTIONS, runs(6, run(7)))
-    with pytest.raises(PipelineBusy, match="Run 7"):
+    with pytest.raises(PipelineBusy, match="Execution 7"):
         world.process(world.attempt("second"))
     assert world.uploaded == 1
     # And when it has ended
@@ -680,7 +682,7 @@ def test_a_killed_functions_execute_may_have_been_sent_until_its_mark_lapsed(
     killed_after_execute(world, wire, monkeypatch)
     # When the next try comes right after it must have ended
     world.now += timedelta(seconds=901)
-    with pytest.raises(PipelineBusy, match="shown no run") as busy:
+    with pytest.raises(PipelineBusy, match="shown no execution") as busy:
         world.process()
     # Then the run may show for as long as a list may be late since then
     assert busy.value.retry_after == LATE_LIST - 1
@@ -728,7 +730,7 @@ def test_a_file_waits_for_the_run_that_another_pipeline_of_its_queue_still_makes
     wire.answer("GET", listed, runs(3))
     wire.answer("POST", listed, json_reply(run(4)))
     second = world.attempt("second")
-    with pytest.raises(PipelineBusy, match="Run 7"):
+    with pytest.raises(PipelineBusy, match="Execution 7"):
         world.process(second, route=other)
     # Then it goes up when that run has ended, and not before
     assert world.uploaded == 1

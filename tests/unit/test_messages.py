@@ -118,11 +118,11 @@ def test_each_end_says_what_which_file_and_what_to_do(event: Event, status: str)
 
 
 def test_a_failure_has_its_error_and_message(event: Event) -> None:
-    cause = json.dumps({"errorMessage": "Run 7 failed.", "errorType": "PipelineFailed"})
+    cause = json.dumps({"errorMessage": "Execution 7 failed.", "errorType": "PipelineFailed"})
     told = facts(event, cause=cause)
-    assert (told["error"], told["message"]) == ("PipelineFailed", "Run 7 failed.")
+    assert (told["error"], told["message"]) == ("PipelineFailed", "Execution 7 failed.")
     assert subject_of(told) == "Failed (PipelineFailed): claims/may.csv"
-    assert "Message:       Run 7 failed." in text_of(told)
+    assert "Message:       Execution 7 failed." in text_of(told)
     # And a cause that is no document of Lambda's is told as it is
     for plain in ("Somebody stopped it", "[1]", '{"x": 1}'):
         assert facts(event, cause=plain)["message"] == plain

@@ -71,7 +71,7 @@ def world(table: Table) -> World:
     ("trouble", "until", "todo"),
     [
         (ApiUnavailable("List Executions: HTTP 503."), "20:00", "can be reached"),
-        (PipelineBusy("Run 7 is going on."), "2026-05-05T08:00", "Look in Quantemplate"),
+        (PipelineBusy("Execution 7 is going on."), "2026-05-05T08:00", "Look in Quantemplate"),
     ],
 )
 def test_a_wait_of_an_hour_is_told_once(
@@ -124,7 +124,7 @@ def test_each_kind_of_wait_is_told_for_itself(world: World) -> None:
 
 def test_a_wait_that_an_unavailable_api_interrupts_is_told_once(world: World) -> None:
     for _ in range(90):
-        for trouble in (PipelineBusy("Run 7 is going on."), ApiUnavailable("Down.")):
+        for trouble in (PipelineBusy("Execution 7 is going on."), ApiUnavailable("Down.")):
             world.waits(trouble)
             world.now += timedelta(seconds=60)
     ((subject, text),) = world.told

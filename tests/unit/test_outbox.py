@@ -229,7 +229,7 @@ def test_what_s3_refuses_to_take_has_a_name_and_says_what_to_do(
     # Then
     assert type(raised.value) is error
     assert f"s3://{OUTBOX}/claims/" in str(raised.value)
-    assert str(raised.value).endswith("redrive the execution.")
+    assert str(raised.value).endswith("redrive the run.")
 
 
 def test_a_large_output_that_s3_stops_taking_leaves_nothing(

@@ -60,7 +60,7 @@ def test_a_size_that_the_rate_cannot_carry_is_foreseen_early() -> None:
     assert "100,000,000,000 bytes" in told
     assert f"in {SURE_AFTER} s are 10.000 MB/s, so that all would take 10,000 s" in told
     assert "The limit is 900 s" in told
-    assert told.endswith("redrive the execution.")
+    assert told.endswith("redrive the run.")
 
 
 def test_a_rate_that_may_yet_rise_is_waited_for() -> None:

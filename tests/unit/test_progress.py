@@ -89,8 +89,8 @@ def test_a_run_that_ended_badly_is_told(status: str, error: type, told: str) -> 
     with pytest.raises(StraightThroughError, match=told) as raised:
         look(execution(status, finished_at="2026-05-04T09:00:00Z"), after=10**6)
     assert type(raised.value) is error
-    assert "Run 7 (e-7) of pipeline p-claims" in str(raised.value)
-    assert "redrive the execution" in str(raised.value)
+    assert "Execution 7 (e-7) of pipeline p-claims" in str(raised.value)
+    assert "redrive the run" in str(raised.value)
 
 
 @pytest.mark.parametrize("status", ["Started", "Queued"])
@@ -185,7 +185,7 @@ def test_an_unknown_status_with_an_end_is_an_end(status: str) -> None:
     with pytest.raises(PipelineEndUnknown) as raised:
         look(execution(status, finished_at="2026-05-04T09:00:00Z"), after=10)
     assert f"status {status!r}" in str(raised.value)
-    assert "start a new execution with the same input" in str(raised.value)
+    assert "start a new run with the same input" in str(raised.value)
 
 
 def test_an_end_without_a_time_is_told_without_one() -> None:
@@ -206,7 +206,7 @@ def test_a_new_run_may_be_missing_from_the_list_for_a_while() -> None:
 
 
 def test_a_run_that_stays_missing_is_told() -> None:
-    with pytest.raises(NotFound, match=r"Run 7 \(e-7\).*is not in the list.*301 seconds"):
+    with pytest.raises(NotFound, match=r"Execution 7 \(e-7\).*is not in the list.*301 seconds"):
         look(after=301)
 
 

@@ -127,7 +127,7 @@ def test_a_key_that_misses_its_route_is_shown_with_the_likely_cause(
 
 
 def test_the_message_names_the_parameter_that_is_missing(ssm: Any) -> None:
-    with pytest.raises(NoRoute, match=f"{PATH}/claims/eu, then redrive the execution"):
+    with pytest.raises(NoRoute, match=f"{PATH}/claims/eu, then redrive the run"):
         Routes(ssm, PATH).of("claims/eu/may.csv")
 
 
@@ -138,7 +138,7 @@ def test_the_message_names_the_parameter_that_is_wrong(ssm: Any, add: Callable[.
     # Then the wrong one is named whole, and what to do after
     with pytest.raises(RouteInvalid, match="'dataset_id' is 'p-claims'") as raised:
         Routes(ssm, PATH).of("claims/eu/may.csv")
-    told = f"Mend the parameter {PATH}/claims/eu, then redrive the execution."
+    told = f"Mend the parameter {PATH}/claims/eu, then redrive the run."
     assert str(raised.value).endswith(told)
 
 
@@ -214,7 +214,7 @@ def test_a_name_without_a_route_is_told_with_its_parameter(
     with pytest.raises(NoRoute) as raised:
         Routes(ssm, PATH).named(name)
     told = f"There is no route '{name}': the parameter {PATH}/{name} does not exist (any more). "
-    assert str(raised.value) == told + "Add it, then redrive the execution."
+    assert str(raised.value) == told + "Add it, then redrive the run."
 
 
 def test_a_name_whose_route_is_wrong_is_told_with_its_parameter(
@@ -223,7 +223,7 @@ def test_a_name_whose_route_is_wrong_is_told_with_its_parameter(
     add("claims", pipeline_id="d-claims")
     with pytest.raises(RouteInvalid) as raised:
         Routes(ssm, PATH).named("claims")
-    told = f"Mend the parameter {PATH}/claims, then redrive the execution."
+    told = f"Mend the parameter {PATH}/claims, then redrive the run."
     assert str(raised.value).endswith(told)
 
 

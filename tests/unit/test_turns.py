@@ -533,7 +533,7 @@ def test_an_end_that_is_told_late_does_not_pause_what_was_redriven(world: World)
     with pytest.raises(AccessDenied), Records(world.table).noting(first):
         raise trouble
     ended(world, first, "FAILED", "AccessDenied")
-    # When a person has mended it and redriven the execution, which has the turn
+    # When a person has mended it and redriven the run, which has the turn
     world.now += timedelta(seconds=5)
     again = world.drop("a", redrive=1)
     turn = world.turn(world.take(again))

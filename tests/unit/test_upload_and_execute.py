@@ -209,7 +209,7 @@ def test_a_run_that_is_not_ours_is_waited_for(
     wire.answer("GET", EXECUTIONS, json_reply([going]))
     record = upload(given)
     assert record["status"] == "NotExecuted"
-    assert "Run 6 (e-6)" in record["waiting"]["for"]
+    assert "Execution 6 (e-6)" in record["waiting"]["for"]
     assert "u-somebody" in record["waiting"]["for"]
     assert not wire.calls("POST", DATASET)
 
@@ -312,7 +312,7 @@ def test_an_attached_run_is_followed_and_nothing_is_uploaded(
 def test_an_attached_run_that_the_pipeline_does_not_have_is_told(
     upload: Handler, given: dict[str, Any], table: Table
 ) -> None:
-    with pytest.raises(NotFound, match="no run 'e-8'"):
+    with pytest.raises(NotFound, match="no execution 'e-8'"):
         upload(attached(given, table, "e-8"))
 
 

@@ -104,12 +104,14 @@ def test_those_that_back_off_together_do_not_come_back_together() -> None:
 
 def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
     turned: Any = {"turn": "x"}
-    record: Any = wait_out(turned, PipelineBusy("Run 7 is going on."), attempt(), PATIENCE, NOW)
+    record: Any = wait_out(
+        turned, PipelineBusy("Execution 7 is going on."), attempt(), PATIENCE, NOW
+    )
     assert record["turn"] == "x"
     assert record["waiting"] == {
         "kind": "PipelineBusy",
         "since": iso(NOW),
         "until": iso(NOW + timedelta(hours=24)),
         "redrive_count": 0,
-        "for": "PipelineBusy: Run 7 is going on.",
+        "for": "PipelineBusy: Execution 7 is going on.",
     }

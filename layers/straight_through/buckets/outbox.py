@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 MADE_BY = f"straight-through {__version__}"
-_LATER = "When S3 answers again, redrive the execution."
+_LATER = "When S3 answers again, redrive the run."
 
 
 def store_output(
@@ -53,30 +53,30 @@ def store_output(
         return {"bytes": measuring.size, **measuring.measures}
 
 
-def manifest_of(record: RunState) -> dict[str, Any]:
-    """Return the manifest of a run's record; `manifest.schema.json` describes it."""
-    source = {field: value for field, value in record["source"].items() if field != "parent"}
+def manifest_of(state: RunState) -> dict[str, Any]:
+    """Return the manifest of a run; `manifest.schema.json` describes it."""
+    source = {field: value for field, value in state["source"].items() if field != "parent"}
     described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
     return {
-        **{field: record[field] for field in ("run", "execution_arn", "route", "status")},
+        **{field: state[field] for field in ("run", "execution_arn", "route", "status")},
         "made_by": MADE_BY,
         "source": source,
-        "parent": record["source"]["parent"],
-        **({"prepared": record["prepared"]} if "prepared" in record else {}),
-        "quantemplate": record["quantemplate"],
-        "identical_to": record["identical_to"],
+        "parent": state["source"]["parent"],
+        **({"prepared": state["prepared"]} if "prepared" in state else {}),
+        "quantemplate": state["quantemplate"],
+        "identical_to": state["identical_to"],
         "outputs": [
             {field: output[field] for field in described if field in output}
-            for output in map(dict, stored(record))
+            for output in map(dict, stored(state))
         ],
-        **({"no_outputs": True} if made_nothing(record) else {}),
-        **{field: record.get(field, []) for field in ("held", "destinations", "chained")},
+        **({"no_outputs": True} if made_nothing(state) else {}),
+        **{field: state.get(field, []) for field in ("held", "destinations", "chained")},
     }
 
 
-def made_nothing(record: RunState) -> bool:
+def made_nothing(state: RunState) -> bool:
     """Whether a run succeeded and left no output."""
-    return bool(record["status"] == SUCCEEDED and not stored(record))
+    return bool(state["status"] == SUCCEEDED and not stored(state))
 
 
 def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str, Any]) -> str:
@@ -93,7 +93,7 @@ def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str,
 
 
 def read_manifest(s3: "S3Client", bucket: str, key: str) -> RunState:
-    """Return a run's record from the manifest that was written of it.
+    """Return a run's state from the manifest that was written of it.
 
     Raises ReleaseRefused, OutboxUnavailable, OutboxDenied.
     """
@@ -135,5 +135,5 @@ def writing(bucket: str, key: str, what: Literal["read", "written"] = "written")
         raise OutboxDenied(
             f"{where} may not be {what}: S3 answered 403 ({code}) to {error.operation_name}. Let "
             "the role of the function get and put objects there, with their encryption key if "
-            "there is one, and let no policy of the bucket deny it; then redrive the execution."
+            "there is one, and let no policy of the bucket deny it; then redrive the run."
         ) from None

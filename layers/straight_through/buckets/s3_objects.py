@@ -161,7 +161,7 @@ def _copy(
     if head is None:
         raise OutputMissing(
             f"The output {shown(f's3://{source[0]}/{source[1]}', 1100)} is gone: somebody, or a "
-            "rule of the bucket, has removed it since it was fetched. Start a new execution with "
+            "rule of the bucket, has removed it since it was fetched. Start a new run with "
             "the file's bucket and key and the run's \"execution_id\", which fetches it anew."
         )
     described: Any = {"ContentType": head["ContentType"], "Metadata": dict(metadata)}
@@ -225,5 +225,5 @@ def _always_overtaken(target: Address) -> OutboxUnavailable:
     """Return the error of a key that others keep writing."""
     return OutboxUnavailable(
         f"{shown(f's3://{target[0]}/{target[1]}', 1100)} was written by others {TRIES} times while "
-        "it was to be copied. See who writes there, then redrive the execution."
+        "it was to be copied. See who writes there, then redrive the run."
     )

@@ -24,7 +24,7 @@ PASSES = (
 LONGEST_SAID = 300  # characters of S3's own words that a message has
 NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.PRECONDITION_FAILED)
 ROLES = "the roles of CheckFile, TakeTurn and UploadAndExecute"
-AGAIN = "Drop the file again, or start a new execution with another key or version."
+AGAIN = "Drop the file again, or start a new run with another key or version."
 
 # What each code means for the object, and what to do about it.
 DENIED = {
@@ -36,7 +36,7 @@ DENIED = {
     ),
     "InvalidObjectState": (
         "It lies in an archive class, from which S3 reads nothing before it is restored. Restore "
-        "it (aws s3api restore-object) and redrive the execution when that is done, or drop the "
+        "it (aws s3api restore-object) and redrive the run when that is done, or drop the "
         "file again in the class STANDARD."
     ),
     "KMS.DisabledException": (
@@ -45,7 +45,7 @@ DENIED = {
     ),
     "KMS.KMSInvalidStateException": (
         "The KMS key that it is encrypted with is about to be deleted, or is otherwise in no state "
-        "to be used. Cancel its deletion, enable it and redrive the execution; or drop the file "
+        "to be used. Cancel its deletion, enable it and redrive the run; or drop the file "
         "again without it."
     ),
     "KMS.NotFoundException": (
@@ -68,13 +68,13 @@ def refusal_of(error: BotoCoreError | ClientError, where: str) -> StraightThroug
         return SourceUnavailable(f"Reading {where} failed: S3 answered {status}, {code}.")
     if code == "NoSuchBucket":
         return SourceNotFound(
-            f"{where} does not exist: there is no such bucket. Start a new execution with the name "
+            f"{where} does not exist: there is no such bucket. Start a new run with the name "
             "of the inbox as its bucket."
         )
     never_was = code == "InvalidArgument" and "version id" in said.lower()
     if status in NOT_THERE or never_was:
         return SourceNotFound(f"{where} {_gone(status, never_was=never_was)} {AGAIN}")
-    todo = DENIED.get(code, f"Let {ROLES} read it and redrive the execution, or drop it again.")
+    todo = DENIED.get(code, f"Let {ROLES} read it and redrive the run, or drop it again.")
     words = shown(said, LONGEST_SAID)
     return SourceDenied(f"{where} cannot be read: S3 answered {status}, {code} ({words}). {todo}")
 

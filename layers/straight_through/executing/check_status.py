@@ -21,9 +21,9 @@ from straight_through.executing.progress import (
     execution_of,
     listed,
     look_at,
-    looked_at_record,
+    looked_at_state,
     shows_newer,
-    succeeded_record,
+    succeeded_state,
     without_waiting,
 )
 from straight_through.executing.waits import Patience, wait_out
@@ -121,7 +121,7 @@ class CheckStatus:
             raise
         if not look.known:
             self._logger.warning("Unknown status, waiting on", status=look.status)
-        state = looked_at_record(state, look, attempt, hours, now)
+        state = looked_at_state(state, look, attempt, hours, now)
         if look.execution and look.status == SUCCEEDED:
             self._turns.run_ended(state, attempt)
             return self._succeeded(state, look.execution, listing)
@@ -131,7 +131,7 @@ class CheckStatus:
         """Return the state of a run that succeeded; remember its bytes, and measure how late."""
         now, source = datetime.now(UTC), state["source"]
         route = self._routes.named(state["route"])
-        state = succeeded_record(state, execution, listing, route)
+        state = succeeded_state(state, execution, listing, route)
         if source["sha256"]:
             # Only now: the bytes of a run that failed may be dropped again.
             remember(self._table, route, source["sha256"], state["run"], source["key"], now)

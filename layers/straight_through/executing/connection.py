@@ -170,7 +170,7 @@ def _missing(secret_arn: str, what: str) -> CredentialsMissing:
     """Say what is wrong with the secret and what to put there: the token cannot be asked for."""
     error = CredentialsMissing(
         f"The secret {secret_arn} {what}. Put Quantemplate's client id and secret there as "
-        '{"client_id": "…", "client_secret": "…"}, then redrive the execution.'
+        '{"client_id": "…", "client_secret": "…"}, then redrive the run.'
     )
     error.call = "token"
     return error

@@ -1,7 +1,7 @@
 """One attempt to get a file through its pipeline: exactly one execution made, or found again.
 
-The API has no idempotency key. So before Execute is sent its POST is noted with the highest run
-number that was ever seen, and until it is known what became of the last POST nothing is uploaded.
+The API has no idempotency key. So before Execute is sent its POST is noted with the highest number
+that an execution ever had, and until it is known what became of the last POST nothing is uploaded.
 Numbers, and who has made an execution, tell which is ours; the other side's times may only make us
 wait.
 """
@@ -61,14 +61,14 @@ class ExecuteOnce:
         late_list: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the parts; a new run may be missing from the list for `late_list` seconds."""
+        """Take the parts; a new execution may be missing from the list for `late_list` seconds."""
         self._client = client
         self._turns = turns
         self._records = records
         self._late_list = late_list
         self._now = now
         self._pipelines = Pipelines(turns.table)
-        self.durations: Sequence[float] = ()  # of the pipeline's earlier runs, once listed
+        self.durations: Sequence[float] = ()  # of the pipeline's earlier executions, once listed
         self.uploaded = 0  # bytes
 
     def make(
@@ -105,7 +105,7 @@ class ExecuteOnce:
     ) -> MadeExecution:
         """Return the execution that this file's Execute has made, now or in an earlier attempt.
 
-        Raises PipelineBusy while another run may use the pipeline or the dataset, ApiUnavailable,
+        Raises PipelineBusy while another may use the pipeline or the dataset, ApiUnavailable,
         ApiThrottled and SourceUnavailable where trying again may help, TurnLost, ExecuteUncertain.
         """
         queue = self._turns.state(turn.queue)
@@ -123,7 +123,7 @@ class ExecuteOnce:
         if "uncertain" in record:
             raise ExecuteUncertain(record["uncertain"])
         ids, seen = _ids(route), self._pipelines.highest(_ids(route))
-        # Before the first run is known, old ones need not be whole.
+        # Before the first execution is known, old ones need not be whole.
         listing = self._list(ids, seen, above=seen or ABOVE_ALL)
         self._require_newest(listing, seen or NONE_SEEN, queue["holder"], route.pipeline_id)
         _require_free(listing.going_on, route.pipeline_id)
@@ -149,13 +149,13 @@ class ExecuteOnce:
         return self._execute(post)
 
     def attach(self, route: Route, execution_id: str) -> MadeExecution:
-        """Return a run that exists already. Raises NotFound."""
+        """Return an execution that exists already. Raises NotFound."""
         ids = _ids(route)
         found = self._list(ids, self._pipelines.highest(ids), ours=[execution_id])
         execution = found.find(execution_id)
         if execution is None:
             raise NotFound(
-                f"Pipeline {route.pipeline_id} has no run {execution_id!r}. Start a new execution "
+                f"Pipeline {route.pipeline_id} has no execution {execution_id!r}. Start a new run "
                 'with an "execution_id" that Quantemplate shows for this pipeline.'
             )
         return attached(ids, execution)
@@ -224,7 +224,7 @@ class ExecuteOnce:
         made = made_by(post, execution)
         if execution.number <= post["after"] or not self._records.executed(post, made):
             odd = ApiUnavailable(
-                f"Execute of pipeline {post['pipeline_id']} was answered with run "
+                f"Execute of pipeline {post['pipeline_id']} was answered with execution "
                 f"{execution.number} ({execution.id}), which is no new one: number "
                 f"{post['after']} was seen before. The list is to tell what it has made."
             )
@@ -262,7 +262,7 @@ class ExecuteOnce:
         mine = post["run"] == attempt.run
         noted = self._records.get(post["run"])
         if noted.get("posted", {}).get("id") != post["id"] or "uncertain" in noted:
-            return  # it made no run, or nobody can tell
+            return  # it made no execution, or nobody can tell
         known = noted["execution"]["execution_id"] if "execution" in noted else None
         asked_at = self._now()
         listing = self._list(
@@ -278,7 +278,7 @@ class ExecuteOnce:
         whose = f"Execute of pipeline {post['pipeline_id']} at {post['at']} (run {post['run']})"
         if not found and left > 0:
             raise PipelineBusy(
-                f"The {whose} has shown no run in the list yet; it may still do so for "
+                f"The {whose} has shown no execution in the list yet; it may still do so for "
                 f"{left:.0f} seconds.",
                 retry_after=left,
             )
@@ -290,14 +290,14 @@ class ExecuteOnce:
             self._records.uncertain(post, _several(post, whose, found))
         elif left > 0 and not surely_made(post, found[0], listing, asked_at):
             raise PipelineBusy(
-                f"Run {found[0].number} ({found[0].id}) may be what the {whose} has made: its "
-                f"reply was lost, and the run's own time ({found[0].created_at or 'none'}) does "
-                f"not tell. If no other shows for {left:.0f} seconds, it is taken for it.",
+                f"Execution {found[0].number} ({found[0].id}) may be what the {whose} has made: "
+                f"its reply was lost, and its own time ({found[0].created_at or 'none'}) does not "
+                f"tell. If no other shows for {left:.0f} seconds, it is taken for it.",
                 retry_after=left,
             )
         elif not self._records.executed(post, made_by(post, found[0])):
             raise PipelineBusy(
-                f"Run {found[0].number} ({found[0].id}) was taken by another file meanwhile. "
+                f"Execution {found[0].number} ({found[0].id}) was taken by another file meanwhile. "
                 "The list is looked at once more.",
                 retry_after=LOOK_AGAIN,
             )
@@ -307,22 +307,22 @@ class ExecuteOnce:
     def _made_nothing(
         self, post: Post, whose: str, answered: Answered | None, listing: Listing, left: float
     ) -> None:
-        """Note that no new run has shown, which says that none was made, with two exceptions.
+        """Note that no new execution has shown, which says that none was made, with two exceptions.
 
         Where a reply told one, or the list stays behind what was seen, a person has to look, and
         numbers count from there: else each next file met the same. `left` is minus the seconds
-        since the list should show a run. Raises PipelineBusy while the list may be an older copy.
+        since the list should show one. Raises PipelineBusy while the list may be an older copy.
         """
         seen = self._pipelines.highest(post) or NONE_SEEN
         if answered:
             why = (
-                f"The {whose} was answered with run {answered['number']} ({answered['id']}), which "
-                f"is no new one: number {post['after']} was seen before, and the list shows no "
-                "newer. Look at it in Quantemplate."
+                f"The {whose} was answered with execution {answered['number']} ({answered['id']}), "
+                f"which is no new one: number {post['after']} was seen before, and the list shows "
+                "no newer. Look at it in Quantemplate."
             )
         elif listing.highest < seen:
             why = (
-                f"The reply to the {whose} was lost, and the list shows no run above "
+                f"The reply to the {whose} was lost, and the list shows no execution above "
                 f"{listing.highest}, although {seen} was seen before. Look in Quantemplate for a "
                 "newer one."
             )
@@ -333,7 +333,7 @@ class ExecuteOnce:
             return
         self._records.uncertain(
             post,
-            f"{why} If it is this file's, start a new execution with the same input and "
+            f"{why} If it is this file's, start a new run with the same input and "
             '"execution_id"; if it is not, start one with the same input.',
         )
         number = answered["number"] if answered else NONE_SEEN
@@ -423,18 +423,18 @@ def _open_posts(last: Post | None, record: RunRecord) -> list[Post]:
 def _several(post: Post, whose: str, found: Sequence[Execution]) -> str:
     """Say that several executions may be an Execute's, and what to do."""
     return (
-        f"The reply to the {whose} was lost, and after run {post['after']} there are "
-        f"{len(found)} newer runs: {', '.join(e.id for e in found)}. Look at them in "
-        "Quantemplate. If one of them is this file's, start a new execution with the same "
+        f"The reply to the {whose} was lost, and after execution {post['after']} there are "
+        f"{len(found)} newer ones: {', '.join(e.id for e in found)}. Look at them in "
+        "Quantemplate. If one of them is this file's, start a new run with the same "
         'input and "execution_id"; if none is, start one with the same input.'
     )
 
 
 def _require_free(going_on: Sequence[Execution], pipeline_id: str) -> None:
-    """Raise PipelineBusy if there is a run that goes on: an upload could change its data."""
+    """Raise PipelineBusy if there is an execution that goes on: an upload could change its data."""
     for execution in going_on:
         raise PipelineBusy(
-            f"Run {execution.number} ({execution.id}) of pipeline {pipeline_id}, made by "
+            f"Execution {execution.number} ({execution.id}) of pipeline {pipeline_id}, made by "
             f"{execution.created_by or 'an unknown user'} at "
             f"{execution.created_at or 'an unknown time'}, is going on (status "
             f"{execution.status!r}). The file waits for its end."

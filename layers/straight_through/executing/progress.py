@@ -1,4 +1,4 @@
-"""What a pipeline's run has come to."""
+"""What an execution has come to."""
 
 import math
 from collections.abc import Sequence
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from straight_through.routes import Route
 
 UNKNOWN = "UnknownStatus"  # the kind of wait
-AUTO_RUN = 300  # seconds around our Execute within which a run of another user may be an Auto Run
+AUTO_RUN = 300  # seconds around our Execute in which another user's may be an Auto Run
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a run told: its status, and either its outputs or the seconds to wait."""
+    """What one look told of an execution: its status, and its outputs or the seconds to wait."""
 
     status: str
     wait_seconds: int
@@ -60,35 +60,35 @@ class Look:
 
 def look_at(
     listing: "Listing",
-    record: RunState,
+    state: RunState,
     now: datetime,
     attempt: Attempt,
     deadline_hours: float,
     late_list: float,
 ) -> Look:
-    """Find the run among the pipeline's executions and say what to do next.
+    """Find the execution among the pipeline's and say what to do next.
 
-    `late_list` is how many seconds a new run may be missing from the list. Waits and deadlines go
+    `late_list` is how many seconds a new one may be missing from the list. Waits and deadlines go
     by our own clock, from Execute on; the deadline counts anew from a redrive.
 
     Raises PipelineFailed, PipelineCancelled, PipelineEndUnknown, PipelineOverdue, and NotFound for
-    a run that stays missing. A status that nobody knows is no success, and no end without a time
+    one that stays missing. A status that nobody knows is no success, and no end without a time
     of one.
     """
-    run = execution_of(record)
-    execution = listing.find(run["execution_id"])
-    begun = begin_of(record, attempt, now)
+    made = execution_of(state)
+    execution = listing.find(made["execution_id"])
+    begun = begin_of(state, attempt, now)
     elapsed = (now - begun).total_seconds()
     wait = next_wait(elapsed, listing.durations)
     waited = elapsed
     if attempt.redrive_count:
         waited = min(elapsed, max(seconds_since(attempt.began, now) or 0, 0))
-    who = f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']}"
+    who = told_of(made)
     if execution is None:
         if elapsed > late_list and waited > late_list:
             raise NotFound(
                 f"{who} is not in the list of executions {elapsed:.0f} seconds after it was made. "
-                "Look for it in Quantemplate; where it is gone, start a new execution with the "
+                "Look for it in Quantemplate; where it is gone, start a new run with the "
                 "same input."
             )
         return Look("NotListed", wait, None)
@@ -96,105 +96,104 @@ def look_at(
     if execution.status == FAILED:
         raise PipelineFailed(
             f"{who} failed {when}. Look at it in Quantemplate; when the pipeline is mended, "
-            "redrive the execution to run the file again. A mended file is dropped anew."
+            "redrive the run to run the file again. A mended file is dropped anew."
         )
     if execution.status in CANCELLED:
         raise PipelineCancelled(
-            f"{who} was cancelled {when}. To run the file again, redrive the execution."
+            f"{who} was cancelled {when}. To run the file again, redrive the run."
         )
     if execution.status != SUCCEEDED and execution.finished_at:
         raise PipelineEndUnknown(
             f"{who} has ended {when} with the status {execution.status!r}, which nobody here "
-            "knows. Nothing was fetched. Look at the run in Quantemplate. If it shows another "
-            "status by now, redrive the execution, which looks again and executes nothing; to run "
-            "the file anew, start a new execution with the same input."
+            "knows. Nothing was fetched. Look at it in Quantemplate. If it shows another "
+            "status by now, redrive the run, which looks again and executes nothing; to run "
+            "the file anew, start a new run with the same input."
         )
     if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
         raise PipelineOverdue(
             f"{who} was executed at {iso(begun)} and has not ended {elapsed / 3600:.1f} hours "
             f"later (status {execution.status!r}); the deadline is {deadline_hours:g} hours. Look "
-            "at it in Quantemplate; redrive the execution to wait for as long again."
+            "at it in Quantemplate; redrive the run to wait for as long again."
         )
     return Look(execution.status, wait, execution)
 
 
-def begin_of(record: RunState, attempt: Attempt, now: datetime) -> datetime:
-    """Return since when a run is waited for, by our own clock: since Execute was sent.
+def begin_of(state: RunState, attempt: Attempt, now: datetime) -> datetime:
+    """Return since when an execution is waited for, by our own clock: since Execute was sent.
 
-    For a run that was attached to, since this attempt began. A record of release 1.0.0 has only
+    For one that was attached to, since this attempt began. A state of release 1.0.0 has only
     Quantemplate's time, which counts where our own times leave room for it.
     """
     began, started = moment_of(attempt.began) or now, moment_of(attempt.started) or now
-    executed_at = moment_of(record.get("executed_at"))
-    if executed_at is None and record["turn"]:
-        told = moment_of(execution_of(record).get("created_at"))
+    executed_at = moment_of(state.get("executed_at"))
+    if executed_at is None and state["turn"]:
+        told = moment_of(execution_of(state).get("created_at"))
         executed_at = told if told and started <= told <= now else None
     return min(executed_at or began, now)
 
 
 def unknown_status(
-    record: RunState, look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+    state: RunState, look: Look, attempt: Attempt, deadline_hours: float, now: datetime
 ) -> RunState:
-    """Return the record with what is waited for where nobody knows the run's status."""
-    run = execution_of(record)
-    begun = moment_of(attempt.began) if attempt.redrive_count else begin_of(record, attempt, now)
+    """Return the state with what is waited for where nobody knows the execution's status."""
+    made = execution_of(state)
+    begun = moment_of(attempt.began) if attempt.redrive_count else begin_of(state, attempt, now)
     waiting: Waiting = {
         "kind": UNKNOWN,
-        "since": since_of(record, UNKNOWN, attempt, now),
+        "since": since_of(state, UNKNOWN, attempt, now),
         "until": iso((begun or now) + timedelta(hours=deadline_hours)),
         "redrive_count": attempt.redrive_count,
-        "for": f"Run {run['run_number']} ({run['execution_id']}) of pipeline {run['pipeline_id']} "
-        f"goes on with the status {look.status!r}, which nobody here knows.",
+        "for": f"{told_of(made)} goes on with the status {look.status!r}, which nobody here knows.",
     }
-    return record | {"waiting": waiting}
+    return state | {"waiting": waiting}
 
 
-def listed(client: "Quantemplate", record: RunState) -> "Listing":
-    """Return what the pipeline's list shows of the run, and of newer ones where we have made it.
+def listed(client: "Quantemplate", state: RunState) -> "Listing":
+    """Return what the pipeline's list shows of the execution, and of newer ones if it is ours.
 
-    Raises ApiUnavailable also where the pipeline is not found: it was listed before the run was
-    made.
+    Raises ApiUnavailable also where the pipeline is not found: it was listed before the execution
+    was made.
     """
-    run = execution_of(record)
+    made = execution_of(state)
     try:
         return client.list_executions(
-            run["organisation_id"],
-            run["pipeline_id"],
-            after=record["after"] if record["turn"] else ABOVE_ALL,
-            ours=[run["execution_id"]],
+            made["organisation_id"],
+            made["pipeline_id"],
+            after=state["after"] if state["turn"] else ABOVE_ALL,
+            ours=[made["execution_id"]],
         )
     except NotFound as error:
         raise vanished(error) from None
 
 
-def shows_newer(listing: "Listing", record: RunState) -> bool:
-    """Whether the list shows a higher run number than all that the record knows of."""
-    known = record["after"], execution_of(record)["run_number"], record.get("seen", 0)
+def shows_newer(listing: "Listing", state: RunState) -> bool:
+    """Whether the list shows a higher number than all that the state knows of."""
+    known = state["after"], execution_of(state)["run_number"], state.get("seen", 0)
     return bool(listing.highest > max(known))
 
 
-def looked_at_record(
-    record: RunState, look: Look, attempt: Attempt, deadline_hours: float, now: datetime
+def looked_at_state(
+    state: RunState, look: Look, attempt: Attempt, deadline_hours: float, now: datetime
 ) -> RunState:
-    """Return the record as a look leaves it: its status, the wait, and what it is waited for."""
+    """Return the state as a look leaves it: its status, the wait, and what it is waited for."""
     if look.known or not look.execution:
-        record = without_waiting(record)
+        state = without_waiting(state)
     else:
-        record = unknown_status(record, look, attempt, deadline_hours, now)
-    return record | {"status": look.status, "wait_seconds": look.wait_seconds}
+        state = unknown_status(state, look, attempt, deadline_hours, now)
+    return state | {"status": look.status, "wait_seconds": look.wait_seconds}
 
 
-def succeeded_record(
-    record: RunState, execution: "Execution", listing: "Listing", route: "Route"
+def succeeded_state(
+    state: RunState, execution: "Execution", listing: "Listing", route: "Route"
 ) -> RunState:
-    """Return the record with what the next steps need of a run that succeeded.
+    """Return the state with what the next steps need of a run that succeeded.
 
     Raises OutputMissing.
     """
-    made = execution_of(record)
-    other = not_ours(listing, made, record["after"]) if record["turn"] else None
+    made = execution_of(state)
+    other = not_ours(listing, made, state["after"]) if state["turn"] else None
     return {
-        **record,
+        **state,
         "quantemplate": {
             **made,
             "started_at": execution.started_at,
@@ -213,14 +212,20 @@ def execution_of(state: RunState) -> ExecutionState:
     return made
 
 
-def without_waiting(record: RunState) -> RunState:
-    """Return the record of a run of which nothing is waited for but its end."""
-    after = record.copy()
+def told_of(made: ExecutionState) -> str:
+    """Name an execution in a message."""
+    number, own_id = made["run_number"], made["execution_id"]
+    return f"Execution {number} ({own_id}) of pipeline {made['pipeline_id']}"
+
+
+def without_waiting(state: RunState) -> RunState:
+    """Return the state of a run of which nothing is waited for but its end."""
+    after = state.copy()
     after.pop("waiting", None)
     return after
 
 
-def executed_record(
+def executed_state(
     attempt: Attempt,
     turn: TurnState | None,
     source: DroppedFile,
@@ -228,7 +233,7 @@ def executed_record(
     twin: DuplicateOf | None,
     durations: Sequence[float],
 ) -> RunState:
-    """Return the record of a run that was executed, as it travels through the state machine."""
+    """Return the state of a run that was executed, as it travels through the state machine."""
     measures = made["measures"]
     measured: Measures = {"sha256": measures["sha256"], "rows": measures["rows"]}
     if "rows_reason" in measures:
@@ -259,14 +264,14 @@ def executed_record(
     return state
 
 
-def skipped_record(
+def skipped_state(
     attempt: Attempt,
     turn: TurnState | None,
     route: str,
     source: DroppedFile,
     twin: DuplicateOf,
 ) -> RunState:
-    """Return the record of a file whose bytes were processed before, and that is skipped."""
+    """Return the state of a file whose bytes were processed before, and that is skipped."""
     return {
         "run": attempt.run,
         "execution_arn": attempt.execution_arn,
@@ -291,12 +296,12 @@ def outputs_of(outputs: "Sequence[Output]") -> list[OutputToFetch]:
     ]
 
 
-def not_ours(listing: "Listing", run: ExecutionState, after: int) -> "Execution | None":
-    """Return a run by somebody else that followed our upload: the pipeline's own Auto Run, perhaps.
+def not_ours(listing: "Listing", made: ExecutionState, after: int) -> "Execution | None":
+    """Return an execution by somebody else that followed our upload: an Auto Run, perhaps.
 
-    `after` is the highest run number before it.
+    `after` is the highest number before it.
     """
-    ours = listing.find(run["execution_id"])
+    ours = listing.find(made["execution_id"])
     if ours is None or ours.created_by is None:
         return None
     near = [

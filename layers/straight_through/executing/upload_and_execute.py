@@ -14,7 +14,7 @@ from straight_through.buckets.inbox import Source, SourceBody
 from straight_through.errors import WaitedFor, concerning
 from straight_through.executing.connection import Access, Connection
 from straight_through.executing.execute_once import ExecuteOnce
-from straight_through.executing.progress import executed_record, skipped_record
+from straight_through.executing.progress import executed_state, skipped_state
 from straight_through.executing.waits import Patience, wait_out
 from straight_through.files.duplicates import skipped_twin, twin_of
 from straight_through.files.intake import Intake
@@ -118,7 +118,7 @@ class UploadAndExecute:
         )
         if same:
             self._logger.info("Skipped: the same bytes were processed before", twin=same)
-            return skipped_record(attempt, turn, route.name, source, same)
+            return skipped_state(attempt, turn, route.name, source, same)
         made, durations = known.get("execution"), NO_DURATIONS
         if not made:
             made, durations = self._made(attempt, turn, route, file, judged, until)
@@ -127,7 +127,7 @@ class UploadAndExecute:
             twin_of(self._table, route, sha256, attempt.run, datetime.now(UTC)) if sha256 else None
         )
         self._logger.info("Executed", size=len(file), identical_to=twin, **made)
-        return executed_record(attempt, turn, source, made, twin, durations)
+        return executed_state(attempt, turn, source, made, twin, durations)
 
     def _made(
         self,

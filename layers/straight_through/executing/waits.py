@@ -16,7 +16,7 @@ from straight_through.text import told
 UNAVAILABLE = "ApiUnavailable"  # the kind of wait
 SHORTEST_BACKOFF = 5  # seconds
 LONGEST_ASKED = 12 * 3600  # seconds of waits that are asked for while an output is fetched
-LONGEST_WORDS = 1024  # bytes of what a waiting record says: it travels with each look
+LONGEST_WORDS = 1024  # bytes of what a waiting state says: it travels with each look
 LONGEST_WAIT = 300  # seconds
 # Chosen by simulation (`make bench`): with a smaller share there are more looks, with a greater one
 # longer delays. The pretended runs keep three earlier runs that are alike by chance from being
@@ -35,9 +35,9 @@ class Patience:
 
 
 def next_wait(elapsed: float, durations: Sequence[float] = ()) -> int:
-    """Whole seconds, 1 to 300, from `elapsed` seconds of a run to the next look at it.
+    """Whole seconds, 1 to 300, from `elapsed` seconds of an execution to the next look at it.
 
-    `durations` are seconds that earlier runs of the pipeline took. With none, a tenth of the time
+    `durations` are seconds that earlier ones of the pipeline took. With none, a tenth of the time
     elapsed. With some, the least of
     - the time elapsed, or 10: most failures come early, and are seen after as long again;
     - what the chance of an end calls for: long waits up to shortly before the usual duration, close
@@ -74,13 +74,13 @@ def _within(wait: float) -> int:
 
 
 def wait_out(
-    record: RunState,
+    state: RunState,
     trouble: WaitedFor,
     attempt: Attempt,
     patience: Patience,
     now: datetime,
 ) -> RunState:
-    """Return the record with the wait until the next try; raise the trouble past its deadline.
+    """Return the state with the wait until the next try; raise the trouble past its deadline.
 
     The deadline is that of `patience`, and counts anew from each redrive. Back-off doubles, with
     jitter, up to five minutes; a wait that was asked for is kept up to the deadline.
@@ -88,14 +88,14 @@ def wait_out(
     busy = isinstance(trouble, PipelineBusy)
     hours = patience.busy_deadline_hours if busy else patience.api_patience_hours
     kind = "PipelineBusy" if busy else UNAVAILABLE
-    since = since_of(record, kind, attempt, now)
+    since = since_of(state, kind, attempt, now)
     began = from_iso(since)
     waited = (now - began).total_seconds()
     left = hours * 3600 - waited
     if left < 0:
         trouble.args = (
             f"{trouble} It has been so since {since}, for {waited / 3600:.1f} hours; the deadline "
-            f"is {hours:g} hours. When it is over, redrive the execution.",
+            f"is {hours:g} hours. When it is over, redrive the run.",
         )
         raise trouble
     if trouble.retry_after:
@@ -112,18 +112,18 @@ def wait_out(
         "redrive_count": attempt.redrive_count,
         "for": told(f"{type(trouble).__name__}: {trouble}", LONGEST_WORDS),
     }
-    if interrupted := _interrupted(record, kind, attempt):
+    if interrupted := _interrupted(state, kind, attempt):
         waiting["interrupts"] = interrupted
-    return record | {"waiting": waiting, "wait_seconds": math.ceil(max(wait, 1))}
+    return state | {"waiting": waiting, "wait_seconds": math.ceil(max(wait, 1))}
 
 
-def since_of(record: RunState, kind: str, attempt: Attempt, now: datetime) -> str:
+def since_of(state: RunState, kind: str, attempt: Attempt, now: datetime) -> str:
     """Return since when something of this kind is waited for, by this attempt.
 
     An API that does not answer now and then ends no other wait, or two that take turns would have
     no deadline; one that tells what else is waited for does answer.
     """
-    before = record.get("waiting")
+    before = state.get("waiting")
     if before and before.get("redrive_count") == attempt.redrive_count:
         for wait in (before, before.get("interrupts")):
             if wait and wait["kind"] == kind:
@@ -131,9 +131,9 @@ def since_of(record: RunState, kind: str, attempt: Attempt, now: datetime) -> st
     return iso(now)
 
 
-def _interrupted(record: RunState, kind: str, attempt: Attempt) -> Interrupted | None:
+def _interrupted(state: RunState, kind: str, attempt: Attempt) -> Interrupted | None:
     """Return the `kind` and `since` of the wait that an unavailable API interrupts, if any."""
-    before = record.get("waiting")
+    before = state.get("waiting")
     if not before or kind != UNAVAILABLE:
         return None
     if before.get("redrive_count") != attempt.redrive_count:

@@ -267,7 +267,7 @@ def _room() -> Iterator[None]:
         raise FileTooLarge(
             "The file and the table that is made of it do not fit into the function's temporary "
             "folder (its EphemeralStorage). Send it in parts, or let who looks after the stack "
-            "allow more and redrive the execution. Nothing was uploaded."
+            "allow more and redrive the run. Nothing was uploaded."
         ) from None
 
 
@@ -322,7 +322,7 @@ def _located_in_text(opened: Unpacked, spec: TableSpec, header: Sequence[str]) -
                 f"{source.where['delimiter']!r} {rows_shown(rows[:2])}"
                 for source, rows in zip(found, likeness, strict=True)
             )
-            + ". Say the \"delimiter\" in the route's field 'table' and redrive the execution. "
+            + ". Say the \"delimiter\" in the route's field 'table' and redrive the run. "
             "Nothing was uploaded."
         )
     return found[0]

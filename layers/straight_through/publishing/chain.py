@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def path_of(record: RunState) -> list[str]:
+def path_of(state: RunState) -> list[str]:
     """Return the routes that a run's file has come through before."""
-    return list((record["source"]["parent"] or {"path": []})["path"])
+    return list((state["source"]["parent"] or {"path": []})["path"])
 
 
 def require_no_cycle(route: Route, path: Sequence[str], routes: Routes) -> None:
@@ -31,14 +31,14 @@ def require_no_cycle(route: Route, path: Sequence[str], routes: Routes) -> None:
             hops = " → ".join([*here, link.route])
             raise ChainCycle(
                 f"The chain would go round for ever: {hops}. Nothing was chained or exported. "
-                'Take one of these links out of its route\'s "then", then redrive the execution.'
+                'Take one of these links out of its route\'s "then", then redrive the run.'
             )
         try:
             following = routes.named(link.route)
         except NoRoute:
             raise NoRoute(
                 f"Route {route.name!r} chains on to {link.route!r}, which has no route. Add it, or "
-                'take the link out of "then"; then redrive the execution. Nothing was chained or '
+                'take the link out of "then"; then redrive the run. Nothing was chained or '
                 "exported."
             ) from None
         require_no_cycle(following, here, routes)
@@ -55,27 +55,27 @@ def _joined(path: Sequence[str]) -> str:
     return joined
 
 
-def chain_on(s3: "S3Client", outbox: str, record: RunState, route: Route) -> list[Chained]:
+def chain_on(s3: "S3Client", outbox: str, state: RunState, route: Route) -> list[Chained]:
     """Drop the outputs that the route chains on into the inbox; return where.
 
     The key is fixed by run and output, and written only if it does not exist: repeated, it starts
     nothing more.
     """
     dropped: list[Chained] = []
-    path = [*path_of(record), route.name]
+    path = [*path_of(state), route.name]
     for link in route.then:
-        for output in stored(record):
+        for output in stored(state):
             if not matches(output["name"], (link.output,)):
                 continue
             file_name = output["key"].rpartition("/")[2]
-            key = chained_key(link.route, record["source"]["key"], file_name, record["run"])
+            key = chained_key(link.route, state["source"]["key"], file_name, state["run"])
             lineage = {
-                "parent-run": record["run"],
-                "parent-key": quoted(record["source"]["key"]),
+                "parent-run": state["run"],
+                "parent-key": quoted(state["source"]["key"]),
                 "parent-output": quoted(output["name"]),
                 "path": _joined(path),
             }
-            inbox = record["source"]["bucket"]
+            inbox = state["source"]["bucket"]
             with writing(inbox, key):
                 copy_if_absent(s3, (outbox, output["key"]), (inbox, key), lineage)
             dropped.append({"route": link.route, "output": output["name"], "key": key})

@@ -28,12 +28,12 @@ MOST_TOLD = 5  # copies that failed, of those that a message names
 LONGEST_URI = 400  # characters of each
 
 
-def targets_of(record: RunState, route: Route) -> list[tuple[StoredOutput, str]]:
+def targets_of(state: RunState, route: Route) -> list[tuple[StoredOutput, str]]:
     """Return each output of the run with each URI that it goes to.
 
     Raises DestinationClash where two would meet on one key, RouteInvalid for one in the inbox.
     """
-    inbox = record["source"]["bucket"]
+    inbox = state["source"]["bucket"]
     for uri in route.destinations:
         if uri.startswith(f"s3://{inbox}/"):
             raise RouteInvalid(
@@ -42,9 +42,9 @@ def targets_of(record: RunState, route: Route) -> list[tuple[StoredOutput, str]]
                 "'then', which never goes round for ever. Mend the route, then redrive the "
                 "execution. Nothing was exported."
             )
-    outputs = [o for o in stored(record) if matches(o["name"], route.outputs)]
+    outputs = [o for o in stored(state) if matches(o["name"], route.outputs)]
     found = [
-        (output, _filled(uri, record, output)) for uri in route.destinations for output in outputs
+        (output, _filled(uri, state, output)) for uri in route.destinations for output in outputs
     ]
     (uri, times), *_ = Counter(uri for _, uri in found).most_common(1) or [("", 0)]
     if times > 1:
@@ -52,12 +52,12 @@ def targets_of(record: RunState, route: Route) -> list[tuple[StoredOutput, str]]
         raise DestinationClash(
             f"Outputs {names} would all go to {shown(uri, LONGEST_URI)}, and only one would stay. "
             "Let the destination "
-            "hold {output}, then redrive the execution. Nothing was exported."
+            "hold {output}, then redrive the run. Nothing was exported."
         )
     return found
 
 
-def export(s3: "S3Client", bucket: str, record: RunState, route: Route) -> list[Exported]:
+def export(s3: "S3Client", bucket: str, state: RunState, route: Route) -> list[Exported]:
     """Copy the outputs to all destinations; return what became of each.
 
     One that fails keeps no other from its own: while any of the failures may pass by itself it is
@@ -65,11 +65,11 @@ def export(s3: "S3Client", bucket: str, record: RunState, route: Route) -> list[
     """
     done: list[Exported] = []
     failed, passing = [], False
-    for output, uri in targets_of(record, route):
+    for output, uri in targets_of(state, route):
         target_bucket, _, key = uri.removeprefix("s3://").partition("/")
-        metadata = lineage_of(record["run"], record["source"]) | {
+        metadata = lineage_of(state["run"], state["source"]) | {
             "output": output["id"],
-            "order": record["order"],
+            "order": state["order"],
         }
         try:
             outcome = copy_if_newer(s3, (bucket, output["key"]), (target_bucket, key), metadata)
@@ -86,24 +86,24 @@ def export(s3: "S3Client", bucket: str, record: RunState, route: Route) -> list[
         f"{'; '.join(failed[:MOST_TOLD])}{more}."
     )
     if passing:
-        raise OutboxUnavailable(f"{told} Redrive the execution: only these are repeated.")
+        raise OutboxUnavailable(f"{told} Redrive the run: only these are repeated.")
     there = " The others are there." if done else ""
     raise DestinationFailed(
         f"{told}{there} Let the role of the PublishRun function write to them (the parameter "
         "DestinationBuckets, and the bucket's own policy in another account), or mend the route; "
-        "then redrive the execution: only these are repeated."
+        "then redrive the run: only these are repeated."
     )
 
 
-def _filled(uri: str, record: RunState, output: StoredOutput) -> str:
+def _filled(uri: str, state: RunState, output: StoredOutput) -> str:
     """Return a destination with its placeholders filled in."""
-    folder = run_folder(record["route"], record["source"]["key"], record["run"])
+    folder = run_folder(state["route"], state["source"]["key"], state["run"])
     values = {
-        "route": record["route"],
-        "stem": folder.removeprefix(f"{record['route']}/").removesuffix(f"/{record['run']}/"),
-        "date": record["source"]["dropped_at"][:10],
+        "route": state["route"],
+        "stem": folder.removeprefix(f"{state['route']}/").removesuffix(f"/{state['run']}/"),
+        "date": state["source"]["dropped_at"][:10],
         "output": output["key"].rpartition("/")[2].removesuffix(".csv"),
-        "run": record["run"],
+        "run": state["run"],
     }
     return re.sub(r"\{(\w+)\}", lambda placeholder: values[placeholder[1]], uri)
 

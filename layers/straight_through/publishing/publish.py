@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 MOST_TOLD = 64 * 1024  # bytes of JSON of each list in a result: a state's payload is 256 KB
 
 
-def rows_at_gate(record: RunState, route: Route) -> list[HeldOutput]:
+def rows_at_gate(state: RunState, route: Route) -> list[HeldOutput]:
     """Return the outputs that hold the run back: those with rows, and those not counted.
 
     Raises OutputMissing where the route has named one since the outputs were fetched: a gate that
     cannot be looked at lets nothing pass.
     """
-    names = [output["name"] for output in stored(record)]
+    names = [output["name"] for output in stored(state)]
     for pattern in route.hold_if_rows:
         if pattern != "*" and not any(matches(name, (pattern,)) for name in names):
-            made = record["quantemplate"]
+            made = state["quantemplate"]
             run = made["execution_id"] if made else ""
             raise OutputMissing(
                 f"The gate's output '{shown(pattern)}' was not fetched: the route has named it "
-                "since. Start a new execution with the file's bucket and key and "
+                "since. Start a new run with the file's bucket and key and "
                 f'"execution_id": "{run}", which fetches it; '
-                "or mend the route, then redrive the execution."
+                "or mend the route, then redrive the run."
             )
     found: list[HeldOutput] = []
-    for output in stored(record):
+    for output in stored(state):
         if output["rows"] != 0 and matches(output["name"], route.hold_if_rows):
             found.append({"name": output["name"], "rows": output["rows"]})
             if output.get("rows_reason"):
@@ -59,7 +59,7 @@ def rows_at_gate(record: RunState, route: Route) -> list[HeldOutput]:
 def publish(
     s3: "S3Client",
     outbox: str,
-    record: RunState,
+    state: RunState,
     route: Route,
     routes: Routes,
     *,
@@ -70,71 +70,71 @@ def publish(
     Every part may be repeated. Raises DestinationClash, DestinationFailed, ChainCycle, NoRoute,
     OutboxUnavailable, OutboxDenied.
     """
-    if record["status"] == SKIPPED:
-        return _finish(s3, outbox, route, record, _folder(record))
-    held = [] if released else rows_at_gate(record, route)
+    if state["status"] == SKIPPED:
+        return _finish(s3, outbox, route, state, _folder(state))
+    held = [] if released else rows_at_gate(state, route)
     if held:
-        record |= {"status": HELD, "held": held}
-        return _finish(s3, outbox, route, record, _held(record))
-    targets_of(record, route)
-    require_no_cycle(route, path_of(record), routes)
-    staged = [o["key"] for o in stored(record) if o["key"].startswith(_held(record))]
-    record |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, record)}
-    record["destinations"] = export(s3, outbox, record, route)
-    record["chained"] = chain_on(s3, outbox, record, route)
-    finished = _finish(s3, outbox, route, record, _folder(record))
+        state |= {"status": HELD, "held": held}
+        return _finish(s3, outbox, route, state, _held(state))
+    targets_of(state, route)
+    require_no_cycle(route, path_of(state), routes)
+    staged = [o["key"] for o in stored(state) if o["key"].startswith(_held(state))]
+    state |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, state)}
+    state["destinations"] = export(s3, outbox, state, route)
+    state["chained"] = chain_on(s3, outbox, state, route)
+    finished = _finish(s3, outbox, route, state, _folder(state))
     for key in staged:  # last: until then all can be repeated
         with writing(outbox, key):
             s3.delete_object(Bucket=outbox, Key=key)
     return finished
 
 
-def _finish(s3: "S3Client", outbox: str, route: Route, record: RunState, folder: str) -> Result:
+def _finish(s3: "S3Client", outbox: str, route: Route, state: RunState, folder: str) -> Result:
     """Write the manifest and return the execution's result."""
-    manifest = manifest_of(record)
+    manifest = manifest_of(state)
     key = store_manifest(s3, outbox, folder, manifest)
-    rows, held = _rows_by_name(stored(record)), manifest["held"]
+    rows, held = _rows_by_name(stored(state)), manifest["held"]
     rows_told, held_told = dict(_fitting(rows.items())), _fitting(held)
     left_out = len(rows) - len(rows_told) + len(held) - len(held_told)
     result: Result = {
-        "run": record["run"],
-        "route": record["route"],
-        "status": record["status"],
+        "run": state["run"],
+        "route": state["route"],
+        "status": state["status"],
         "bucket": outbox,
         "manifest": key,
         "notify": route.notify,
         "queue": route.queue,
-        "ran_seconds": _ran(record["quantemplate"]),
-        "rows_in": record["source"].get("rows"),
+        "ran_seconds": _ran(state["quantemplate"]),
+        "rows_in": state["source"].get("rows"),
         "rows_out": rows_told,
         "exported": len(manifest["destinations"]),
         "chained": len(manifest["chained"]),
     }
-    if reason := record["source"].get("rows_reason"):
+    if reason := state["source"].get("rows_reason"):
         result["rows_in_reason"] = reason
     if held:
         result["held"] = held_told
     if left_out:
         result["left_out"] = left_out
-    if record["identical_to"]:
-        result["identical_to"] = record["identical_to"]
-    if made_nothing(record):
+    if state["identical_to"]:
+        result["identical_to"] = state["identical_to"]
+    if made_nothing(state):
         result["no_outputs"] = True
-    if record.get("not_ours"):
-        result["not_ours"] = record["not_ours"]
+    if state.get("not_ours"):
+        result["not_ours"] = state["not_ours"]
     return result
 
 
-def _out_of_held(s3: "S3Client", outbox: str, record: RunState) -> list[StoredOutput]:
+def _out_of_held(s3: "S3Client", outbox: str, state: RunState) -> list[StoredOutput]:
     """Put outputs that passed the gate, or were released, where those of other runs lie."""
     moved: list[StoredOutput] = []
-    for output in stored(record):
+    for output in stored(state):
         key = output["key"]
-        if key.startswith(_held(record)):
-            target = _folder(record) + key.removeprefix(_held(record))
-            metadata = lineage_of(record["run"], record["source"]) | {
+        if key.startswith(_held(state)):
+            target = _folder(state) + key.removeprefix(_held(state))
+            metadata = lineage_of(state["run"], state["source"]) | {
                 "output": output["id"],
-                "order": record["order"],
+                "order": state["order"],
             }
             with writing(outbox, target):
                 copy_if_newer(s3, (outbox, key), (outbox, target), metadata)
@@ -173,11 +173,11 @@ def _ran(run: ExecutionState | None) -> float | None:
     return (ended - begun).total_seconds()
 
 
-def _folder(record: RunState) -> str:
+def _folder(state: RunState) -> str:
     """Return the run's folder."""
-    return run_folder(record["route"], record["source"]["key"], record["run"])
+    return run_folder(state["route"], state["source"]["key"], state["run"])
 
 
-def _held(record: RunState) -> str:
+def _held(state: RunState) -> str:
     """Return the run's folder at the gate."""
-    return held_folder(record["route"], record["source"]["key"], record["run"])
+    return held_folder(state["route"], state["source"]["key"], state["run"])

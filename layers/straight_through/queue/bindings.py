@@ -86,7 +86,7 @@ def unbind_stale(table: Table, route: Route, refused: Refused, routes: Routes) -
                 f"Route {route.name!r} (queue {route.queue!r}) and route {binding['route']!r} "
                 f"(queue {binding['queue']!r}) both use {what}. Files of two queues would mix "
                 'there: give both routes the same "queue", or one of them another dataset and '
-                "pipeline; then redrive the execution."
+                "pipeline; then redrive the run."
             )
         try:
             table.together(

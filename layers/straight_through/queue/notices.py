@@ -21,11 +21,11 @@ LIFETIME = timedelta(days=14)  # longer than any wait
 LONGEST_ABOUT = 1200  # characters of bucket, key and route: a key has 1,024 at most
 TODO = {
     "ApiUnavailable": "Look whether Quantemplate can be reached. It is asked again by itself until "
-    "then; only after that, redrive the execution.",
+    "then; only after that, redrive the run.",
     "PipelineBusy": "Look in Quantemplate at what is going on there, and end it if it should not. "
-    "It is looked at again by itself until then; only after that, redrive the execution.",
-    "UnknownStatus": "Look at the run in Quantemplate. When it ends there, the file goes on by "
-    "itself; to give it up, stop the execution.",
+    "It is looked at again by itself until then; only after that, redrive the run.",
+    "UnknownStatus": "Look at the execution in Quantemplate. When it ends there, the file goes on "
+    "by itself; to give it up, stop the run.",
 }
 
 
@@ -37,25 +37,25 @@ class Notices:
         self._table = table
 
     def follow(
-        self, attempt: Attempt, before: RunState, record: RunState, about: str, now: datetime
+        self, attempt: Attempt, before: RunState, state: RunState, about: str, now: datetime
     ) -> RunState:
-        """Return the record with what its `waiting` needs so that people are told of it.
+        """Return the state with what its `waiting` needs so that people are told of it.
 
-        `before` is the record as it came in, `about` says which file and route. What was waited for
+        `before` is the state as it came in, `about` says which file and route. What was waited for
         before and is over is not told any more.
         """
-        was, waiting = before.get("waiting"), record.get("waiting")
+        was, waiting = before.get("waiting"), state.get("waiting")
         same = was and waiting and _key(attempt, was) == _key(attempt, waiting)
         if was and was.get("noted") and not same:
             self._withdraw(attempt, was)
         if not waiting:
-            return record
+            return state
         due = from_iso(waiting["since"]) + PATIENCE
         if not (was and same and was.get("noted")):
-            if now + timedelta(seconds=record["wait_seconds"]) < due:
-                return record
+            if now + timedelta(seconds=state["wait_seconds"]) < due:
+                return state
             self._note(attempt, waiting, about, due, now)
-        return {**record, "waiting": {**waiting, "noted": True}}
+        return {**state, "waiting": {**waiting, "noted": True}}
 
     def _note(
         self, attempt: Attempt, waiting: Waiting, about: str, due: datetime, now: datetime

@@ -85,7 +85,7 @@ class Reconciler:
         return self._turns.ended(execution_arn)
 
     def tell_of_auto_run(self, queue: str, route: str, execution_id: str) -> None:
-        """Tell once that somebody else's run follows our uploads."""
+        """Tell once that somebody else's execution follows our uploads."""
         try:
             self._table.update(
                 queue_key(queue),
@@ -98,9 +98,9 @@ class Reconciler:
         try:
             self._tell(
                 f"Route {route}: its pipeline also runs by itself",
-                f"Run {shown(execution_id)}, which is not ours, followed our upload for route "
-                f"{route}. If Auto Run is switched on for this pipeline in Quantemplate, each file "
-                "is processed twice there: switch it off. This is told once.",
+                f"Execution {shown(execution_id)}, which is not ours, followed our upload for "
+                f"route {route}. If Auto Run is switched on for this pipeline in Quantemplate, "
+                "each file is processed twice there: switch it off. This is told once.",
             )
         except Exception:
             self._table.update(queue_key(queue), "REMOVE #auto_run_told")
@@ -174,7 +174,7 @@ class Reconciler:
         cause = (
             f"Run {ticket['run']} of route {ticket['route']} has waited in queue {queue} since "
             f"{ticket['asked_at']}; the deadline is {hours:g} hours. See what holds the queue up "
-            "(a paused queue, a run that does not end), then redrive the execution."
+            "(a paused queue, a run that does not end), then redrive the run."
         )
         errors = self._states.exceptions
         try:

@@ -176,7 +176,7 @@ class Records:
             by = (seen or {}).get("released_by")
             told = f"was released by {by} already" if by else "is not held"
             raise ReleaseRefused(
-                f'Run {run!r} {told}. Start a new execution with {{"release": "<run>"}} and the '
+                f'Run {run!r} {told}. Start a new run with {{"release": "<run>"}} and the '
                 "name of a run whose manifest lies under held/ in the outbox."
             ) from None
         return cast("RunRecord", held)

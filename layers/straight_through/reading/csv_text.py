@@ -57,7 +57,7 @@ def encoding_of(opens: Opens, wanted: str, *, whole: bool = True) -> str:
     if wanted not in (FIND, found, found.removesuffix("-le").removesuffix("-be")) and found:
         raise TableUnclear(
             f"The text is {found.upper()}, and the route's encoding is {wanted!r}. Mend the route "
-            "and redrive the execution. Nothing was uploaded."
+            "and redrive the run. Nothing was uploaded."
         )
     if wanted == "utf-16" and not found:
         raise TableUnclear(_not_in(wanted))
@@ -101,7 +101,7 @@ def delimiters_of(lines: Iterable[str], wanted: str) -> tuple[str, bool]:
     if wanted not in (FIND, named[1]):
         raise TableUnclear(
             f"The first line says that {named[1]!r} separates the columns, and the route's "
-            f"delimiter is {wanted!r}. Mend the route and redrive the execution, or mend the file "
+            f"delimiter is {wanted!r}. Mend the route and redrive the run, or mend the file "
             "and drop it again. Nothing was uploaded."
         )
     return named[1], True
@@ -201,7 +201,7 @@ def _windows_1252(opens: Opens, *, whole: bool) -> str:
         raise TableUnclear(
             "The text's encoding cannot be told: it is neither UTF-8 nor UTF-16 nor "
             'Windows-1252. Save it as UTF-8 and drop it again, or say its "encoding" in the '
-            "route's field 'table' and redrive the execution. Nothing was uploaded."
+            "route's field 'table' and redrive the run. Nothing was uploaded."
         )
     for line in lines_of(opens, name):
         if strange := STRANGE.search(line):
@@ -210,7 +210,7 @@ def _windows_1252(opens: Opens, *, whole: bool) -> str:
                 "The text's encoding cannot be told: it is not UTF-8, and read as Windows-1252 it "
                 f"has {line[begin : strange.end() + 12].strip()!r}, which looks like another one. "
                 'Save it as UTF-8 and drop it again, or say its "encoding" in the route\'s field '
-                "'table' and redrive the execution. Nothing was uploaded."
+                "'table' and redrive the run. Nothing was uploaded."
             )
     return name
 
@@ -219,6 +219,6 @@ def _not_in(encoding: str) -> str:
     """Say that a text has another encoding."""
     return (
         f"The text is not {encoding.upper()} throughout. Save it as UTF-8 and drop it again, or "
-        "mend the \"encoding\" of the route's field 'table' and redrive the execution. Nothing was "
+        "mend the \"encoding\" of the route's field 'table' and redrive the run. Nothing was "
         "uploaded."
     )

@@ -97,7 +97,7 @@ def _told(readings: Sequence[Reading], header: tuple[str, ...]) -> str:
         reasons += _differences(cells, header)
     return (
         f"The header row is not the one that the route asks for: {'; '.join(reasons)}. Mend the "
-        "file and drop it again, or mend the route's field 'header' and redrive the execution. "
+        "file and drop it again, or mend the route's field 'header' and redrive the run. "
         f"{TABLE + ' ' if unusual else ''}Nothing was uploaded."
     )
 

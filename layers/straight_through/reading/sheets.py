@@ -125,7 +125,7 @@ def chosen(sheets: Sequence[Sheet], pattern: str) -> Sheet:
     )
     raise TableUnclear(
         f"It cannot be told in which sheet the table stands. {told}. Name the sheet in the "
-        "\"sheet\" of the route's field 'table' and redrive the execution, or mend the file and "
+        "\"sheet\" of the route's field 'table' and redrive the run, or mend the file and "
         "drop it again. Nothing was uploaded."
     )
 
@@ -261,7 +261,7 @@ def require_bounds(archive: zipfile.ZipFile, size: int, limits: Limits) -> None:
             f"The file's {size:,} bytes would become {unzipped_size:,} once they are unzipped, and "
             f"the stack's parameters LargestUnzippedGB and LargestUnzippedRatio allow "
             f"{limits.size / 1e9:g} GB and {limits.ratio:g} times its size. Send it in parts, or "
-            "let who looks after the stack allow more and redrive the execution. Nothing was "
+            "let who looks after the stack allow more and redrive the run. Nothing was "
             "uploaded."
         )
 

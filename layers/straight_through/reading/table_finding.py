@@ -31,7 +31,7 @@ TOTAL_OF = re.compile(rf"(?:{_TOTALS})\b|.{{1,60}}\btotals?\s*:?$", re.IGNORECAS
 # What a person may do about it.
 MEND = (
     'Mend the file and drop it again; or say more in the route (the "header", or the '
-    '"header_row" of its "table") and redrive the execution. Nothing was uploaded.'
+    '"header_row" of its "table") and redrive the run. Nothing was uploaded.'
 )
 
 
@@ -147,7 +147,7 @@ def _in_one_piece(place: Place) -> Place:
                 f"In row {place.header_row}, the header, column {letters_of(column + 1)} has no "
                 "name: there may be two tables side by side. Take the column out and drop the file "
                 'again; or say the route\'s "header", which may leave out columns without a name '
-                "and value, and redrive the execution. Nothing was uploaded."
+                "and value, and redrive the run. Nothing was uploaded."
             )
     return place
 

@@ -103,14 +103,14 @@ def _check_size(size: int, zipped: int, limits: Limits) -> None:
         raise FileTooLarge(
             f"The file is larger than {limits.size / 1e9:g} GB once it is unzipped, which is the "
             "most that the stack's parameter LargestUnzippedGB allows. Send it in parts, or let "
-            "who looks after the stack allow more and redrive the execution. Nothing was uploaded."
+            "who looks after the stack allow more and redrive the run. Nothing was uploaded."
         )
     if size > SMALL and size > limits.ratio * zipped:
         raise FileTooLarge(
             f"The file's {zipped:,} bytes become more than {limits.ratio:g} times as many once it "
             "is unzipped, which is the most that the stack's parameter LargestUnzippedRatio "
             "allows: data seldom does so. Look whether it is what you meant to send. If it is, "
-            "let who looks after the stack allow more and redrive the execution. Nothing was "
+            "let who looks after the stack allow more and redrive the run. Nothing was "
             "uploaded."
         )
 

@@ -26,8 +26,8 @@ LONGEST_SUBJECT = 99  # characters: "less than 100 characters long", SNS's docum
 ENDS = {"SUCCEEDED": SUCCEEDED, "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
 NEXT = {
     "TimedOut": "Look in the execution's history where it stood, then redrive it.",
-    "Aborted": "Somebody stopped the execution. Redrive it to go on, or leave it.",
-    HELD: "Look at the outputs that held it. To publish it all the same, start a new execution "
+    "Aborted": "Somebody stopped the run. Redrive it to go on, or leave it.",
+    HELD: "Look at the outputs that held it. To publish it all the same, start a new run "
     'with {"release": "<run>"}.',
     SKIPPED: "Nothing: the same bytes were processed before.",
     REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",

@@ -9,9 +9,9 @@ from straight_through.errors import StraightThroughError
 
 # What the steps of a remedy are called where nobody knows a command for them.
 WORDS = {
-    "redrive": "redrive the execution",
+    "redrive": "redrive the run",
     "drop": "drop the file again",
-    "rerun": "start a new execution with the same input",
+    "rerun": "start a new run with the same input",
 }
 FIREWALL = (
     "A firewall or proxy on the way refuses it: ask who runs that, with the words of its page"
@@ -82,7 +82,7 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.InputInvalid: Remedy(
         ("CheckFile", "TakeTurn", "PublishRun"),
-        'Start a new execution with an input like {{"bucket": "…", "key": "…"}}, or {drop}.',
+        'Start a new run with an input like {{"bucket": "…", "key": "…"}}, or {drop}.',
     ),
     errors.CredentialsMissing: Remedy(
         ASKS_QUANTEMPLATE,
@@ -97,14 +97,14 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         'Share it in "Can edit" mode, mend the route, or let the firewall pass it; then {redrive}.',
     ),
     errors.NotFound: Remedy(
-        ASKS_QUANTEMPLATE, "Mend the route and {redrive}; where a run is gone, {rerun}."
+        ASKS_QUANTEMPLATE, "Mend the route and {redrive}; where an execution is gone, {rerun}."
     ),
     errors.RequestRefused: Remedy(
         ASKS_QUANTEMPLATE, "Check the addresses and the route's ids, then {redrive}."
     ),
     errors.ExecuteUncertain: Remedy(
         ("UploadAndExecute",),
-        "Look in Quantemplate: if a run is this file's, start a new execution with its "
+        "Look in Quantemplate: if an execution is this file's, start a new run with its "
         "execution_id; else {rerun}.",
     ),
     errors.TransferTooSlow: Remedy(
@@ -115,7 +115,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("UploadAndExecute",), "Look at the function's log, then {redrive}."
     ),
     errors.PipelineBusy: Remedy(
-        ("UploadAndExecute",), "Look in Quantemplate; when the other run has ended, {redrive}."
+        ("UploadAndExecute",),
+        "Look in Quantemplate; when the other execution has ended, {redrive}.",
     ),
     errors.TurnOverdue: Remedy(("TakeTurn",), "See what holds the queue up, then {redrive}."),
     errors.TurnLost: Remedy(("UploadAndExecute",), "Nothing."),
@@ -129,7 +130,7 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.PipelineEndUnknown: Remedy(
         ("CheckStatus",),
-        "Look in Quantemplate how the run has ended; to run the file anew, {rerun}.",
+        "Look in Quantemplate how the execution has ended; to run the file anew, {rerun}.",
     ),
     errors.Unforeseen: Remedy(ANY, "Tell who looks after the stack; when it is mended, {redrive}."),
     errors.ApiUnavailable: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate is back, {redrive}."),
@@ -169,25 +170,25 @@ def advice(error: refused.QuantemplateError) -> str:
         case refused.Forbidden(page=True) if upload:
             return (
                 f"{FIREWALL}: something in this file's bytes displeases it, and the next file may "
-                "pass. When it lets the file through, redrive the execution."
+                "pass. When it lets the file through, redrive the run."
             )
         case refused.Forbidden(page=True):
-            return f"{FIREWALL}; then redrive the execution."
+            return f"{FIREWALL}; then redrive the run."
         case refused.Forbidden():
-            return "Share it or mend the id, which is in the route; then redrive the execution."
+            return "Share it or mend the id, which is in the route; then redrive the run."
         case refused.NotFound(page=True):
             return (
                 "Check the API's address, the stack's parameter QuantemplateApiUrl; then redrive "
                 "the execution."
             )
         case refused.NotFound():
-            return "Mend it in the route, then redrive the execution."
+            return "Mend it in the route, then redrive the run."
         case refused.Refused() if upload:
             return "Mend it and drop it."
         case refused.Refused() if error.status:
             return (
                 "Check the API's address, which is the stack's parameter QuantemplateApiUrl, and "
-                "the ids in the route; then redrive the execution."
+                "the ids in the route; then redrive the run."
             )
     return ""
 
@@ -196,17 +197,17 @@ def _of_the_token_server(error: refused.QuantemplateError) -> str:
     """Return what a person does where no token was given."""
     match error:
         case refused.Unauthorized():
-            return "Put the right ones into the secret, then redrive the execution."
+            return "Put the right ones into the secret, then redrive the run."
         case refused.NotFound() | refused.Refused():
             return (
                 "Check that address, which is the stack's parameter QuantemplateTokenUrl; then "
-                "redrive the execution."
+                "redrive the run."
             )
         case refused.Forbidden(page=True):
             return (
                 f"{FIREWALL}. The client id and secret were not looked at. When it lets them pass, "
-                "redrive the execution."
+                "redrive the run."
             )
         case refused.Forbidden():
-            return "Ask who runs it, with its words; then redrive the execution."
+            return "Ask who runs it, with its words; then redrive the run."
     return ""

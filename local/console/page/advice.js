@@ -18,8 +18,8 @@ export const STOPPING = {
   WaitForReplacement: "nothing was uploaded.",
   TakeTurn: "it leaves the queue; nothing was uploaded.",
   UploadAndExecute: "an upload that is under way goes on to its end; the next file waits for that.",
-  WaitForPipeline: "the pipeline's run goes on in Quantemplate; the next file waits for its end.",
-  CheckStatus: "the pipeline's run goes on in Quantemplate; the next file waits for its end.",
+  WaitForPipeline: "the execution goes on in Quantemplate; the next file waits for its end.",
+  CheckStatus: "the execution goes on in Quantemplate; the next file waits for its end.",
   DownloadOutputs: "the outputs that are whole stay.",
   PublishRun: "what is exported and chained stays.",
 };

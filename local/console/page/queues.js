@@ -7,7 +7,7 @@ import { button, counted, h, moment, running, show } from "./dom.js";
 export function queuesView(app) {
   const list = h("div.cards"), said = h("p.bad.said", { role: "alert" });
   const element = h("div.page", {}, h("h1", {}, "Queues"),
-    h("p.lead", {}, "The files of a pipeline take turns, the oldest drop first. The turn lasts from the upload until the pipeline's run has ended."),
+    h("p.lead", {}, "The files of a pipeline take turns, the oldest drop first. The turn lasts from the upload until the execution has ended."),
     said, list);
   let queues = null;
 
