@@ -10,6 +10,7 @@ from pathlib import Path
 
 from emulator.journal import Journal
 from emulator.mounted import mount_from
+from emulator.quotas import Quotas, Settings
 from emulator.scratch import Scratch
 from emulator.seams import PinError, require_pinned_versions
 
@@ -44,8 +45,15 @@ def main() -> int:
         metavar="/PREFIX/=MODULE:APP",
         help="serve an ASGI application below a path, in the origin of AWS: for a page",
     )
+    parser.add_argument(
+        "--history-events", type=int, default=25_000, help="how long a history can grow"
+    )
     parser.add_argument("--journal", type=Path, help="a file for what would be paid for on AWS")
     options = parser.parse_args()
+    try:
+        quotas = Quotas(Settings(history_events=options.history_events))
+    except ValueError as error:
+        parser.error(str(error))
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -65,7 +73,7 @@ def main() -> int:
         from emulator.server import serve  # noqa: PLC0415 - ministack reads the environment
 
         scale, workers, mounts = options.time_scale, options.workers, options.mount
-        asyncio.run(serve(listener, scratch, scale, workers, mounts, journal))
+        asyncio.run(serve(listener, scratch, scale, workers, quotas, mounts, journal))
     finally:
         scratch.remove()
     return 0

@@ -85,8 +85,7 @@ class AttemptEnvironment(Environment):  # type: ignore[misc] # untyped library
 
     def abort(self) -> None:
         """Stop this frame and all in it; what they still do is not recorded."""
-        self.event_manager = Recorder(History())
-        self.event_manager.closed = True
+        self.event_manager = self.attempt.silent
         for frame in list(self._frames):
             frame.abort()
         self.halt()
@@ -106,9 +105,12 @@ class Attempt:
         self._steps = Steps(
             program.states, program.start_at.start_at_name, program.query_language, plan.resumption
         )
-        self._recorder = Recorder(plan.history)
+        self._recorder = Recorder(plan.history, self._outgrown)
+        self.silent = Recorder(plan.history, self._outgrown)
+        self.silent.closed = True
         self._tokens = AttemptTokens(tokens, plan.context["StateMachine"]["Id"])
         self._ended = ended
+        self._longest_history = plan.history.longest
         self._env = AttemptEnvironment(
             aws_execution_details=AWSExecutionDetails(plan.account, plan.region, plan.role_arn),
             execution_type=StateMachineType.STANDARD,
@@ -148,6 +150,15 @@ class Attempt:
         self._env.halt()
         self._tokens.close_all()
         return resumption
+
+    def _outgrown(self) -> None:
+        """End the attempt because its history has.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-history-limit
+        """
+        most = self._longest_history()
+        cause = f"The execution reached the maximum number of history events ({most})."
+        self._ended(self, Outcome("FAILED", error="States.Runtime", cause=cause))
 
     def _run(self) -> None:
         self._steps.eval(self._env)

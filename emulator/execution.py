@@ -15,7 +15,6 @@ from emulator.service_error import ServiceError
 from emulator.task_tokens import TaskTokens
 
 REDRIVABLE_SECONDS = 14 * 24 * 3600
-MOST_EVENTS = 24_999
 UNSUCCESSFUL = {"FAILED", "ABORTED", "TIMED_OUT"}
 END_EVENTS = {
     "SUCCEEDED": ("ExecutionSucceeded", "executionSucceededEventDetails"),
@@ -42,6 +41,7 @@ class Surroundings:
     tokens: TaskTokens
     deadlines: Deadlines
     announce: Callable[["Execution"], None]
+    longest_history: Callable[[], int]
     clock: Callable[[], float] = now
 
 
@@ -62,7 +62,7 @@ class Execution:
         self.cause: str | None = None
         self.redrive_count = 0
         self.redrive_date: float | None = None
-        self.history = History()
+        self.history = History(surroundings.longest_history)
         self._surroundings = surroundings
         self._lock = threading.RLock()
         self._attempt: Attempt | None = None
@@ -107,7 +107,7 @@ class Execution:
             return f"Execution is {self.status} and cannot be redriven"
         if self._surroundings.clock() - (self.stop_date or 0) > REDRIVABLE_SECONDS:
             return "Execution redrivable period exceeded"
-        if len(self.history) >= MOST_EVENTS:
+        if self.history.is_full:
             return "Execution history event limit exceeded"
         return None
 

@@ -3,6 +3,7 @@
 import copy
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from moto.stepfunctions.parser.api import HistoryEventType, Timestamp
@@ -23,9 +24,13 @@ def now() -> float:
 
 
 class History:
-    """Events in the order in which they happened; ids count from 1 and go on after a redrive."""
+    """Events in the order in which they happened; ids count from 1 and go on after a redrive.
 
-    def __init__(self) -> None:
+    `longest` tells how many there can be, the execution's end included.
+    """
+
+    def __init__(self, longest: Callable[[], int]) -> None:
+        self.longest = longest
         self.lock = threading.RLock()
         self._events: list[Event] = []
 
@@ -41,6 +46,11 @@ class History:
             }
             self._events.append(event)
             return len(self._events)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing has room any more but the end of the execution."""
+        return len(self._events) >= self.longest() - 1
 
     def __len__(self) -> int:
         return len(self._events)
@@ -66,11 +76,15 @@ class PlacedContext(EventHistoryContext):  # type: ignore[misc] # untyped librar
 
 
 class Recorder(EventManager):  # type: ignore[misc] # untyped library
-    """Writes one attempt's events into the history, until the attempt is cut off."""
+    """Writes one attempt's events into the history, until the attempt is cut off.
 
-    def __init__(self, history: History) -> None:
+    `outgrown` is called when an event has no room there.
+    """
+
+    def __init__(self, history: History, outgrown: Callable[[], None]) -> None:
         super().__init__()
         self._history = history
+        self._outgrown = outgrown
         self.closed = False
 
     def add_event(
@@ -87,9 +101,14 @@ class Recorder(EventManager):  # type: ignore[misc] # untyped library
         with self._history.lock:
             if self.closed or (place and kind.endswith("StateEntered") and place.reenters()):
                 return int(context.last_published_event_id)
-            event_id = self._history.add(kind, context.source_event_id, event_details)
-            if place and kind.endswith("StateExited"):
-                place.advance()
+            outgrown = self.closed = self._history.is_full
+            if not outgrown:
+                event_id = self._history.add(kind, context.source_event_id, event_details)
+                if place and kind.endswith("StateExited"):
+                    place.advance()
+        if outgrown:
+            self._outgrown()  # without the lock: who ends the execution takes it, after his own
+            return int(context.last_published_event_id)
         context.last_published_event_id = event_id
         if update_source_event_id:
             context.source_event_id = event_id

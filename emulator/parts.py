@@ -28,17 +28,20 @@ from emulator import (
 )
 from emulator.function_host import FunctionHost
 from emulator.mounted import Mount
+from emulator.quotas import Quotas
 from emulator.status_trouble import StatusTrouble
 
 App = Callable[..., Awaitable[Any]]
 
 
-def install(host: FunctionHost, time_scale: float, mounts: Sequence[Mount] = ()) -> App:
+def install(
+    host: FunctionHost, time_scale: float, quotas: Quotas, mounts: Sequence[Mount] = ()
+) -> App:
     """Put all parts in; return the application to serve. Raises PinError."""
     trouble = StatusTrouble()
     # The services, as ministack's modules and moto's engine know them.
     functions.install(host)
-    machines = step_functions.install(time_scale)
+    machines = step_functions.install(time_scale, quotas)
     access.install(machines.machine_of_token)
     events.install(trouble.dispatching)
     event_targets.install()
@@ -51,7 +54,8 @@ def install(host: FunctionHost, time_scale: float, mounts: Sequence[Mount] = ())
     topics.install()
     logs.install()
     # What a request goes through, from the inside to the outside.
-    served = mounted.install(trouble.answering(app), mounts)
+    controlled = quotas.control().answering(trouble.control().answering(app))
+    served = mounted.install(controlled, mounts)
     if host.journal:
         served = host.journal.install(served)
     return door.install(served, [mount.prefix for mount in mounts])

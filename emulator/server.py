@@ -15,6 +15,7 @@ from emulator import parts
 from emulator.function_host import FunctionHost
 from emulator.journal import Journal
 from emulator.mounted import Mount
+from emulator.quotas import Quotas
 from emulator.scratch import Scratch
 
 
@@ -23,13 +24,14 @@ async def serve(
     scratch: Scratch,
     time_scale: float,
     workers: int,
+    quotas: Quotas,
     mounts: Sequence[Mount],
     journal: Journal | None,
 ) -> None:
     """Serve AWS on `listener` until a signal, with all that touches the disk in `scratch`."""
     port = listener.getsockname()[1]
     host = FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers, journal)
-    served = parts.install(host, time_scale, mounts)
+    served = parts.install(host, time_scale, quotas, mounts)
     logging.getLogger("emulator").setLevel(logging.INFO)
 
     stop = asyncio.Event()

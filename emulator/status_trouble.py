@@ -13,19 +13,17 @@ rule may run more than once for one event, and late.
 """  # noqa: E501 - one line is one request
 
 import contextvars
-import json
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from http import HTTPStatus
 from typing import Any
 
+from emulator.control import Control, require_known
 from emulator.deadlines import Deadlines
 
 PATH = "/_local/status-events"
-App = Callable[..., Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
@@ -112,49 +110,12 @@ class StatusTrouble:
 
         self._deadlines.after(seconds, act)
 
-    def answering(self, app: App) -> App:
-        """The server's application with the control of the trouble in it."""
-
-        async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
-            if scope["type"] != "http" or scope["path"] != PATH:
-                await app(scope, receive, send)
-                return
-            status, content = self.answer(scope["method"], await body_of(receive))
-            headers = [(b"content-type", b"application/json")]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": json.dumps(content).encode()})
-
-        return answer
-
-    def answer(self, method: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
-        """Status and content of the answer to a request for the control."""
-        if method == "PUT":
-            try:
-                self.set(settings_of(body))
-            except ValueError as error:
-                return HTTPStatus.BAD_REQUEST, {"message": str(error)}
-        elif method == "DELETE":
-            self.set(Settings())
-        elif method != "GET":
-            return HTTPStatus.METHOD_NOT_ALLOWED, {"message": "PUT, GET or DELETE"}
-        return HTTPStatus.OK, self.report()
+    def control(self) -> Control[Settings]:
+        """What tells it over HTTP."""
+        return Control(PATH, Settings(), settings_of, self.set, self.report)
 
 
-def settings_of(body: bytes) -> Settings:
+def settings_of(content: dict[str, Any]) -> Settings:
     """The settings in a request; raises ValueError."""
-    content = json.loads(body)
-    if not isinstance(content, dict):
-        raise ValueError("The settings are a JSON object")
-    if unknown := content.keys() - {field.name for field in fields(Settings)}:
-        raise ValueError(f"There is no setting {', '.join(sorted(unknown))}")
+    require_known(content, {field.name for field in fields(Settings)})
     return Settings(**content)
-
-
-async def body_of(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes:
-    """The whole body of a request."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body

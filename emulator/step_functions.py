@@ -17,6 +17,7 @@ from ministack.services.cloudformation import provisioners
 from emulator import engine_seams
 from emulator.deadlines import Deadlines
 from emulator.execution import Execution, Machine, Surroundings
+from emulator.quotas import Quotas
 from emulator.seams import replace, seam
 from emulator.service_error import ServiceError
 from emulator.state_machine_definition import as_json, problems
@@ -30,10 +31,10 @@ LARGEST_INPUT = 262_144  # bytes
 NOT_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 
 
-def install(time_scale: float) -> "StepFunctions":
+def install(time_scale: float, quotas: Quotas) -> "StepFunctions":
     """Put this service in the place of ministack's; raises PinError where a seam is missing."""
     engine_seams.install(time_scale)
-    service = StepFunctions()
+    service = StepFunctions(quotas)
     replace(stepfunctions, "handle_request", service.handler)
     replace(stepfunctions, "_start_execution", lambda _: service.answer_to("StartExecution"))
     replace(provisioners, "_sfn_definition", checked_definition)
@@ -61,11 +62,13 @@ def invalid_definition(found: list[Any]) -> ServiceError:
 class StepFunctions:
     """All executions since the server started."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas) -> None:
         self._executions: dict[str, Execution] = {}
         self._starting = threading.Lock()
         self._tokens = TaskTokens()
-        self._surroundings = Surroundings(self._tokens, Deadlines(), StatusEvents().announce)
+        self._surroundings = Surroundings(
+            self._tokens, Deadlines(), StatusEvents().announce, quotas.history_events
+        )
         self._machines = seam(stepfunctions, "_state_machines")
         self._resolve = seam(stepfunctions, "_resolve_state_machine_arn")
         self._actions: dict[str, Callable[[Fields], Fields]] = {
