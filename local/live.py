@@ -4,13 +4,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from local.runs import Run, Step, reason
+from local.runs import Run, reason
+
+if TYPE_CHECKING:
+    from stp.timeline import Step
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 DONE = {"SUCCEEDED": "green", "RUNNING": "cyan"}  # anything else is red
@@ -144,14 +148,14 @@ def steps_table(run: Run, spinner: str = " ") -> Table:
     now = run.stopped or datetime.now(run.started.tzinfo)
     for step in run.steps:
         mark, style = step_mark(run, step, spinner)
-        times = f"{step.entries} times" if step.entries > 1 else ""
-        seconds = f"{step.spent(now):.1f} s"
+        times = f"{len(step.visits)} times" if len(step.visits) > 1 else ""
+        seconds = f"{step.seconds(now):.1f} s"
         table.add_row(Text(f"  {mark}", style), Text(step.name, style), seconds, times)
     return table
 
 
-def step_mark(run: Run, step: Step, spinner: str) -> tuple[str, str]:
+def step_mark(run: Run, step: "Step", spinner: str) -> tuple[str, str]:
     """A state's mark and colour."""
     if step.name == run.failed_at:
         return "✗", "red"
-    return (spinner, "cyan") if step.open else ("✓", "green")
+    return (spinner, "cyan") if step.status == "current" else ("✓", "green")

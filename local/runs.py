@@ -1,46 +1,18 @@
 """What runs are doing, read from Step Functions as anybody can: lists and histories."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from local.packages import package
+
+if TYPE_CHECKING:
+    from stp.timeline import Step
 
 LISTED = 100  # newest executions looked at in one go
 FOLLOWED = 6  # runs shown state by state at one time; of others only start and end
-ENDED_BADLY = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
-REDRIVEN = "ExecutionRedriven"
-
-
-@dataclass(frozen=True)
-class Step:
-    """A state of a run: how often and since when it was entered, and the seconds spent in it."""
-
-    name: str
-    first: datetime
-    since: datetime
-    entries: int = 0
-    open: int = 0  # more than one inside a Map
-    seconds: float = 0.0
-
-    def entered(self, time: datetime) -> "Step":
-        """The step after one more entry."""
-        since = self.since if self.open else time
-        return replace(self, since=since, entries=self.entries + 1, open=self.open + 1)
-
-    def exited(self, time: datetime, times: int = 1) -> "Step":
-        """The step after that many exits; time counts once however many were open."""
-        left = self.open - times
-        spent = 0.0 if left else (time - self.since).total_seconds()
-        return replace(self, open=left, seconds=self.seconds + spent)
-
-    def reopened(self, time: datetime, times: int) -> "Step":
-        """The step as a redrive goes on with it: no new entry."""
-        return replace(self, since=time, open=times)
-
-    def spent(self, now: datetime) -> float:
-        """Seconds in this state until `now`."""
-        return self.seconds + ((now - self.since).total_seconds() if self.open else 0.0)
 
 
 @dataclass(frozen=True)
@@ -58,34 +30,12 @@ class Run:
     error: str = ""
     cause: str = ""
     failed_at: str = ""
-    steps: tuple[Step, ...] = field(default=())
+    steps: "tuple[Step, ...]" = field(default=())
 
     @property
     def seconds(self) -> float:
         """From start to end."""
         return ((self.stopped or self.started) - self.started).total_seconds()
-
-
-def steps(events: Iterable[Mapping[str, Any]]) -> tuple[tuple[Step, ...], str]:
-    """A history's states in the order of their first entry, and the one that ended it badly."""
-    found: dict[str, Step] = {}
-    closed: dict[str, int] = {}  # how often each state was open at the bad end
-    failed_at = ""
-    for event in events:
-        time = event["timestamp"]
-        if entry := event.get("stateEnteredEventDetails"):
-            name = entry["name"]
-            found[name] = found.get(name, Step(name, time, time)).entered(time)
-        elif done := event.get("stateExitedEventDetails"):
-            found[done["name"]] = found[done["name"]].exited(time)
-        elif event["type"] in ENDED_BADLY:
-            failed_at = next((step.name for step in reversed(found.values()) if step.open), "")
-            closed = {name: step.open for name, step in found.items() if step.open}
-            found |= {name: found[name].exited(time, times) for name, times in closed.items()}
-        elif event["type"] == REDRIVEN:  # the states are not entered again: they go on
-            failed_at = ""
-            found |= {name: found[name].reopened(time, times) for name, times in closed.items()}
-    return tuple(found.values()), failed_at
 
 
 class RunWatch:
@@ -132,8 +82,9 @@ class RunWatch:
         described = self.stepfunctions.describe_execution(executionArn=arn)
         ended = described["status"] != "RUNNING"
         events = self.history(arn) if with_steps or ended else []
-        found, failed_at = steps(events)
-        redriven = [event["timestamp"] for event in events if event["type"] == REDRIVEN]
+        timeline = package("stp.timeline")
+        found = timeline.visits(events)
+        redriven = [event["timestamp"] for event in events if event["type"] == timeline.REDRIVEN]
         return Run(
             arn=arn,
             name=described["name"],
@@ -145,8 +96,8 @@ class RunWatch:
             redriven=redriven[-1] if redriven else described.get("redriveDate"),
             error=described.get("error", ""),
             cause=described.get("cause", ""),
-            failed_at=failed_at,
-            steps=found,
+            failed_at=timeline.ended_at(found),
+            steps=tuple(timeline.steps(found)),
         )
 
     def history(self, arn: str) -> list[dict[str, Any]]:

@@ -12,19 +12,13 @@ from stp.here import Here, here_of
 from stp.runs import Run, named, record_of
 from stp.said import FAILED, USAGE, Stop, counted
 from stp.stack import Stack
+from stp.timeline import ELSEWHERE, STOPPED_AT
 from straight_through.names import LONGEST_RUN_NAME
 from straight_through.statuses import HELD
 
 MOST = 10_000  # runs that one command redrives
 Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or ARNs of runs.")]
 Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's name or ARN.")]
-STOPPED = {
-    "CheckFile": "Nothing was uploaded.",
-    "WaitForReplacement": "Nothing was uploaded.",
-    "TakeTurn": "It has left the queue; nothing was uploaded.",
-    "UploadAndExecute": "An upload that is under way goes on to its end; the next file waits.",
-}
-GOES_ON = "A run that Quantemplate has begun goes on there, and the next file waits for its end."
 
 
 def register(app: typer.Typer) -> None:
@@ -118,10 +112,11 @@ def stop(context: typer.Context, run: Name) -> None:
     states = here.stack.client("stepfunctions")
     with here.said.doing(f"Stopping {going.name}"):
         state = _state_of(here.stack, going.arn)
+        meaning = STOPPED_AT.get(state, ELSEWHERE)
         states.stop_execution(executionArn=going.arn, cause="Stopped with stp stop.")
     here.said.result(
         {"run": going.name, "stopped_at": state},
-        f"{going.name} was stopped at {state or 'its start'}. {STOPPED.get(state, GOES_ON)}",
+        f"{going.name} was stopped at {state or 'its start'}: {meaning}",
         f"To go on: stp redrive {going.name}",
     )
 

@@ -19,7 +19,7 @@ from stp.runs import Run, described, listed, named
 from stp.said import FAILED, as_json, counted
 from stp.shown_runs import run_details, runs_table, status_text
 from stp.stack import Stack
-from stp.timeline import history, phases
+from stp.timeline import history, phases, visits
 from straight_through.text import lines_shown, shown
 
 WATCHED = 20  # newest runs
@@ -73,7 +73,7 @@ def show(
     here = here_of(context)
     with here.said.doing(f"Reading run {run}"):
         found = named(here.stack, run)
-        went = phases(history(here.stack, found.arn))
+        went = phases(visits(history(here.stack, found.arn)))
     links = links_of(here.stack, found)
     now = datetime.now(UTC)
     data = found.facts | {

@@ -3,17 +3,18 @@
 GET /_local/console/               the page; page/ has its modules and styles
 GET /_local/console/<file>         one of its files
 GET /_local/console/remedies.js    what to do about each error
-GET /_local/console/ignored.json   ?key=…&patterns=… why such a key starts nothing: {"why": "…"}
+POST /_local/console/<fact>.json   what `FACTS` has of this name; the body has what it is asked with
 
 The emulator mounts it, so that the page speaks to AWS in its own origin.
 """
 
+import asyncio
 import json
+from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 from local.console import facts
 
@@ -27,6 +28,10 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+}
+FACTS: dict[str, Callable[..., Any]] = {
+    "ignored": facts.why_ignored,
+    "timeline": facts.timeline,
 }
 # Scripts and styles come from here only, and text never becomes HTML. The stand-in has a port of
 # its own on loopback.
@@ -45,15 +50,17 @@ HEADERS = {
 }
 
 
-async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Answer a request to the console."""
-    if (scope["method"], scope["path"]) == ("GET", f"{PATH}ignored.json"):
-        status, headers, body = ignored(dict(parse_qsl(scope["query_string"].decode("ascii"))))
+    method, path = scope["method"], scope["path"]
+    if method == "POST" and (name := asked(path)):
+        # In a thread: the emulator, which serves AWS beside this, does not wait for a long history.
+        status, headers, body = await asyncio.to_thread(told, name, await whole(receive))
     else:
-        status, headers, body = reply(scope["method"], scope["path"])
+        status, headers, body = reply(method, path)
     pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
 
 @cache
@@ -78,10 +85,26 @@ def reply(method: str, path: str) -> tuple[HTTPStatus, dict[str, str], bytes]:
     return HTTPStatus.OK, {"content-type": TYPES[file.suffix]}, file.read_bytes()
 
 
-def ignored(asked: dict[str, str]) -> tuple[HTTPStatus, dict[str, str], bytes]:
-    """Status, headers and body of the answer to why a key starts nothing."""
-    why = facts.why_ignored(asked.get("key", ""), asked.get("patterns", ""))
-    return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps({"why": why}).encode()
+def asked(path: str) -> str:
+    """The name of the fact that a path is of, "" for a path of another kind."""
+    name = path.removeprefix(PATH).removesuffix(".json")
+    return name if name in FACTS and path == f"{PATH}{name}.json" else ""
+
+
+async def whole(receive: Any) -> bytes:
+    """A request's body."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def told(name: str, given: bytes) -> tuple[HTTPStatus, dict[str, str], bytes]:
+    """Status, headers and body of the answer to what a fact is asked with: a JSON object."""
+    answer = FACTS[name](**json.loads(given))
+    return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps(answer).encode()
 
 
 def remedies_module() -> bytes:

@@ -1,41 +1,13 @@
 """What is shown of runs, from the histories that Step Functions gives."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import pytest
 
 from local import runs
 from local.live import ending, news, step_mark
-from local.runs import Run, RunWatch, steps
-
-BEGAN = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-
-
-def at(seconds: float) -> datetime:
-    return BEGAN + timedelta(seconds=seconds)
-
-
-def entered(seconds: float, name: str) -> dict[str, Any]:
-    return {
-        "timestamp": at(seconds),
-        "type": "TaskStateEntered",
-        "stateEnteredEventDetails": {"name": name},
-    }
-
-
-def exited(seconds: float, name: str) -> dict[str, Any]:
-    return {
-        "timestamp": at(seconds),
-        "type": "TaskStateExited",
-        "stateExitedEventDetails": {"name": name},
-    }
-
-
-def event(seconds: float, kind: str) -> dict[str, Any]:
-    return {"timestamp": at(seconds), "type": kind}
-
+from local.runs import Run, RunWatch
+from stp.timeline import ended_at, steps, visits
+from tests.cli.histories import BEGAN, at, entered, event, exited, history
 
 LOOPED = [
     entered(0, "Upload"),
@@ -48,80 +20,18 @@ LOOPED = [
 ]
 
 
-# --- histories ---------------------------------------------------------------------------------
-def test_time_in_a_state_adds_up_over_its_visits_and_runs_on_while_it_is_open() -> None:
-    found, failed_at = steps(LOOPED)
-    assert [(step.name, step.entries, step.spent(at(10))) for step in found] == [
-        ("Upload", 1, 1.0),
-        ("Wait", 2, 2.0 + 6.0),
-        ("Check", 1, 1.0),
-    ]
-    assert failed_at == ""
-
-
-def test_iterations_of_a_map_that_overlap_count_their_time_once() -> None:
-    found, _ = steps(
-        [
-            entered(0, "Map"),
-            entered(0, "Download"),
-            entered(1, "Download"),
-            exited(2, "Download"),
-            exited(5, "Download"),
-            exited(5, "Map"),
-        ]
-    )
-    assert [(step.name, step.entries, step.seconds, step.open) for step in found] == [
-        ("Map", 1, 5.0, 0),
-        ("Download", 2, 5.0, 0),
-    ]
-
-
-@pytest.mark.parametrize("kind", ["ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"])
-def test_a_bad_end_is_placed_at_the_innermost_open_state_and_stops_its_clock(kind: str) -> None:
-    found, failed_at = steps([entered(0, "Map"), entered(1, "Download"), event(3, kind)])
-    assert failed_at == "Download"
-    assert [step.spent(at(99)) for step in found] == [3.0, 2.0]
-
-
-def test_a_redriven_run_goes_on_in_the_states_that_its_bad_end_closed() -> None:
-    # Given a run that failed in a Map of two iterations, and was redriven
-    events = [
-        entered(0, "Upload"),
-        exited(1, "Upload"),
-        entered(1, "Map"),
-        entered(1, "Download"),
-        entered(1, "Download"),
-        event(3, "ExecutionFailed"),
-        event(60, "ExecutionRedriven"),
-        event(60, "TaskScheduled"),
-        event(60, "TaskScheduled"),
-    ]
-    # Then it is no longer failed, and only what was open goes on, without a new entry
-    found, failed_at = steps(events)
-    assert failed_at == ""
-    assert [(step.name, step.entries, step.spent(at(62))) for step in found] == [
-        ("Upload", 1, 1.0),
-        ("Map", 1, 2.0 + 2.0),
-        ("Download", 2, 2.0 + 2.0),
-    ]
-    # And it ends as any other
-    ends = [exited(61, "Download"), exited(63, "Download"), exited(63, "Map")]
-    found, _ = steps([*events, *ends])
-    assert [(step.seconds, step.open) for step in found] == [(1.0, 0), (5.0, 0), (5.0, 0)]
-
-
-def test_a_run_that_fails_again_failed_where_it_went_on() -> None:
-    failed = [entered(0, "Upload"), event(1, "ExecutionFailed"), event(60, "ExecutionRedriven")]
-    found, failed_at = steps([*failed, event(62, "ExecutionFailed")])
-    assert failed_at == "Upload"
-    assert found[0].spent(at(99)) == 1.0 + 2.0
-
-
 # --- lines -------------------------------------------------------------------------------------
 def run(events: list[dict[str, Any]], status: str = "RUNNING", **more: Any) -> Run:
-    found, failed_at = steps(events)
+    found = visits(history(events))
     whole: dict[str, Any] = {"arn": "arn:may-1", "name": "may-1", "key": "claims/may.csv"}
-    return Run(**whole, started=BEGAN, status=status, steps=found, failed_at=failed_at, **more)
+    return Run(
+        **whole,
+        started=BEGAN,
+        status=status,
+        steps=tuple(steps(found)),
+        failed_at=ended_at(found),
+        **more,
+    )
 
 
 def told(before: Run | None, now: Run) -> list[str]:
@@ -222,8 +132,8 @@ class FakeStepFunctions:
     def get_execution_history(self, **ask: Any) -> dict[str, Any]:
         self.histories_read += 1
         if "nextToken" in ask:
-            return {"events": LOOPED[3:]}
-        return {"events": LOOPED[:3], "nextToken": "more"}
+            return {"events": history(LOOPED)[3:]}
+        return {"events": history(LOOPED)[:3], "nextToken": "more"}
 
 
 def test_only_what_changed_is_told_and_ended_runs_are_not_read_again() -> None:

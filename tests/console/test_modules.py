@@ -1,4 +1,4 @@
-"""The console's modules by themselves: the picture, CSV and histories."""
+"""The console's modules by themselves: the picture, CSV and words."""
 
 from itertools import combinations
 from typing import Any
@@ -147,58 +147,6 @@ def test_csv_that_is_cut_off_ends_with_the_last_whole_record(modules: Modules) -
 def test_bytes_are_text_without_mark_and_without_half_a_character(modules: Modules) -> None:
     given = list(b"\xef\xbb\xbfL\xc3\xb8kke \xc3")
     assert modules.call("csv", "m.decoded(new Uint8Array(given))", given) == "Løkke "
-
-
-# --- histories -----------------------------------------------------------------------------------
-def event(number: int, kind: str, before: int, **details: Any) -> dict[str, Any]:
-    """An event of a history, a second after the one before."""
-    return {"id": number, "type": kind, "previousEventId": before, "timestamp": number, **details}
-
-
-def entered(number: int, name: str, before: int, text: str = "{}") -> dict[str, Any]:
-    """A Task that is entered."""
-    details = {"name": name, "input": text}
-    return event(number, "TaskStateEntered", before, stateEnteredEventDetails=details)
-
-
-def test_a_map_s_iterations_keep_their_own_input_and_output(modules: Modules) -> None:
-    # Given iterations that end in another order than they began
-    def left(number: int, before: int, text: str) -> dict[str, Any]:
-        details = {"name": "One", "output": text}
-        return event(number, "TaskStateExited", before, stateExitedEventDetails=details)
-
-    history = [
-        entered(1, "One", 0, '"a"'),
-        entered(2, "One", 0, '"b"'),
-        entered(3, "One", 0, '"c"'),
-        left(4, 2, '"B"'),
-        left(5, 1, '"A"'),
-        left(6, 3, '"C"'),
-    ]
-    # Then
-    visits = modules.call("history", "m.visits(given)", history)
-    pairs = [(each["input"], each["output"]) for each in visits]
-    assert pairs == [('"a"', '"A"'), ('"b"', '"B"'), ('"c"', '"C"')]
-
-
-def test_a_redriven_state_goes_on_where_it_failed(modules: Modules) -> None:
-    failed = {"taskFailedEventDetails": {"error": "PipelineFailed", "cause": "why"}}
-    history = [
-        entered(1, "CheckStatus", 0),
-        event(2, "TaskScheduled", 1),
-        event(3, "TaskFailed", 2, **failed),
-        event(4, "ExecutionFailed", 3),
-        event(5, "ExecutionRedriven", 4),
-        event(6, "TaskScheduled", 5),
-    ]
-    (visit,) = modules.call("history", "m.visits(given)", history[:4])
-    assert (visit["status"], visit["ended"], visit["failures"][0]["cause"]) == (
-        "failed",
-        4000,
-        "why",
-    )
-    (visit,) = modules.call("history", "m.visits(given)", history)
-    assert (visit["status"], visit["tries"], visit["redriven"]) == ("current", 2, True)
 
 
 # --- words ---------------------------------------------------------------------------------------

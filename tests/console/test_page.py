@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -13,8 +14,10 @@ from local.console.served import FOLDER, PATH, STEPS
 from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
+from stp.timeline import STOPPED_AT
 from straight_through.files.ignored import why_ignored
 from straight_through.telling.remedies import REMEDIES, what_to_do
+from tests.cli.histories import BEGAN, entered, event, history, passed
 from tests.console.console import Console
 from tests.end_to_end.aws import running_aws
 
@@ -68,10 +71,73 @@ def test_why_a_key_starts_nothing_is_said_as_the_function_says_it(
 ) -> None:
     cases = (("claims/._may.csv", ""), ("claims/may.note", "*.note"), ("claims/may.csv", "*.note"))
     for key, patterns in cases:
-        asked = {"key": key, "patterns": patterns}
-        reply = http.get(f"{endpoint}{PATH}ignored.json", params=asked, timeout=60)
-        assert reply.json() == {"why": why_ignored(key, patterns)}
-        assert bool(reply.json()["why"]) == (key != "claims/may.csv")
+        why = fact(http, endpoint, "ignored", key=key, patterns=patterns)
+        assert why == why_ignored(key, patterns)
+        assert bool(why) == (key != "claims/may.csv")
+
+
+def fact(http: requests.Session, endpoint: str, name: str, **given: Any) -> Any:
+    """What the page is told."""
+    reply = http.post(f"{endpoint}{PATH}{name}.json", json=given, timeout=60)
+    assert reply.headers["content-type"] == "application/json"
+    return reply.json()
+
+
+def test_a_history_is_told_as_stp_reads_it(http: requests.Session, endpoint: str) -> None:
+    # Given a run that failed, was redriven and goes on, as AWS tells of it in JSON
+    cause = json.dumps({"errorMessage": "why"})
+    failed: Any = {"taskFailedEventDetails": {"error": "PipelineFailed", "cause": cause}}
+    events = history(
+        passed("TakeTurn", 0, 1.5),
+        entered(1.5, "CheckStatus"),
+        event(2, "TaskScheduled"),
+        event(3, "TaskFailed", **failed),
+        event(4, "ExecutionFailed"),
+        event(9, "ExecutionRedriven"),
+        event(10, "TaskScheduled"),
+    )
+    answered = [{**each, "timestamp": each["timestamp"].timestamp()} for each in events]
+    # Then its steps are told
+    told = fact(http, endpoint, "timeline", events=answered)
+    began = round(BEGAN.timestamp() * 1000)
+    turn, check = told["steps"]
+    assert (turn["name"], turn["status"], turn["seconds"]) == ("TakeTurn", "done", 1.5)
+    assert turn["visits"] == [
+        {
+            "entered": 1,
+            "exited": 2,
+            "status": "done",
+            "tries": 0,
+            "stretches": [[began, began + 1500]],
+            "failures": [],
+        }
+    ]
+    assert check["visits"] == [
+        {
+            "entered": 3,
+            "exited": None,
+            "status": "current",
+            "tries": 2,
+            "stretches": [[began + 1500, began + 4000], [began + 9000, None]],
+            "failures": [{"at": began + 3000, "error": "PipelineFailed", "message": "why"}],
+        }
+    ]
+    # and where it is
+    assert (told["current"], told["last"], told["ended_at"]) == ("CheckStatus", 3, "")
+    assert told["if_stopped"] == STOPPED_AT["CheckStatus"]
+    # and where it had failed
+    told = fact(http, endpoint, "timeline", events=answered[:6])
+    assert (told["current"], told["ended_at"]) == ("", "CheckStatus")
+
+
+def test_facts_are_told_to_the_page_itself_only(http: requests.Session, endpoint: str) -> None:
+    for origin, status in ((endpoint, 200), (FOREIGN, 403)):
+        asked = {"key": "a/b", "patterns": ""}
+        headers = {"Origin": origin}
+        url = f"{endpoint}{PATH}ignored.json"
+        assert http.post(url, json=asked, headers=headers, timeout=60).status_code == status
+    assert http.post(f"{endpoint}{PATH}none.json", json={}, timeout=60).status_code == 405
+    assert http.get(f"{endpoint}{PATH}ignored.json", timeout=60).status_code == 404
 
 
 def test_no_file_names_another_address() -> None:

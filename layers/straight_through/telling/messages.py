@@ -97,7 +97,7 @@ def facts_of(ended: Ended, record: RunRecord) -> Item:
         "attempt": ended.redrive_count + 1,
         "status": status,
         "error": ended.error or None,
-        "message": told(_message(ended.cause)) or None,
+        "message": told(message_of(ended.cause)) or None,
         "route": result.get("route") or record.get("route"),
         # What a person has typed may be anything.
         "file": {
@@ -122,6 +122,14 @@ def facts_of(ended: Ended, record: RunRecord) -> Item:
             f"#/v2/executions/details/{ended.execution_arn}"
         ),
     }
+
+
+def message_of(cause: str) -> str:
+    """Return the message of a cause: Lambda's is a JSON document around it."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return cause
 
 
 def concerns_people(facts: Item, notify: str) -> bool:
@@ -221,14 +229,6 @@ def tell(sns: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
     """Tell people, by whatever is subscribed to the topic."""
     subject = shown(subject, LONGEST_SUBJECT)
     sns.publish(TopicArn=topic_arn, Subject=subject, Message=told(text))
-
-
-def _message(cause: str) -> str:
-    """Return the message of a cause: Lambda's is a JSON document around it."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return cause
 
 
 def _key(text: str) -> str:

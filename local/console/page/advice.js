@@ -11,15 +11,3 @@ export function adviceFor(run) {
 
 /** Errors that a switch of the stand-in makes until it is put right. */
 export const SWITCHED = ["CredentialsRejected", "AccessDenied"];
-
-/** What it means to stop a run in a state. */
-export const STOPPING = {
-  CheckFile: "nothing was uploaded.",
-  WaitForReplacement: "nothing was uploaded.",
-  TakeTurn: "it leaves the queue; nothing was uploaded.",
-  UploadAndExecute: "an upload that is under way goes on to its end; the next file waits for that.",
-  WaitForPipeline: "the execution goes on in Quantemplate; the next file waits for its end.",
-  CheckStatus: "the execution goes on in Quantemplate; the next file waits for its end.",
-  DownloadOutputs: "the outputs that are whole stay.",
-  PublishRun: "what is exported and chained stays.",
-};

@@ -1,16 +1,11 @@
 /** Where files are dropped onto a route, and how far each has come. */
 
 import { h, show, size } from "./dom.js";
+import { fact } from "./facts.js";
 import { upload } from "./s3.js";
 
 const PATIENCE = 10_000; // milliseconds until a run should have begun
 const SHOWN = 4000; // milliseconds that a drop is shown after its run has begun
-
-/** Why a key starts nothing, as StartRun would say; "" where it starts a run. */
-async function whyIgnored(key, patterns) {
-  const answer = await fetch(`ignored.json?${new URLSearchParams({ key, patterns })}`, { cache: "no-store" });
-  return (await answer.json()).why;
-}
 
 /** Make the zone. */
 export function dropZone(app) {
@@ -80,7 +75,7 @@ export function dropZone(app) {
     }
     drop.at = Date.now();
     drop.alone = alone;
-    const why = await whyIgnored(drop.key, app.stack.parameters.IgnorePatterns);
+    const why = await fact("ignored", { key: drop.key, patterns: app.stack.parameters.IgnorePatterns });
     if (why) refuse(drop, `Uploaded, but it starts no run: ${why}.`);
     app.poke();
   }

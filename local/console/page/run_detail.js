@@ -1,9 +1,9 @@
 /** One run: what became of it, what to do, and its states. */
 
-import { STOPPING, SWITCHED, adviceFor } from "./advice.js";
+import { SWITCHED, adviceFor } from "./advice.js";
 import { states } from "./aws.js";
 import { button, counted, duration, h, moment, named, running, show } from "./dom.js";
-import { History, visits } from "./history.js";
+import { History } from "./history.js";
 import { outputsOf } from "./outputs.js";
 import { MARKS, endedBadly, recordOf, redrive, release, runAgain, stop, toneOf } from "./runs.js";
 import { stepsOf } from "./steps.js";
@@ -15,7 +15,7 @@ export function runDetail(app) {
   const body = h("div.body", {}, head, said, told, steps.element, outputs.element);
   const empty = h("div.empty");
   const element = h("div", {}, empty, body);
-  let now = { name: "", run: undefined, record: {}, found: [], history: null, definition: null, seen: "" };
+  let now = { name: "", run: undefined, record: {}, timeline: null, history: null, definition: null, seen: "" };
   const say = (text) => { said.textContent = text; };
 
   /** Read the selected run; its history only while it changes. */
@@ -29,7 +29,7 @@ export function runDetail(app) {
     const seen = `${mine.run.status} ${mine.run.redrives} ${mine.run.stopped}`;
     if (seen !== mine.seen || mine.run.running || mine.unreleased) {
       mine.history ??= new History(mine.run.arn, states);
-      if (seen !== mine.seen || mine.run.running) mine.found = visits(await mine.history.read());
+      if (seen !== mine.seen || mine.run.running) mine.timeline = await mine.history.read();
       mine.record = await recordOf(app.stack.outputs.TurnsTable, mine.run.name);
       mine.unreleased = mine.run.status === "Held" && !mine.record.released_by;
       mine.seen = seen;
@@ -38,7 +38,7 @@ export function runDetail(app) {
   }
 
   function start() {
-    now = { name: app.name, run: undefined, record: {}, found: [], history: null, definition: null, seen: "" };
+    now = { name: app.name, run: undefined, record: {}, timeline: null, history: null, definition: null, seen: "" };
     say("");
     steps.reset();
     outputs.reset();
@@ -47,18 +47,17 @@ export function runDetail(app) {
   /** Show what is known now. */
   function render() {
     if (now.name !== app.name) start();
-    const { run, record, found } = now;
+    const { run, record, timeline, history } = now;
     const listed = app.runs?.listed.length;
     body.hidden = !run;
     empty.hidden = Boolean(run);
     show(empty, [app.name, run, listed], () => missing(run, listed));
     if (!run) return;
     show(head, [run, record.released_by], () => header(run, record));
-    const state = found.findLast((visit) => visit.status === "current")?.name ?? "";
-    const failedAt = found.findLast((visit) => visit.status === "failed")?.name ?? "";
-    const waiting = waitingFor(found.at(-1)?.input);
-    show(told, [run, record.released_by, waiting, state, failedAt, app.standIn?.base], () => news(run, record, waiting, state, failedAt, Boolean(app.standIn?.base)));
-    steps.render(run, now.definition, found);
+    const { current: state, ended_at: endedAt, if_stopped: ifStopped } = timeline ?? {};
+    const waiting = waitingFor(history?.input(timeline?.last));
+    show(told, [run, record.released_by, waiting, state, endedAt, app.standIn?.base], () => news(run, record, { waiting, state, endedAt, ifStopped }, Boolean(app.standIn?.base)));
+    steps.render(run, now.definition, timeline?.steps ?? [], history);
     outputs.render(run);
   }
 
@@ -105,9 +104,9 @@ export function runDetail(app) {
 }
 
 /** What people are told of a run: why it ended badly, is held or waits, and what to do. */
-function news(run, record, waiting, state, failedAt, standIn) {
+function news(run, record, { waiting, state, endedAt, ifStopped }, standIn) {
   if (endedBadly(run)) {
-    const title = run.status === "Stopped" ? "Stopped" : `${run.error || run.status}${failedAt ? ` at ${failedAt}` : ""}`;
+    const title = run.status === "Stopped" ? "Stopped" : `${run.error || run.status}${endedAt ? ` at ${endedAt}` : ""}`;
     return h(`div.notice.${toneOf(run.status)}`, {}, h("h3", {}, title), run.message ? h("p", {}, run.message) : null,
       h("p.next", {}, h("b", {}, "What to do: "), adviceFor(run),
         standIn && SWITCHED.includes(run.error) ? h("span", {}, " If a switch of the stand-in does it, put it right under ", h("a", { href: "#/switches" }, "Switches"), ".") : null));
@@ -124,8 +123,8 @@ function news(run, record, waiting, state, failedAt, standIn) {
   if (!run.running) return null;
   if (waiting) return h("div.notice.now", {}, h("h3", {}, `It waits since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
   if (state === "WaitForReplacement") return h("div.notice.now", {}, h("p", {}, "The file is empty, and waits for a newer version to replace it."));
-  if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${STOPPING.TakeTurn}`));
-  return STOPPING[state] ? h("p.hint", {}, `If you stop it now, ${STOPPING[state]}`) : null;
+  if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${ifStopped}`));
+  return state ? h("p.hint", {}, `If you stop it now, ${ifStopped}`) : null;
 }
 
 /** What a run waits for before it tries again: its data say so. */

@@ -1,9 +1,7 @@
 /** A run's states: the picture, how long each took, and what went in and out. */
 
 import { counted, duration, h, moment, running, show, svg } from "./dom.js";
-import { steps } from "./history.js";
 import { picture } from "./picture.js";
-import { messageOf } from "./runs.js";
 
 const MARKS = { current: "●", done: "✓", failed: "✗", stopped: "■" };
 const WORDS = { current: "current", done: "done", failed: "failed", stopped: "stopped" };
@@ -29,18 +27,17 @@ export function stepsOf() {
   }
 
   /** Show the states as they are now; until a person has chosen one, the current one's data. */
-  function render(run, definition, found) {
-    last = [run, definition, found];
+  function render(run, definition, known, history) {
+    last = [run, definition, known, history];
     element.hidden = !definition;
     if (!definition) return;
-    const known = steps(found);
     const shown = known.find((step) => step.name === chosen) ?? interesting(known);
     show(drawn, definition, () => draw(definition));
     light(drawn, known, shown?.name);
-    show(rows, [known.map((step) => [step.name, step.status, step.visits.map((each) => [each.began, each.ended])]), shown?.name], () => known.map((step) => row(step, step === shown, choose)));
+    show(rows, [known.map((step) => [step.name, step.status, step.visits.map((each) => each.stretches)]), shown?.name], () => known.map((step) => row(step, step === shown, choose)));
     stretch(rows, run.started, run.stopped ?? Date.now());
     const at = Math.min(visit ?? Infinity, (shown?.visits.length ?? 1) - 1);
-    show(data, [shown?.name, at, shown?.visits[at], shown?.visits.length], () => shown ? details(shown, at, run.message, (to) => {
+    show(data, [shown?.name, at, shown?.visits[at], shown?.visits.length], () => shown ? details(shown, at, history, run.message, (to) => {
       chosen = shown.name;
       visit = to;
       render(...last);
@@ -98,25 +95,24 @@ function stretch(rows, began, end) {
 
 /** A state with its visits. */
 function row(step, selected, choose) {
-  const spent = step.visits.reduce((sum, each) => sum + ((each.ended ?? each.began) - each.began), 0);
   const open = step.visits.find((each) => each.status === "current");
-  const bar = h("span.bars", { "aria-hidden": "true" }, ...step.visits.map((each) =>
-    h(`span.${each.status}`, { "data-began": each.began, "data-ended": each.ended })));
+  const bar = h("span.bars", { "aria-hidden": "true" }, ...step.visits.flatMap((each) => each.stretches.map(([began, ended]) =>
+    h(`span.${each.status}`, { "data-began": began, "data-ended": ended }))));
   return h("li", {}, h(`button.step.${step.status}`, { type: "button", "data-key": step.name, "aria-pressed": String(selected), onclick: () => choose(step.name) },
     h("span.mark", { "aria-hidden": "true" }, MARKS[step.status]),
     h("span.name", {}, step.name, h("span.hidden", {}, `, ${WORDS[step.status]}`)),
     h("span.times", {}, step.visits.length > 1 ? `×${step.visits.length}` : ""),
     bar,
-    h("span.took", {}, open ? running(open.began) : duration(spent))));
+    h("span.took", {}, open ? running(open.stretches.at(-1)[0]) : duration(1000 * step.seconds))));
 }
 
 /** One visit of a state: what went in and out, and what failed that is not `known` already. */
-function details(step, at, known, turn) {
+function details(step, at, history, known, turn) {
   const visit = step.visits[at], count = step.visits.length;
   const facts = [
-    `${WORDS[visit.status]}, entered ${moment(visit.began)}`,
+    `${WORDS[visit.status]}, entered ${moment(visit.stretches[0][0])}`,
     visit.tries > 1 ? counted(visit.tries, "try").replace("trys", "tries") : "",
-    visit.redriven ? "went on by a redrive" : "",
+    visit.stretches.length > 1 ? "went on by a redrive" : "",
   ].filter(Boolean).join(" · ");
   return [
     h("div.visit", {}, h("h4", {}, step.name), h("span.note", {}, facts),
@@ -124,8 +120,8 @@ function details(step, at, known, turn) {
         h("button.small", { type: "button", "data-key": "earlier", "aria-label": "Earlier visit", disabled: !at, onclick: () => turn(at - 1) }, "‹"),
         ` ${at + 1} of ${count} `,
         h("button.small", { type: "button", "data-key": "later", "aria-label": "Later visit", disabled: at + 1 === count, onclick: () => turn(at + 1) }, "›")) : null),
-    ...visit.failures.filter((each) => messageOf(each.cause) !== known).slice(-3).map((each) => h("p.bad", {}, h("b", {}, `${moment(each.at)} ${each.error ?? "failed"}: `), messageOf(each.cause))),
-    h("div.inout", {}, json("Input", visit.input), json("Output", visit.output ?? null, visit.status)),
+    ...visit.failures.filter((each) => each.message !== known).slice(-3).map((each) => h("p.bad", {}, h("b", {}, `${moment(each.at)} ${each.error ?? "failed"}: `), each.message)),
+    h("div.inout", {}, json("Input", history.input(visit.entered)), json("Output", history.output(visit.exited), visit.status)),
   ];
 }
 
