@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from straight_through import metrics
-from straight_through.aws import client
+from straight_through.aws import answering, client
 from straight_through.files.ignored import why_ignored
 from straight_through.names import run_name
 from straight_through.settings import settings_of
@@ -54,9 +54,10 @@ def start_run(event: dict[str, Any]) -> None:
     # Its place among the files that wait for the same pipeline.
     dropped |= {"dropped_at": event["time"], "sequencer": item["sequencer"]}
     try:
-        states.start_execution(
-            stateMachineArn=settings.state_machine_arn, name=name, input=json.dumps(dropped)
-        )
+        with answering("Step Functions"):
+            states.start_execution(
+                stateMachineArn=settings.state_machine_arn, name=name, input=json.dumps(dropped)
+            )
     except states.exceptions.ExecutionAlreadyExists:
         logger.info("Started already", key=key)
         return

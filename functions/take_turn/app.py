@@ -1,6 +1,5 @@
 """TakeTurn: wait, with a task token, for the turn of the file's queue."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,9 +31,8 @@ class Settings:
 
 logger = Logger()
 settings = settings_of(Settings)
-states = client("stepfunctions")
 table = Table(client("dynamodb"), settings.turns_table)
-turns = Turns(table, states)
+turns = Turns(table, client("stepfunctions"))
 intake = Intake(
     client("s3"),
     Routes(client("ssm"), settings.routes_path),
@@ -52,7 +50,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     source, route = intake.found(attempt, datetime.now(UTC))
     if attempt.input.execution_id:
         # It follows a run that exists: nothing is uploaded, so that it needs no turn.
-        states.send_task_success(taskToken=event["token"], output=json.dumps({"turn": None}))
+        turns.need_none(event["token"])
         return
     if not event.get("checked"):  # by a definition without CheckFile, release 1.0.0's
         intake.judge_before_turn(attempt, source, route, within(LOOK))

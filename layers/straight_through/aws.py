@@ -22,7 +22,11 @@ from straight_through.text import shown
 gc.set_threshold(200_000, 50, 50)
 
 # Parts of the codes by which AWS says "not now", whatever the status; KMS throttles with a 400.
-PASSES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout")
+# They are those of botocore's own retries, and what a function's next process has anew.
+PASSES = (
+    *("Throttl", "TooManyRequests", "LimitExceeded", "ThroughputExceeded", "SlowDown"),
+    *("RequestTimeout", "PriorRequestNotComplete", "ExpiredToken"),
+)
 
 # Parts of the codes by which AWS denies a call to a role. Who reads or writes S3 names its own.
 DENIES = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
@@ -33,7 +37,7 @@ LONGEST_WORDS = 500  # characters of AWS's own: they name the role, the action a
 def answering(service: str) -> Iterator[None]:
     """Give what passes by itself, and what a role may not, names by which it is tried again.
 
-    Raises AwsUnavailable, AwsDenied.
+    Raises AwsUnavailable, AwsDenied. Any other answer stays what it is: who calls may expect it.
     """
     try:
         yield
@@ -50,9 +54,8 @@ def answering(service: str) -> Iterator[None]:
 
 def denied(service: str, error: ClientError) -> AwsDenied:
     """Return what stands for a service's denial, with what to do."""
-    words = shown(str(error.response["Error"].get("Message", "")), LONGEST_WORDS)
     return AwsDenied(
-        f"{service} denied {error.operation_name} ({answer_of(error)[1]}: {words}). Give "
+        f"{service} denied {error.operation_name} ({answer_of(error)[1]}: {words_of(error)}). Give "
         "that right to whom AWS names there: a function has it when the template is deployed anew. "
         "The state machine tries again for five minutes, since changes of roles are slow; after "
         "that, redrive the run."
@@ -60,17 +63,26 @@ def denied(service: str, error: ClientError) -> AwsDenied:
 
 
 def passes(error: Exception, codes: Sequence[str] = PASSES) -> bool:
-    """Whether AWS's failure passes by itself; `codes` has parts of those that do."""
+    """Whether AWS's failure passes by itself; `codes` has parts of those that do.
+
+    A cancelled transaction goes by the codes of its reasons.
+    """
     if not isinstance(error, ClientError):
         return True
     status, code = answer_of(error)
-    return status >= 500 or any(part in code for part in codes)
+    reasons = [reason.get("Code", "") for reason in error.response.get("CancellationReasons", [])]
+    return status >= 500 or any(part in each for part in codes for each in (code, *reasons))
 
 
 def answer_of(error: ClientError) -> tuple[int, str]:
     """Return the status and the code of AWS's answer."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     return status, error.response["Error"]["Code"]
+
+
+def words_of(error: ClientError) -> str:
+    """Return AWS's own words, within bounds."""
+    return shown(str(error.response["Error"].get("Message", "")), LONGEST_WORDS)
 
 
 def client(service: str) -> Any:

@@ -9,8 +9,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from straight_through.aws import answering
-from straight_through.errors import StraightThroughError, Unforeseen
+from straight_through.aws import answer_of, answering, words_of
+from straight_through.errors import AwsRefused, StraightThroughError, Unforeseen
 from straight_through.execution_input import typed
 from straight_through.text import shown, told
 
@@ -19,7 +19,6 @@ Handler = Callable[[Any, Any], Result]
 # How the names of our modules begin.
 OURS = ("quantemplate.", "straight_through.", "app", "functions.")
 AT_AWS = (ClientError, NoConnection, HTTPClientError)
-LONGEST_REASON = 300  # characters of AWS's own words
 
 logger = Logger()
 
@@ -27,9 +26,9 @@ logger = Logger()
 def only_named_errors(handler: Handler[Result]) -> Handler[Result]:
     """Let a handler end well, or with an error of ours whose message is bounded.
 
-    What nobody foresaw is Unforeseen. The state machine does not try it again: the same fault would
-    come again, and a person's redrive does what a retry could. What passes by itself at AWS, and
-    was given no name where it was met, is AwsUnavailable, which it does try again.
+    What nobody foresaw is Unforeseen, what AWS refused AwsRefused. The state machine tries neither
+    again: the same would come again, and a person's redrive does what a retry could. What passes
+    by itself at AWS, and was given no name where it was met, is AwsUnavailable: that is retried.
     """
 
     @wraps(handler)
@@ -51,48 +50,51 @@ def _named(handler: Handler[Result], event: Any, context: Any) -> Result:
         raise
     except Exception as error:  # noqa: BLE001 - it is raised by another name
         if isinstance(error, AT_AWS):
-            _raise_passing(error)
+            raise _at_aws(error, event) from None
         # The cause's text may hold a file's content or a secret: it goes no further than here.
         raise _unforeseen(error, event) from None
 
 
-def _raise_passing(error: Exception) -> None:
-    """Raise AwsUnavailable for what passes by itself at AWS."""
+def _at_aws(error: Exception, event: Any) -> StraightThroughError:
+    """Return our error for one of AWS's that nobody named where it was met."""
     try:
         with answering("AWS"):
             raise error
-    except ClientError:
-        return
+    except StraightThroughError as named:
+        return named
+    except ClientError as refused:
+        (status, code), operation = answer_of(refused), refused.operation_name
+        _log("Refused", f"{operation} {status} {code}", error)
+        return AwsRefused(
+            f"AWS refused {operation} ({status} {code}: {words_of(refused)}), and would again. "
+            "What it needs is gone or disabled, or the application is at fault; the file is in the "
+            "inbox still. Mend that, or tell who looks after the stack, then redrive the run. "
+            f"[{_subject(event)}]"
+        )
 
 
 def _unforeseen(error: Exception, event: Any) -> Unforeseen:
     """Log where an error was met, and return the one to end with."""
+    kind = type(error).__name__
+    place = _log("Unforeseen", kind, error)
+    return Unforeseen(
+        f"Nobody foresaw this: {kind} at {place}. It is a fault of the application, not of "
+        "Quantemplate; the file is in the inbox still. Tell who looks after the stack, then "
+        f"redrive the run. [{_subject(event)}]"
+    )
+
+
+def _log(message: str, kind: str, error: Exception) -> str:
+    """Log where an error was met, and return the deepest place of ours."""
     frames = [
         f"{frame.f_globals.get('__name__', '?')}:{line}"
         for frame, line in walk_tb(error.__traceback__)
         if frame.f_globals.get("__name__") != __name__
     ]
     ours = [place for place in frames if place.startswith(OURS)]
-    kind = _kind(error)
     place = (ours or frames or ["?"])[-1]
-    logger.error("Unforeseen", kind=kind, place=place, frames=frames[-30:])
-    return Unforeseen(
-        f"Nobody foresaw this: {kind} at {place}. It is a fault of the application or of its "
-        "permissions, not of Quantemplate; the file is in the inbox still. Tell who looks after "
-        f"the stack, then redrive the run. [{_subject(event)}]"
-    )
-
-
-def _kind(error: Exception) -> str:
-    """Return what kind of error it is; of AWS's errors what AWS said, of no other its words."""
-    name = type(error).__name__
-    if not isinstance(error, ClientError):
-        return name
-    answer = error.response
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", "?")
-    code, message = (answer.get("Error", {}).get(part, "") for part in ("Code", "Message"))
-    said = f"{name}: {error.operation_name} was answered {status} {code}"
-    return f"{said} ({shown(str(message), LONGEST_REASON)})" if message else said
+    logger.error(message, kind=kind, place=place, frames=frames[-30:])
+    return place
 
 
 def _subject(event: Any) -> str:

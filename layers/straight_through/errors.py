@@ -34,7 +34,8 @@
         ├── CredentialsRejected   401
         ├── AccessDenied          403
         ├── NotFound              404
-        ├── OutboxDenied          403 from S3, while the outbox was written
+        ├── OutboxDenied          403 from S3, at the outbox
+        ├── AwsRefused            an AWS service refused a call, and would again
         ├── RequestRefused        any other 4xx; an address without TLS
         ├── ExecuteUncertain      Execute's reply was lost, and the list does not tell
         ├── TransferTooSlow       a function's 15 minutes will not be enough for the file
@@ -125,7 +126,18 @@ class OutboxUnavailable(StraightThroughError):
 
 
 class OutboxDenied(StraightThroughError):
-    """S3 answered 403 while the outbox was written: the role, a policy or a key denies it."""
+    """S3 answered 403 at the outbox: the role, a policy or a key denies it.
+
+    The message says whether that was a read, a write or a deletion, and of what.
+    """
+
+
+class AwsRefused(StraightThroughError):
+    """An AWS service refused a call, and would refuse it again.
+
+    What it needs is gone or disabled (a table, a key), or it is a fault of the application; the
+    message has AWS's own words.
+    """
 
 
 class InputInvalid(StraightThroughError):

@@ -1,16 +1,22 @@
-"""Clients are made when they are needed."""
+"""Clients are made when they are needed, and what they are answered has names of ours."""
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantemplate.client import Quantemplate
 from straight_through import aws
 from straight_through.aws import answering
 from straight_through.errors import AwsUnavailable
 from straight_through.queue.table import _PLAIN, _STORED
+from tests.unit.conftest import ROOT
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**38) + 1, 10**38 - 1) | st.text(max_size=9),
@@ -76,3 +82,42 @@ def test_a_connection_that_breaks_passes_and_a_refusal_does_not() -> None:
     }
     with pytest.raises(ClientError), answering("Step Functions"):
         raise ClientError(refusal, "SendTaskSuccess")
+
+
+SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sns", "ssm", "stepfunctions")
+NAMING = ("answering", "refusals_at")
+# They hand S3's answers up: to `refusals_at`, to `refusal_of`, or to what names each copy.
+HANDING_UP = ("buckets/inbox.py", "buckets/s3_objects.py")
+
+
+def bare_calls(path: Path, operations: set[str]) -> Iterator[str]:
+    """The calls of AWS in a module that stand in no `with` which names their errors."""
+    tree = ast.parse(path.read_text("utf-8"))
+    named = {
+        id(call)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.With)
+        for item in block.items
+        if isinstance(item.context_expr, ast.Call)
+        if isinstance(item.context_expr.func, ast.Name) and item.context_expr.func.id in NAMING
+        for call in ast.walk(block)
+    }
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        if call.func.attr in operations and id(call) not in named:
+            yield f"{path.relative_to(ROOT)}:{call.lineno}"
+
+
+def test_every_call_of_aws_has_errors_of_our_names(session: Any) -> None:
+    # Given all operations of the services that the functions ask; Quantemplate's client is another
+    operations = {
+        xform_name(operation)
+        for service in SERVICES
+        for operation in session.client(service).meta.service_model.operation_names
+    } - set(dir(Quantemplate))
+    # Then each call of one stands where its errors are given names
+    layer = ROOT / "layers" / "straight_through"
+    paths = {*(ROOT / "functions").glob("*/app.py"), *layer.rglob("*.py")}
+    bare = {call for path in paths for call in bare_calls(path, operations)}
+    assert [call for call in sorted(bare) if not any(each in call for each in HANDING_UP)] == []

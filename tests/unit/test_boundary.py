@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 from straight_through.boundary import only_named_errors
 from straight_through.errors import (
     AwsDenied,
+    AwsRefused,
     AwsUnavailable,
     HeaderMismatch,
     StraightThroughError,
@@ -106,9 +107,14 @@ def test_what_passes_by_itself_at_aws_is_tried_again(error: Exception) -> None:
         ending_with(error)(EVENTS["take_turn"], None)
 
 
-def test_what_aws_refuses_is_told_with_its_code() -> None:
-    with pytest.raises(Unforeseen, match=r"GetItem was answered 400 ValidationException \(User"):
+def test_what_aws_refuses_has_a_name_its_file_and_aws_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = r"AWS refused GetItem \(400 ValidationException: User.*may.csv, route not known\]"
+    with pytest.raises(AwsRefused, match=told):
         ending_with(refusal(400, "ValidationException"))(EVENTS["take_turn"], None)
+    # And the log says where
+    assert vars(caplog.records[-1])["place"].startswith(f"{__name__}:")
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied", "AuthorizationError"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 
@@ -14,6 +15,7 @@ from quantemplate import __version__
 from quantemplate.bodies import OUTPUT_TYPES, Download
 from quantemplate.client import Quantemplate
 from straight_through.buckets.outbox import manifest_of, store_manifest, store_output
+from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.errors import (
     ApiUnavailable,
     OutboxDenied,
@@ -247,6 +249,25 @@ def test_a_large_output_that_s3_stops_taking_leaves_nothing(
         download(client, s3)
     # Then there is neither an object nor an upload that waits for its end
     assert left_in_outbox(s3) == ([], [])
+
+
+DENIALS: dict[str, tuple[Any, str]] = {
+    "HeadObject": (lambda s3: s3.head_object(Bucket=OUTBOX, Key="k"), "read"),
+    "GetObject": (lambda s3: s3.get_object(Bucket=OUTBOX, Key="k"), "read"),
+    "DeleteObject": (lambda s3: s3.delete_object(Bucket=OUTBOX, Key="k"), "deleted"),
+    "PutObject": (lambda s3: s3.put_object(Bucket=OUTBOX, Key="k"), "written"),
+}
+
+
+@pytest.mark.parametrize("operation", DENIALS)
+def test_a_denial_says_what_was_denied(s3: Any, operation: str) -> None:
+    call, what = DENIALS[operation]
+    asked: Any = "deleted" if what == "deleted" else "written"
+    with Stubber(s3) as stub:
+        stub.add_client_error(xform_name(operation), "AccessDenied", http_status_code=403)
+        told = f"s3://{OUTBOX}/k may not be {what}: .* to {operation}"
+        with pytest.raises(OutboxDenied, match=told), refusals_at(OUTBOX, "k", asked):
+            call(s3)
 
 
 def test_another_answer_of_s3_keeps_its_name(s3: Any) -> None:

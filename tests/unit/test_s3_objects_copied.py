@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from straight_through.buckets import s3_objects
 from straight_through.buckets.s3_objects import copy_if_absent, copy_if_newer
-from straight_through.errors import OutboxUnavailable, OutputMissing
+from straight_through.errors import OutboxDenied, OutboxUnavailable, OutputMissing
 from tests.unit.conftest import INBOX, OUTBOX
 
 SOURCE, TARGET = (OUTBOX, "run/a.csv"), (INBOX, "latest.csv")
@@ -201,6 +201,23 @@ def test_an_output_that_is_gone_is_told_as_such(s3: Any) -> None:
         with pytest.raises(OutputMissing, match=r"is gone: .+ \"execution_id\""):
             copy(s3, SOURCE, TARGET, of("may", "1"))
     assert no_parts(s3)
+
+
+def test_an_output_that_may_not_be_read_is_named_and_not_where_it_was_to_go(
+    s3: Any, put: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(b"may")
+    real = s3.head_object
+
+    def denied(**given: Any) -> Any:
+        if given["Key"] == SOURCE[1]:
+            raise refused(403, "AccessDenied", "HeadObject")
+        return real(**given)
+
+    monkeypatch.setattr(s3, "head_object", denied)
+    for copy in (copy_if_absent, copy_if_newer):
+        with pytest.raises(OutboxDenied, match=f"s3://{OUTBOX}/run/a.csv may not be read"):
+            copy(s3, SOURCE, TARGET, of("may", "1"))
 
 
 def test_an_output_that_changes_while_it_is_copied_is_not_mixed(

@@ -129,6 +129,23 @@ def test_what_a_role_may_not_is_tried_again_for_five_minutes(name: str) -> None:
     assert max(waits) <= 30
 
 
+def test_a_download_is_tried_for_as_long_as_its_error_says() -> None:
+    """Step Functions, "Handling errors in workflows": FULL jitter waits between 0 and the delay."""
+    (retry,) = [r for r in TASKS["DownloadOutput"]["Retry"] if "ApiUnavailable" in r["ErrorEquals"]]
+    assert retry["JitterStrategy"] == "FULL"
+    # Given how long its waits are on average
+    delays = [
+        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** n, retry["MaxDelaySeconds"])
+        for n in range(retry["MaxAttempts"])
+    ]
+    hours = sum(delays) / 2 / 3600
+    # Then they take what people are told
+    assert "about twelve hours" in (inspect.getdoc(errors.ApiUnavailable) or "")
+    assert abs(hours - 12) < 0.1
+    # And each of the tries takes three events of a history that is finite
+    assert 3 * retry["MaxAttempts"] * STATES["DownloadOutputs"]["MaxConcurrency"] < 10_000
+
+
 def test_only_a_lost_turn_is_caught_and_asked_for_again() -> None:
     caught = {
         (name, error, catch["Next"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from straight_through.errors import AwsUnavailable
+from straight_through.errors import AwsDenied, AwsUnavailable
 from straight_through.queue.table import Table, update
 
 KEY = ("queues", "p-claims")
@@ -59,3 +59,61 @@ def test_a_write_that_others_are_always_in_the_way_of_has_an_end(
 ) -> None:
     with pytest.raises(AwsUnavailable, match="changed by others 20 times"):
         written(table, 20, together=together)
+
+
+class Refusing:
+    """DynamoDB, which answers every call with one error."""
+
+    def __init__(self, code: str, reason: str = "") -> None:
+        """Take the error's code, and the reason of a transaction that was cancelled."""
+        self.answer: Any = {"Error": {"Code": code, "Message": "No."}}
+        if reason:
+            self.answer["CancellationReasons"] = [{"Code": "None"}, {"Code": reason}]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an operation."""
+
+        def refuse(**_given: Any) -> None:
+            raise ClientError(self.answer, name)
+
+        return refuse
+
+
+CALLS: dict[str, Any] = {
+    "get": lambda table: table.get(KEY),
+    "query": lambda table: list(table.items("queues")),
+    "update": lambda table: table.update(KEY, "SET #n = :n", n=1),
+    "delete": lambda table: table.delete(KEY, "#n = :n", n=1),
+    "together": lambda table: table.together(update(KEY, "SET #n = :n", n=1)),
+}
+ANSWERS = {
+    "AccessDeniedException": AwsDenied,
+    "ProvisionedThroughputExceededException": AwsUnavailable,
+    "ThrottlingException": AwsUnavailable,
+    "ValidationException": ClientError,
+    "ResourceNotFoundException": ClientError,
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("code", ANSWERS)
+def test_what_dynamodb_refuses_is_not_taken_for_what_passes(call: str, code: str) -> None:
+    with pytest.raises((AwsDenied, AwsUnavailable, ClientError), match=code) as raised:
+        CALLS[call](Table(Refusing(code), "turns"))  # type: ignore[arg-type]
+    assert type(raised.value) is ANSWERS[code]
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("ThrottlingError", AwsUnavailable),
+        ("ProvisionedThroughputExceeded", AwsUnavailable),
+        ("ValidationError", ClientError),
+    ],
+)
+def test_a_cancelled_transaction_goes_by_its_reasons(reason: str, error: type) -> None:
+    """Amazon DynamoDB API reference, "TransactWriteItems": the codes of cancellation reasons."""
+    dynamodb: Any = Refusing("TransactionCanceledException", reason)
+    with pytest.raises((AwsUnavailable, ClientError)) as raised:
+        CALLS["together"](Table(dynamodb, "turns"))
+    assert type(raised.value) is error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.errors import OutboxUnavailable, OutputMissing
 from straight_through.text import shown
 
@@ -154,10 +155,11 @@ def _copy(
     """Copy part by part: the same way for every size, and conditional for each.
 
     Return 0, or the status with which S3 refused to write on this condition. Raises OutputMissing
-    where the source is gone.
+    where the source is gone, OutboxDenied where it may not be read.
     """
     bucket, key = target
-    head = _seen(s3, source)
+    with refusals_at(*source, "read"):
+        head = _seen(s3, source)
     if head is None:
         raise OutputMissing(
             f"The output {shown(f's3://{source[0]}/{source[1]}', 1100)} is gone: somebody, or a "

@@ -207,13 +207,13 @@ class PreparedBody:
 
     def store(self, s3: "S3Client", bucket: str) -> None:
         """Write it to the outbox. Raises OutboxUnavailable, OutboxDenied."""
-        from straight_through.buckets.outbox import writing  # noqa: PLC0415
+        from straight_through.buckets.outbox_refusals import refusals_at  # noqa: PLC0415
         from straight_through.buckets.s3_objects import write_object  # noqa: PLC0415 - seldom needed
 
         key = self.facts["key"]
         self._file.seek(0)
         metadata = {"sha256": self.facts["sha256"], "source-sha256": self.facts["source_sha256"]}
-        with writing(bucket, key):
+        with refusals_at(bucket, key):
             write_object(s3, bucket, key, self._file.read, "text/csv; charset=utf-8", metadata)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from straight_through.buckets.outbox import writing
+from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.buckets.s3_objects import copy_if_absent
 from straight_through.errors import ChainCycle, NoRoute
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
@@ -76,7 +76,7 @@ def chain_on(s3: "S3Client", outbox: str, state: RunState, route: Route) -> list
                 "path": _joined(path),
             }
             inbox = state["source"]["bucket"]
-            with writing(inbox, key):
+            with refusals_at(inbox, key):
                 copy_if_absent(s3, (outbox, output["key"]), (inbox, key), lineage)
             dropped.append({"route": link.route, "output": output["name"], "key": key})
     return dropped

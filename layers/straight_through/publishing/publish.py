@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantemplate.times import moment_of
-from straight_through.buckets.outbox import made_nothing, manifest_of, store_manifest, writing
+from straight_through.buckets.outbox import made_nothing, manifest_of, store_manifest
+from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import OutputMissing
 from straight_through.names import held_folder, lineage_of, run_folder
@@ -84,7 +85,7 @@ def publish(
     state["chained"] = chain_on(s3, outbox, state, route)
     finished = _finish(s3, outbox, route, state, _folder(state))
     for key in staged:  # last: until then all can be repeated
-        with writing(outbox, key):
+        with refusals_at(outbox, key, "deleted"):
             s3.delete_object(Bucket=outbox, Key=key)
     return finished
 
@@ -136,7 +137,7 @@ def _out_of_held(s3: "S3Client", outbox: str, state: RunState) -> list[StoredOut
                 "output": output["id"],
                 "order": state["order"],
             }
-            with writing(outbox, target):
+            with refusals_at(outbox, target):
                 copy_if_newer(s3, (outbox, key), (outbox, target), metadata)
             key = target
         moved.append(output | {"key": key})

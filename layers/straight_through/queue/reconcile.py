@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+from straight_through.aws import answering
 from straight_through.errors import TurnOverdue
 from straight_through.moments import iso
 from straight_through.queue.backlog import Standing, standing_of
@@ -178,9 +179,10 @@ class Reconciler:
         )
         errors = self._states.exceptions
         try:
-            self._states.send_task_failure(
-                taskToken=ticket["token"], error=TurnOverdue.__name__, cause=_as_lambda(cause)
-            )
+            with answering("Step Functions"):
+                self._states.send_task_failure(
+                    taskToken=ticket["token"], error=TurnOverdue.__name__, cause=_as_lambda(cause)
+                )
         except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
             if not self._turns.ended(ticket["execution_arn"]):
                 return  # a later try has a ticket of its own, under this very key

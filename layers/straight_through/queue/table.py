@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from straight_through.aws import DENIES, answer_of, denied
-from straight_through.errors import AwsUnavailable, StraightThroughError
+from straight_through.aws import answering
+from straight_through.errors import AwsUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,6 +53,7 @@ class Table:
     """One table with the keys `pk` and `sk`. In expressions each name is written as `#name`.
 
     Every method raises AwsUnavailable where DynamoDB does not answer, AwsDenied where it denies.
+    What it refuses for good, such as what is no table or no expression, stays botocore's error.
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
@@ -90,7 +91,8 @@ class Table:
         ]
         for _ in range(TRIES):
             try:
-                self._dynamodb.transact_write_items(TransactItems=parts)  # type: ignore[arg-type]
+                with answering("DynamoDB"):
+                    self._dynamodb.transact_write_items(TransactItems=parts)  # type: ignore[arg-type]
                 return
             except ClientError as error:
                 reasons = error.response.get("CancellationReasons", [])
@@ -98,9 +100,7 @@ class Table:
                 if "ConditionalCheckFailed" in codes:
                     raise Refused([_stood_there(reason) for reason in reasons]) from None
                 if not (codes | {error.response["Error"]["Code"]}) & CONFLICTS:
-                    raise _unavailable(error) from None
-            except BotoCoreError as error:
-                raise _unavailable(error) from None
+                    raise
         raise AwsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
 
     def _query(self, pk: str, **options: Any) -> Iterator[Item]:
@@ -127,20 +127,17 @@ class Table:
             try:
                 return self._call(operation, **write, **options)
             except ClientError as error:
-                if error.response["Error"]["Code"] in CONFLICTS:
-                    continue
-                raise Refused([_item(error.response.get("Item", {}))]) from None  # type: ignore[arg-type]
+                code = error.response["Error"]["Code"]
+                if code == "ConditionalCheckFailedException":
+                    raise Refused([_item(error.response.get("Item", {}))]) from None  # type: ignore[arg-type]
+                if code not in CONFLICTS:
+                    raise
         raise AwsUnavailable(f"The table of turns was changed by others {TRIES} times in a row.")
 
     def _call(self, operation: str, **parameters: Any) -> Any:
-        """Call DynamoDB; a refused condition and a conflict stay its own errors."""
-        try:
+        """Call DynamoDB."""
+        with answering("DynamoDB"):
             return getattr(self._dynamodb, operation)(TableName=self._name, **parameters)
-        except (ClientError, BotoCoreError) as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-            if code in CONFLICTS | {"ConditionalCheckFailedException"}:
-                raise
-            raise _unavailable(error) from None
 
 
 def update(key: Key, change: str, condition: str = "", /, **values: Any) -> Write:
@@ -188,10 +185,3 @@ def _item(attributes: Mapping[str, Any]) -> Item:
 def _stood_there(reason: Mapping[str, Any]) -> Item | None:
     """Return the item that a refused write of a transaction met."""
     return _item(reason.get("Item", {})) if reason["Code"] == "ConditionalCheckFailed" else None
-
-
-def _unavailable(error: Exception) -> StraightThroughError:
-    """Return our error for DynamoDB's."""
-    if isinstance(error, ClientError) and any(part in answer_of(error)[1] for part in DENIES):
-        return denied("DynamoDB", error)
-    return AwsUnavailable(f"The table of turns does not answer: {error}")

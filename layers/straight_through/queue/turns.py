@@ -28,7 +28,7 @@ from straight_through.queue.items import (
 )
 from straight_through.queue.records import record_key, record_update
 from straight_through.queue.table import Item, Key, Refused, Table, Write, check, delete, update
-from straight_through.run_state import DroppedFile, RunState
+from straight_through.run_state import DroppedFile, RunState, TurnState
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -231,18 +231,27 @@ class Turns:
 
     def _answer(self, queue: str, holder: Holder) -> bool:
         """Wake the execution that holds the turn; False where it has ended and lost it again."""
-        turn = {"turn": {"queue": queue, "turn_id": holder["turn_id"]}}
-        errors = self._states.exceptions
-        try:
-            with answering("Step Functions"):
-                self._states.send_task_success(taskToken=holder["token"], output=json.dumps(turn))
+        if self._wake(holder["token"], {"queue": queue, "turn_id": holder["turn_id"]}):
             return True
-        except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
-            # Its try is over. A later one asks again, unless the execution has ended.
-            ended_with = self.ended(holder["execution_arn"])
+        # Its try is over. A later one asks again, unless the execution has ended.
+        ended_with = self.ended(holder["execution_arn"])
         if ended_with is None:
             return True
         return not self._release(queue, holder["execution_arn"], ended_with["redrive_count"])
+
+    def need_none(self, token: str) -> None:
+        """Let an execution go on without a turn: it follows a run that exists."""
+        self._wake(token, None)  # where its try is over, nobody waits for the answer
+
+    def _wake(self, token: str, turn: TurnState | None) -> bool:
+        """Answer a task token; False where nobody waits with it any more."""
+        errors = self._states.exceptions
+        try:
+            with answering("Step Functions"):
+                self._states.send_task_success(taskToken=token, output=json.dumps({"turn": turn}))
+        except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
+            return False
+        return True
 
     def ended(self, execution_arn: str) -> EndedExecution | None:
         """Return how an execution has ended, with the attempt's redrive count; None if it runs."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from straight_through.aws import answering
 from straight_through.execution_input import typed
 from straight_through.moments import from_iso, iso
 from straight_through.queue.items import RunRecord
@@ -15,6 +16,7 @@ from straight_through.text import shown, told
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_sns import SNSClient
 
 SOURCE, DETAIL_TYPE = "straight-through", "Run Ended"
@@ -210,25 +212,24 @@ def first_of(texts: list[str], most: int = MOST_NAMED) -> str:
 
 
 def put_event(events: "EventBridgeClient", facts: Item) -> None:
-    """Tell other systems, on the account's default event bus."""
-    answer = events.put_events(
-        Entries=[
-            {
-                "Source": SOURCE,
-                "DetailType": DETAIL_TYPE,
-                "Detail": _encodable(json.dumps(facts, ensure_ascii=False)),
-                "Resources": [facts["execution_arn"]],
-            }
-        ]
-    )
+    """Tell other systems, on the account's default event bus. Raises AwsUnavailable, AwsDenied."""
+    entry: PutEventsRequestEntryTypeDef = {
+        "Source": SOURCE,
+        "DetailType": DETAIL_TYPE,
+        "Detail": _encodable(json.dumps(facts, ensure_ascii=False)),
+        "Resources": [facts["execution_arn"]],
+    }
+    with answering("EventBridge"):
+        answer = events.put_events(Entries=[entry])
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"The event was not taken: {answer['Entries'][0].get('ErrorCode')}")
 
 
 def tell(sns: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
-    """Tell people, by whatever is subscribed to the topic."""
+    """Tell people, by whatever is subscribed to the topic. Raises AwsUnavailable, AwsDenied."""
     subject = shown(subject, LONGEST_SUBJECT)
-    sns.publish(TopicArn=topic_arn, Subject=subject, Message=told(text))
+    with answering("SNS"):
+        sns.publish(TopicArn=topic_arn, Subject=subject, Message=told(text))
 
 
 def _key(text: str) -> str:

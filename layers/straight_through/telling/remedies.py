@@ -140,6 +140,11 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.AwsDenied: Remedy(
         ANY, "Let the function's role do what the message names (deploy anew), then {redrive}."
     ),
+    errors.AwsRefused: Remedy(
+        ANY,
+        "Mend what AWS's words name (a table that is gone, a key that is disabled); if it is "
+        "nothing of that kind, tell who looks after the stack. Then {redrive}.",
+    ),
     errors.OutputIncomplete: Remedy(
         ("DownloadOutput",), "Simply {redrive}: only the missing outputs are fetched."
     ),
