@@ -3,6 +3,7 @@
 A process serves one invocation at a time and is used again while it is warm.
 """
 
+import itertools
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,11 +15,16 @@ from ministack.services import lambda_svc
 
 from emulator import browsers
 from emulator.function_host import Config, FunctionHost
+from emulator.function_memory import BoundedProcess
 from emulator.journal import Journal
 from emulator.metrics import record_embedded_metrics
 from emulator.seams import replace, seam
 
 TIMED_OUT, EXITED = "Sandbox.Timedout", "Runtime.ExitError"
+# What Lambda calls the end of a process that outgrew its memory: both are seen, so both are given.
+OUT_OF_MEMORY = "Runtime.OutOfMemory"
+KILLED = {TIMED_OUT, EXITED, OUT_OF_MEMORY}
+OUTGROWN = itertools.cycle((OUT_OF_MEMORY, EXITED))
 logger = logging.getLogger("emulator.functions")
 run_in_process = seam(lambda_svc, "_execute_function_provided_warm")
 
@@ -27,24 +33,37 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
     """One function process, with the error names and messages that Lambda gives its failures."""
 
     _exit_status: int | None = None
+    _proc: Any
+    _bounded: BoundedProcess | None = None
 
     def invoke(self, event: object, request_id: str, **context: object) -> dict[str, Any]:
         """Run one invocation; a failure comes back under Lambda's `errorType` for it."""
         try:
             result: dict[str, Any] = super().invoke(event, request_id, **context)
         except lambda_runtime.ProvidedInitTimeout:
-            result = self._failed({"errorType": TIMED_OUT, "errorMessage": ""})
+            result = self._failed({"errorType": TIMED_OUT})
         except RuntimeError:  # the process ended, or reported an error, before it was ready
             reported = self._init_error
-            ended = {"errorType": EXITED, "errorMessage": ""}
-            result = self._failed(reported if isinstance(reported, dict) else ended)
+            result = self._failed(reported if isinstance(reported, dict) else {"errorType": EXITED})
+        if (
+            self._bounded and self._bounded.outgrown
+        ):  # perhaps it was seen only when it had answered
+            self._bounded = None
+            result = self._failed({"errorType": next(OUTGROWN)}, result["log"])
         failure = result.get("error_payload")
-        if isinstance(failure, dict) and failure.get("errorType") in (TIMED_OUT, EXITED):
+        if isinstance(failure, dict) and failure.get("errorType") in KILLED:
             failure["errorMessage"] = f"RequestId: {request_id} Error: {self._cause(failure)}"
         return result
 
-    def _failed(self, payload: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "error", "error_payload": payload, "log": self._drain_stderr()}
+    def _await_init(self, *arguments: object) -> None:
+        """Bound the memory of the process, which has just been started."""
+        self._bounded = BoundedProcess(self._proc, self.config.get("MemorySize", 128))
+        self._proc = self._bounded
+        super()._await_init(*arguments)
+
+    def _failed(self, payload: dict[str, Any], log: str | None = None) -> dict[str, Any]:
+        log = self._drain_stderr() if log is None else log
+        return {"status": "error", "error_payload": payload, "log": log}
 
     def _cause(self, failure: dict[str, Any]) -> str:
         if failure["errorType"] == TIMED_OUT:
@@ -80,7 +99,7 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
 
 def install(host: FunctionHost) -> None:
     """Let ministack run functions of a Python runtime as processes of `host`."""
-    for name in ("invoke", "_teardown", "_drain_stderr", "_build_handler_class"):
+    for name in ("invoke", "_await_init", "_teardown", "_drain_stderr", "_build_handler_class"):
         seam(lambda_runtime.ProvidedWorker, name)
     replace(lambda_runtime, "_worker_class_for", worker_class)
     replace(lambda_svc, "_provided_runtime_code_dir", code_folder_for(host))

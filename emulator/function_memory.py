@@ -1,0 +1,49 @@
+"""The memory that a function's process may have: one that grows past it is killed, as on AWS.
+
+AWS documentation: "Configure Lambda function memory".
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+MEBIBYTE = 1024 * 1024
+# An empty Python function has 15 MiB here, and 30 to 40 in Lambda's REPORT lines.
+LAMBDAS_OWN = 20 * MEBIBYTE
+
+
+class BoundedProcess:
+    """A function's process (a Popen), which is killed once it has had more than its memory."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", mebibytes: int) -> None:
+        self.outgrown = False
+        self._process = process
+        self._most = mebibytes * MEBIBYTE
+
+    def poll(self) -> int | None:
+        """How the process ended, None while it runs; who runs an invocation asks often."""
+        if not self.outgrown and counted(self._process.pid) > self._most:
+            self.outgrown = True
+            self._process.kill()
+            self._process.wait()
+        return self._process.poll()
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the process's own."""
+        return getattr(self._process, name)
+
+
+def counted(pid: int) -> int:
+    """Bytes that Lambda would count for a process: the most that it ever had; 0 if it is gone.
+
+    Its resident memory, shared pages and libraries included; not its children's, nor its files'.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has ended, or this is no Linux
+        return 0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 + LAMBDAS_OWN
+    return 0  # it has ended, and nobody has asked how
