@@ -48,10 +48,13 @@ def main() -> int:
     parser.add_argument(
         "--history-events", type=int, default=25_000, help="how long a history can grow"
     )
+    parser.add_argument(
+        "--transaction-ms", type=float, default=10.0, help="how long a write transaction takes"
+    )
     parser.add_argument("--journal", type=Path, help="a file for what would be paid for on AWS")
     options = parser.parse_args()
     try:
-        quotas = Quotas(Settings(history_events=options.history_events))
+        quotas = Quotas(Settings(options.history_events, options.transaction_ms))
     except ValueError as error:
         parser.error(str(error))
     listener = socket.socket()

@@ -25,6 +25,7 @@ from emulator import (
     storage,
     tables,
     topics,
+    transactions,
 )
 from emulator.function_host import FunctionHost
 from emulator.mounted import Mount
@@ -50,6 +51,7 @@ def install(
     secrets_manager.install()
     tables.install()
     dynamodb_expressions.install()
+    transactions.install(quotas)
     storage.install()
     topics.install()
     logs.install()
