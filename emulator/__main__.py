@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emulator.journal import Journal
 from emulator.mounted import mount_from
-from emulator.quotas import Quotas, Settings
+from emulator.quotas import NAMED, Quotas, Settings
 from emulator.scratch import Scratch
 from emulator.seams import PinError, require_pinned_versions
 
@@ -51,10 +51,19 @@ def main() -> int:
     parser.add_argument(
         "--transaction-ms", type=float, default=10.0, help="how long a write transaction takes"
     )
+    parser.add_argument(
+        "--quotas", choices=NAMED, default="none", help="how many requests a second may bring"
+    )
     parser.add_argument("--journal", type=Path, help="a file for what would be paid for on AWS")
     options = parser.parse_args()
     try:
-        quotas = Quotas(Settings(options.history_events, options.transaction_ms))
+        quotas = Quotas(
+            Settings(
+                history_events=options.history_events,
+                transaction_ms=options.transaction_ms,
+                rates=NAMED[options.quotas],
+            )
+        )
     except ValueError as error:
         parser.error(str(error))
     listener = socket.socket()

@@ -7,6 +7,7 @@ from typing import Any
 from ministack.services import lambda_svc, sqs
 from ministack.services.cloudformation import provisioners
 
+from emulator.concurrency import with_reservation
 from emulator.seams import replace, replace_item, seam
 
 FIRST_RETRY, LAST_RETRY = 60, 300  # seconds after which a failed function is invoked again
@@ -27,16 +28,21 @@ def install(time_scale: float) -> None:
 
 
 def function_handlers(handlers: Fields) -> Fields:
-    """How CloudFormation makes functions: with their dead letters."""
+    """How CloudFormation makes functions: with their dead letters and reservations."""
     create, update = handlers["create"], handlers["update"]
 
     def create_function(logical_id: str, properties: Fields, stack: str) -> Any:
-        return with_dead_letters(create(logical_id, properties, stack), properties)
+        return completed(create(logical_id, properties, stack), properties)
 
     def update_function(name: str, old: Fields, new: Fields, *rest: Any, **named: Any) -> Any:
-        return with_dead_letters(update(name, old, new, *rest, **named), new)
+        return completed(update(name, old, new, *rest, **named), new)
 
     return {**handlers, "create": create_function, "update": update_function}
+
+
+def completed(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:
+    """A stack's function, with what ministack leaves out of its properties."""
+    return with_reservation(with_dead_letters(made, properties), properties)
 
 
 def with_dead_letters(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:

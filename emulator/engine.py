@@ -41,6 +41,7 @@ class Plan:
     role_arn: str
     context: dict[str, Any]
     history: History
+    entering: Callable[[], None]  # waits until a state may be entered
     previous_event: int
     resumption: Resumption | None
 
@@ -105,8 +106,8 @@ class Attempt:
         self._steps = Steps(
             program.states, program.start_at.start_at_name, program.query_language, plan.resumption
         )
-        self._recorder = Recorder(plan.history, self._outgrown)
-        self.silent = Recorder(plan.history, self._outgrown)
+        self._recorder = Recorder(plan.history, self._outgrown, plan.entering)
+        self.silent = Recorder(plan.history, self._outgrown, plan.entering)
         self.silent.closed = True
         self._tokens = AttemptTokens(tokens, plan.context["StateMachine"]["Id"])
         self._ended = ended

@@ -33,7 +33,6 @@ class Delivery:
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 function_of = seam(lambda_svc, "_get_func_record_for_ref")
 invocable = seam(lambda_svc, "_execution_record_for_config")
-invoke_asynchronously = seam(lambda_svc, "invoke_async_with_retry")
 queue_of = seam(sqs, "_queue_by_arn")
 policy_allows = seam(sqs, "queue_policy_allows")
 evaluate = seam(iam_evaluator, "evaluate_resource_policy")
@@ -73,7 +72,8 @@ def to_function(arn: str, payload: str) -> None:
     elif not may_invoke(arn, function["policy"]):
         keep_as_dead_letter(payload, "NO_PERMISSIONS", f"EventBridge may not invoke {name}.")
     else:
-        invoke_asynchronously(invocable(function, config), json.loads(payload))
+        invoke = seam(lambda_svc, "invoke_async_with_retry")
+        invoke(invocable(function, config), json.loads(payload))
 
 
 def to_queue(send: Callable[..., None]) -> Callable[..., None]:

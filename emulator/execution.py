@@ -36,12 +36,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all executions share. `announce` is told of each new status, in order."""
+    """What all executions share.
+
+    `announce` is told of each new status, in order; `entering` waits until one may enter a state.
+    """
 
     tokens: TaskTokens
     deadlines: Deadlines
     announce: Callable[["Execution"], None]
     longest_history: Callable[[], int]
+    entering: Callable[["Execution"], None]
     clock: Callable[[], float] = now
 
 
@@ -120,6 +124,7 @@ class Execution:
             role_arn=self.machine.role_arn,
             context=self._context_object(),
             history=self.history,
+            entering=lambda: self._surroundings.entering(self),
             previous_event=previous_event,
             resumption=self._resumption,
         )

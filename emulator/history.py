@@ -78,13 +78,17 @@ class PlacedContext(EventHistoryContext):  # type: ignore[misc] # untyped librar
 class Recorder(EventManager):  # type: ignore[misc] # untyped library
     """Writes one attempt's events into the history, until the attempt is cut off.
 
-    `outgrown` is called when an event has no room there.
+    `outgrown` is called when an event has no room there; `entering` waits until a state may be
+    entered.
     """
 
-    def __init__(self, history: History, outgrown: Callable[[], None]) -> None:
+    def __init__(
+        self, history: History, outgrown: Callable[[], None], entering: Callable[[], None]
+    ) -> None:
         super().__init__()
         self._history = history
         self._outgrown = outgrown
+        self._entering = entering
         self.closed = False
 
     def add_event(
@@ -98,6 +102,8 @@ class Recorder(EventManager):  # type: ignore[misc] # untyped library
         """Record what the engine says; after the end of the attempt nothing it says counts."""
         kind = event_type.value
         place = getattr(context, "place", None)
+        if kind.endswith("StateEntered") and not self.closed:
+            self._entering()
         with self._history.lock:
             if self.closed or (place and kind.endswith("StateEntered") and place.reenters()):
                 return int(context.last_published_event_id)

@@ -12,6 +12,7 @@ from ministack.app import app
 from emulator import (
     access,
     async_invocations,
+    concurrency,
     door,
     dynamodb_expressions,
     event_targets,
@@ -24,6 +25,7 @@ from emulator import (
     step_functions,
     storage,
     tables,
+    throttling,
     topics,
     transactions,
 )
@@ -47,6 +49,7 @@ def install(
     events.install(trouble.dispatching)
     event_targets.install()
     schedules.install(time_scale)
+    concurrency.install(quotas, time_scale)
     async_invocations.install(time_scale)
     secrets_manager.install()
     tables.install()
@@ -56,8 +59,8 @@ def install(
     topics.install()
     logs.install()
     # What a request goes through, from the inside to the outside.
-    controlled = quotas.control().answering(trouble.control().answering(app))
-    served = mounted.install(controlled, mounts)
+    limited = throttling.install(trouble.control().answering(app), quotas)
+    served = mounted.install(quotas.control().answering(limited), mounts)
     if host.journal:
         served = host.journal.install(served)
     return door.install(served, [mount.prefix for mount in mounts])

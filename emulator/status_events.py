@@ -71,6 +71,13 @@ class StatusEvents:
         self._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
+def throttled(execution: "Execution") -> None:
+    """Count in CloudWatch that an execution has to wait before it enters a state."""
+    dimensions = {"StateMachineArn": execution.machine.arn}
+    with request_scope(execution.account, execution.region):
+        cloudwatch.record_metric("AWS/States", "ExecutionThrottled", 1, "Count", dimensions)
+
+
 def detail_of(execution: "Execution") -> dict[str, Any]:
     """The event's `detail`; times in milliseconds since the epoch."""
     succeeded = execution.status == "SUCCEEDED"

@@ -6,6 +6,7 @@ State machines themselves stay ministack's, so that CloudFormation finds them wh
 import json
 import re
 import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,17 +18,18 @@ from ministack.services.cloudformation import provisioners
 from emulator import engine_seams
 from emulator.deadlines import Deadlines
 from emulator.execution import Execution, Machine, Surroundings
-from emulator.quotas import Quotas
+from emulator.quotas import TRANSITION, Quotas
 from emulator.seams import replace, seam
 from emulator.service_error import ServiceError
 from emulator.state_machine_definition import as_json, problems
-from emulator.status_events import StatusEvents
+from emulator.status_events import StatusEvents, throttled
 from emulator.task_tokens import TaskTokens
 
 Fields = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
 LONGEST_NAME = 80
 LARGEST_INPUT = 262_144  # bytes
+NEXT_LOOK = 0.02  # seconds until an execution that may enter no state looks again
 NOT_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 
 
@@ -66,8 +68,10 @@ class StepFunctions:
         self._executions: dict[str, Execution] = {}
         self._starting = threading.Lock()
         self._tokens = TaskTokens()
+        events = StatusEvents()
+        self._quotas = quotas
         self._surroundings = Surroundings(
-            self._tokens, Deadlines(), StatusEvents().announce, quotas.history_events
+            self._tokens, Deadlines(), events.announce, quotas.history_events, self._wait_to_enter
         )
         self._machines = seam(stepfunctions, "_state_machines")
         self._resolve = seam(stepfunctions, "_resolve_state_machine_arn")
@@ -200,6 +204,19 @@ class StepFunctions:
         """AWS API: SendTaskFailure."""
         self._tokens.fail(fields["taskToken"], fields.get("error"), fields.get("cause"))
         return {}
+
+    def _wait_to_enter(self, execution: Execution) -> None:
+        """Wait while the account's executions have entered too many states; no retry counts here.
+
+        AWS documentation, "Quotas related to state throttling" and ExecutionThrottled:
+        https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+        https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+        """
+        if self._quotas.take(TRANSITION):
+            return
+        throttled(execution)
+        while execution.status == "RUNNING" and not self._quotas.has(TRANSITION):
+            time.sleep(NEXT_LOOK)
 
     def _execution(self, fields: Fields) -> Execution:
         arn = fields["executionArn"]

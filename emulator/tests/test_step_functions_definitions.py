@@ -185,7 +185,9 @@ def test_a_redrive_is_possible_for_fourteen_days_after_the_end() -> None:
     arn = "arn:aws:states:eu-west-1:000000000000:stateMachine:m"
     machine = Machine(arn, "m", definition, "arn:aws:iam::000000000000:role/r")
     clock = Clock()
-    surroundings = Surroundings(TaskTokens(), Deadlines(), lambda _: None, lambda: 25_000, clock)
+    surroundings = Surroundings(
+        TaskTokens(), Deadlines(), lambda _: None, lambda: 25_000, lambda _: None, clock
+    )
     execution = Execution(f"{arn}:e", machine, "{}", surroundings)
     execution.start()
     eventually(lambda: execution.status == "FAILED")
