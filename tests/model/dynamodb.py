@@ -9,6 +9,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import pytest
+from botocore import xform_name
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.models import DynamoDBBackend
@@ -169,6 +172,19 @@ class DynamoDB:
             item = table.put_item(key)
             attributes |= item.attrs
         item.attrs = attributes
+
+
+def serve_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let boto3's clients of DynamoDB have a new table of this kind."""
+    of_all: Any = BaseClient
+    dynamodb, api_call = DynamoDB(lambda _writes: None), of_all._make_api_call
+
+    def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
+        if client.meta.service_model.service_name == "dynamodb":
+            return getattr(dynamodb, xform_name(operation))(**given)
+        return api_call(client, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
 
 
 def _attributes(item: Any) -> dict[str, Any]:

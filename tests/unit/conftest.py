@@ -21,12 +21,13 @@ from straight_through.executing.connection import connected
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table, update
 from straight_through.queue.turns import queue_key
+from tests.model.dynamodb import TABLE as TURNS
+from tests.model.dynamodb import serve_boto3
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import Wire, serving
 
 ROOT = Path(__file__).parents[2]
 INBOX, OUTBOX = "straight-through-inbox", "straight-through-outbox"
-TURNS = "turns"
 ROUTE = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
 
 
@@ -105,22 +106,10 @@ def s3(aws: None) -> Any:  # noqa: ARG001
 
 
 @pytest.fixture
-def table(aws: None) -> Table:  # noqa: ARG001
-    """The stack's table of turns, empty."""
-    dynamodb = boto3.client("dynamodb")
-    dynamodb.create_table(
-        TableName=TURNS,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-    )
-    return Table(dynamodb, TURNS)
+def table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Table:  # noqa: ARG001
+    """The stack's table of turns, empty: the model's, since moto's HTTP takes most of the time."""
+    serve_boto3(monkeypatch)
+    return Table(boto3.client("dynamodb"), TURNS)
 
 
 @pytest.fixture

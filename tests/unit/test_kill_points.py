@@ -13,11 +13,10 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore import xform_name
-from botocore.client import BaseClient
 
 from local.quantemplate import Control, running
-from tests.model.dynamodb import TABLE, DynamoDB
+from straight_through.queue.table import Table
+from tests.model.dynamodb import TABLE
 from tests.unit.conftest import OUTBOX
 from tests.unit.machine import MACHINE
 from tests.unit.world import Kill, World
@@ -60,25 +59,11 @@ def stand_in() -> Iterator[Control]:
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table of turns: the model's, since its HTTP would take most of the time."""
-    of_all: Any = BaseClient
-    dynamodb, api_call = DynamoDB(lambda _writes: None), of_all._make_api_call
-
-    def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
-        if client.meta.service_model.service_name == "dynamodb":
-            return getattr(dynamodb, xform_name(operation))(**given)
-        return api_call(client, operation, given)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
-
-
-@pytest.fixture
 def world(
     load: Callable[..., ModuleType],
     secret_arn: str,
     s3: Any,
-    table: None,  # noqa: ARG001
+    table: Table,  # noqa: ARG001
     stand_in: Control,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:

@@ -10,7 +10,7 @@ from straight_through.queue.records import record_key
 from straight_through.queue.table import Table, update
 from tests.model.dynamodb import TABLE
 from tests.unit.machine import Execution, definition_of
-from tests.unit.test_kill_points import stand_in, table, world  # noqa: F401 - its fixtures
+from tests.unit.test_kill_points import stand_in, world  # noqa: F401 - its fixtures
 from tests.unit.world import World
 
 OLD = "1.0.0"
