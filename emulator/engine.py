@@ -33,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an attempt runs."""
+    """What an attempt runs, until `withdrawn` says that its machine is being deleted."""
 
     definition: str
     account: str
@@ -44,6 +44,7 @@ class Plan:
     entering: Callable[[], None]  # waits until a state may be entered
     previous_event: int
     resumption: Resumption | None
+    withdrawn: Callable[[], bool]
 
 
 class AttemptEnvironment(Environment):  # type: ignore[misc] # untyped library
@@ -125,6 +126,7 @@ class Attempt:
         self._env.callback_pool_manager = self._tokens
         self._env._is_frame = True  # the end of an execution is recorded by its owner, not here
         self._resumption = plan.resumption
+        self._withdrawn = plan.withdrawn
         self.timeout_seconds: int | None = (
             program.timeout_seconds.timeout_seconds if program.timeout_seconds else None
         )
@@ -151,6 +153,11 @@ class Attempt:
         self._env.halt()
         self._tokens.close_all()
         return resumption
+
+    def transit(self) -> None:
+        """Enter another state; where the machine is being deleted, the execution ends instead."""
+        if self._withdrawn():
+            self._ended(self, Outcome("ABORTED"))
 
     def _outgrown(self) -> None:
         """End the attempt because its history has.

@@ -38,7 +38,8 @@ class Machine:
 class Surroundings:
     """What all executions share.
 
-    `announce` is told of each new status, in order; `entering` waits until one may enter a state.
+    `announce` is told of each new status, in order; `entering` waits until one may enter a state;
+    `deleting` tells of a machine, given its ARN.
     """
 
     tokens: TaskTokens
@@ -46,6 +47,7 @@ class Surroundings:
     announce: Callable[["Execution"], None]
     longest_history: Callable[[], int]
     entering: Callable[["Execution"], None]
+    deleting: Callable[[str], bool]
     clock: Callable[[], float] = now
 
 
@@ -109,6 +111,8 @@ class Execution:
         """Why RedriveExecution would refuse, as AWS's "DescribeExecution" lists the reasons."""
         if self.status not in UNSUCCESSFUL:
             return f"Execution is {self.status} and cannot be redriven"
+        if self._surroundings.deleting(self.machine.arn):
+            return "State machine is in DELETING status"
         if self._surroundings.clock() - (self.stop_date or 0) > REDRIVABLE_SECONDS:
             return "Execution redrivable period exceeded"
         if self.history.is_full:
@@ -127,6 +131,7 @@ class Execution:
             entering=lambda: self._surroundings.entering(self),
             previous_event=previous_event,
             resumption=self._resumption,
+            withdrawn=lambda: self._surroundings.deleting(self.machine.arn),
         )
         with self._lock:
             self._attempt = Attempt(plan, self._surroundings.tokens, self._ended)

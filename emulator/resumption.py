@@ -74,8 +74,14 @@ class Steps(Program):  # type: ignore[misc] # untyped library
         self._earlier = earlier
         self.place: Place | None = None
 
+    def _get_state(self, state_name: str) -> Any:
+        """The state to be entered next."""
+        self._env.attempt.transit()
+        return super()._get_state(state_name)
+
     def eval(self, env: Environment) -> None:
         """Walk in the calling thread (the engine's own program starts another)."""
+        self._env = env
         env.next_state_name = self.start_at.start_at_name
         if self._earlier:
             env.states.reset(self._earlier.data)

@@ -11,15 +11,21 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ministack.core.responses import error_response_json, json_response
+from ministack.core.responses import (
+    error_response_json,
+    get_account_id,
+    get_region,
+    json_response,
+)
 from ministack.services import stepfunctions
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import provisioners, stacks
 
 from emulator import engine_seams
 from emulator.deadlines import Deadlines
+from emulator.deletions import Deletions, on_a_thread
 from emulator.execution import Execution, Machine, Surroundings
 from emulator.quotas import TRANSITION, Quotas
-from emulator.seams import replace, seam
+from emulator.seams import replace, replace_item, seam
 from emulator.service_error import ServiceError
 from emulator.state_machine_definition import as_json, problems
 from emulator.status_events import StatusEvents, throttled
@@ -40,6 +46,9 @@ def install(time_scale: float, quotas: Quotas) -> "StepFunctions":
     replace(stepfunctions, "handle_request", service.handler)
     replace(stepfunctions, "_start_execution", lambda _: service.answer_to("StartExecution"))
     replace(provisioners, "_sfn_definition", checked_definition)
+    replace(stacks, "_runs_on_worker_thread", on_a_thread)
+    kind, of_stacks = "AWS::StepFunctions::StateMachine", service.deletions.of_stacks(time_scale)
+    replace_item(provisioners, "_RESOURCE_HANDLERS", kind, of_stacks)
     return service
 
 
@@ -68,14 +77,21 @@ class StepFunctions:
         self._executions: dict[str, Execution] = {}
         self._starting = threading.Lock()
         self._tokens = TaskTokens()
-        events = StatusEvents()
+        self._status_events = StatusEvents()
         self._quotas = quotas
+        self.deletions = Deletions(self._has_running)
         self._surroundings = Surroundings(
-            self._tokens, Deadlines(), events.announce, quotas.history_events, self._wait_to_enter
+            self._tokens,
+            Deadlines(),
+            self._announce,
+            quotas.history_events,
+            self._wait_to_enter,
+            self.deletions.under_way,
         )
         self._machines = seam(stepfunctions, "_state_machines")
         self._resolve = seam(stepfunctions, "_resolve_state_machine_arn")
         self._actions: dict[str, Callable[[Fields], Fields]] = {
+            "DeleteStateMachine": self.delete_state_machine,
             "StartExecution": self.start_execution,
             "StopExecution": self.stop_execution,
             "RedriveExecution": self.redrive_execution,
@@ -96,15 +112,24 @@ class StepFunctions:
         ) -> Response:
             action = headers.get("x-amz-target", "").rpartition(".")[2]
             if action in {"CreateStateMachine", "UpdateStateMachine"}:
-                found = problems(json.loads(body).get("definition", '{"no": "change"}'))
-                if found and "definition" in json.loads(body):
-                    refusal = invalid_definition(found)
+                try:
+                    self._require_makeable(json.loads(body))
+                except ServiceError as refusal:
                     return refused(refusal)
             if action not in self._actions:
                 return await original(method, path, headers, body, query)
             return self.answer_to(action)(json.loads(body or b"{}"))
 
         return handle
+
+    def _require_makeable(self, fields: Fields) -> None:
+        """Raise ServiceError where a machine cannot be made, or changed, as is asked for."""
+        if "definition" in fields and (found := problems(fields["definition"])):
+            raise invalid_definition(found)
+        named = (
+            f"arn:aws:states:{get_region()}:{get_account_id()}:stateMachine:{fields.get('name')}"
+        )
+        self.deletions.require_none(fields.get("stateMachineArn", named))
 
     def machine_of_token(self, token: str) -> str:
         """The ARN of the state machine that gave a task token out."""
@@ -122,9 +147,15 @@ class StepFunctions:
 
         return answer
 
+    def delete_state_machine(self, fields: Fields) -> Fields:
+        """AWS API: DeleteStateMachine."""
+        self.deletions.begin(fields["stateMachineArn"])
+        return {}
+
     def start_execution(self, fields: Fields) -> Fields:
         """AWS API: StartExecution."""
         machine = self._machine(fields["stateMachineArn"])
+        self.deletions.require_none(machine.arn)
         name = fields.get("name") or str(uuid.uuid4())
         data = fields.get("input", "{}")
         require_name(name)
@@ -217,6 +248,15 @@ class StepFunctions:
         throttled(execution)
         while execution.status == "RUNNING" and not self._quotas.has(TRANSITION):
             time.sleep(NEXT_LOOK)
+
+    def _announce(self, execution: Execution) -> None:
+        self._status_events.announce(execution)
+        if execution.status != "RUNNING":
+            self.deletions.go_on(execution.machine.arn)
+
+    def _has_running(self, machine: str) -> bool:
+        executions = list(self._executions.values())
+        return any(each.status == "RUNNING" and each.machine.arn == machine for each in executions)
 
     def _execution(self, fields: Fields) -> Execution:
         arn = fields["executionArn"]

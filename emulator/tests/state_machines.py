@@ -114,6 +114,32 @@ class StateMachines:
         return self.events(execution, kind)
 
 
+def waiting_task(machines: StateMachines, payload: Any = None, **fields: Any) -> dict[str, Any]:
+    """A task that waits for its token, which its function is given."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {
+            "FunctionName": machines.function,
+            "Payload": {"token.$": "$$.Task.Token", **(payload or {})},
+        },
+        **fields,
+    }
+
+
+def token(machines: StateMachines, execution: str, number: int = 1) -> str:
+    """The token of so many-th try, once its function has returned."""
+    scheduled = machines.until(execution, "TaskScheduled", number)[number - 1]
+    parameters = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])
+    return str(parameters["Payload"]["token"])
+
+
+def waiting_token(machines: StateMachines, execution: str, number: int = 1) -> str:
+    """The token of so many-th try, once it is waited for."""
+    machines.until(execution, "TaskSubmitted", number)
+    return token(machines, execution, number)
+
+
 def chained(states: dict[str, Any]) -> dict[str, Any]:
     """A definition of these states, one after the other."""
     names = list(states)

@@ -186,7 +186,13 @@ def test_a_redrive_is_possible_for_fourteen_days_after_the_end() -> None:
     machine = Machine(arn, "m", definition, "arn:aws:iam::000000000000:role/r")
     clock = Clock()
     surroundings = Surroundings(
-        TaskTokens(), Deadlines(), lambda _: None, lambda: 25_000, lambda _: None, clock
+        TaskTokens(),
+        Deadlines(),
+        lambda _: None,
+        lambda: 25_000,
+        lambda _: None,
+        lambda _: False,
+        clock,
     )
     execution = Execution(f"{arn}:e", machine, "{}", surroundings)
     execution.start()

@@ -6,7 +6,6 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,35 +14,9 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackEndpoin
 from emulator.service_error import ServiceError
 from emulator.task_tokens import TaskTokens
 from emulator.tests.account import eventually
-from emulator.tests.state_machines import StateMachines
+from emulator.tests.state_machines import StateMachines, token, waiting_task, waiting_token
 
 WAITING = 100
-
-
-def waiting_task(machines: StateMachines, payload: Any = None, **fields: Any) -> dict[str, Any]:
-    """A task that waits for its token, which its function is given."""
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
-        "Parameters": {
-            "FunctionName": machines.function,
-            "Payload": {"token.$": "$$.Task.Token", **(payload or {})},
-        },
-        **fields,
-    }
-
-
-def token(machines: StateMachines, execution: str, number: int = 1) -> str:
-    """The token of so many-th try, once its function has returned."""
-    scheduled = machines.until(execution, "TaskScheduled", number)[number - 1]
-    parameters = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])
-    return str(parameters["Payload"]["token"])
-
-
-def waiting_token(machines: StateMachines, execution: str, number: int = 1) -> str:
-    """The token of so many-th try, once it is waited for."""
-    machines.until(execution, "TaskSubmitted", number)
-    return token(machines, execution, number)
 
 
 def refusal(machines: StateMachines, used: str) -> str:
