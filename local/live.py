@@ -11,12 +11,14 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from local.runs import Run, reason
+from local.packages import package
+from local.runs import Run
 
 if TYPE_CHECKING:
     from stp.timeline import Step
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+LONGEST_KEY = 1024  # characters; S3 takes no longer one
 DONE = {"SUCCEEDED": "green", "RUNNING": "cyan"}  # anything else is red
 
 
@@ -76,8 +78,9 @@ def news(before: Run | None, now: Run) -> list[tuple[datetime, str, str]]:
     told = []
     known = set() if before is None else {step.name for step in before.steps}
     redriven = now.redriven if now.redrives > (before.redrives if before else 0) else None
+    key = package("straight_through.text").shown(now.key, LONGEST_KEY)
     if before is None:
-        told.append((now.started, f"started  {visible(now.key)}".rstrip(), "bold"))
+        told.append((now.started, f"started  {key}".rstrip(), "bold"))
     if redriven:
         told.append((redriven, "running again", "bold"))
     # Each state once, however often the run comes back to it, except when it was redriven.
@@ -98,18 +101,14 @@ def ending(run: Run) -> str:
     if run.status == "SUCCEEDED":
         return text
     where = f" at {run.failed_at}" if run.failed_at else ""
-    detail = ": ".join(part for part in (run.error, one_line(reason(run.cause))) if part)
+    message = package("straight_through.telling.messages").message_of(run.cause)
+    detail = ": ".join(part for part in (run.error, one_line(message)) if part)
     return f"{text}{where}  {detail}".rstrip()
 
 
 def one_line(text: str) -> str:
     """The text without line breaks."""
     return " ".join(text.split())
-
-
-def visible(key: str) -> str:
-    """The key on one line: what cannot be printed as Python writes it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in key)
 
 
 def print_news(console: Console, before: Run | None, now: Run) -> None:

@@ -1,6 +1,5 @@
 """What runs are doing, read from Step Functions as anybody can: lists and histories."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,12 +82,13 @@ class RunWatch:
         ended = described["status"] != "RUNNING"
         events = self.history(arn) if with_steps or ended else []
         timeline = package("stp.timeline")
+        given = package("straight_through.execution_input").typed(described.get("input"))
         found = timeline.visits(events)
         redriven = [event["timestamp"] for event in events if event["type"] == timeline.REDRIVEN]
         return Run(
             arn=arn,
             name=described["name"],
-            key=dropped_key(described.get("input", "")),
+            key=str(given.get("key", "")),
             status=described["status"],
             started=described["startDate"],
             stopped=described.get("stopDate") if ended else None,
@@ -112,21 +112,3 @@ class RunWatch:
             if not page.get("nextToken"):
                 return events
             token = {"nextToken": page["nextToken"]}
-
-
-def dropped_key(text: str) -> str:
-    """The key in an execution's input, or "" where a person typed something else."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return ""
-    return str(value.get("key", "")) if isinstance(value, dict) else ""
-
-
-def reason(cause: str) -> str:
-    """The message of a cause: Lambda's is a JSON document around it."""
-    try:
-        value = json.loads(cause)
-    except ValueError:
-        return cause
-    return str(value.get("errorMessage", cause)) if isinstance(value, dict) else cause

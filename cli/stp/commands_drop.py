@@ -10,7 +10,7 @@ from stp.disk import legal_name
 from stp.fetch import fetched
 from stp.follow import follow
 from stp.here import Here, here_of
-from stp.runs import GOOD, Run
+from stp.run_facts import GOOD, Run
 from stp.said import FAILED, Stop, counted
 from stp.upload import Drop, Dropped, planned, upload
 from straight_through.statuses import HELD, REPLACED, SKIPPED

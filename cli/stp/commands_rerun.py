@@ -1,19 +1,19 @@
 """`stp rerun`, `stp redrive`, `stp release`, `stp stop`."""
 
 import json
-import uuid
 from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import ClientError
 
+from stp import new_runs
 from stp.commands_runs import find_runs
 from stp.here import Here, here_of
-from stp.runs import Run, named, record_of
+from stp.run_facts import Run, released_by
+from stp.runs import named, record_of
 from stp.said import FAILED, USAGE, Stop, counted
 from stp.stack import Stack
 from stp.timeline import ELSEWHERE, STOPPED_AT
-from straight_through.names import LONGEST_RUN_NAME
 from straight_through.statuses import HELD
 
 MOST = 10_000  # runs that one command redrives
@@ -33,10 +33,9 @@ def rerun(context: typer.Context, runs: Names) -> None:
     """Process files of earlier runs again, in new runs: the same versions of the same files."""
     here = here_of(context)
     with here.said.doing("Reading the runs"):
-        again = [(run, input_again(here.stack, run)) for run in _named(here, runs)]
+        again = [(run, *_again(here.stack, run)) for run in _named(here, runs)]
     started = []
-    for run, given in sorted(again, key=lambda each: each[0].order):
-        name = new_name(run.name, "again")
+    for run, name, given in sorted(again, key=lambda each: each[0].order):
         with here.said.doing(f"Starting {name}"):
             started.append({"run": name, "again": run.name, "arn": start(here.stack, name, given)})
     lines = [f"{each['again']} runs again as {each['run']}" for each in started]
@@ -88,15 +87,14 @@ def release(context: typer.Context, run: Name) -> None:
     here = here_of(context)
     (held,) = _named(here, [run])
     with here.said.doing("Reading its record"):
-        by = record_of(here.stack, held.name).get("released_by")
-    if by:
-        name = by.rpartition(":")[2]
+        name = released_by(record_of(here.stack, held.name))
+    if name:
         raise Stop(f"Run {held.name} was released already, by {name}. See: stp show {name}")
     if held.status != HELD:
         raise Stop(f"Run {held.name} is not held: it is {held.status}. See: stp show {held.name}")
-    name = new_name(held.name, "release")
+    name, given = new_runs.release(held.name)
     with here.said.doing(f"Releasing {held.name}"):
-        arn = start(here.stack, name, {"release": held.name})
+        arn = start(here.stack, name, given)
     here.said.result(
         {"run": name, "releases": held.name, "arn": arn},
         f"{held.name} is being released by {name}. See it: stp show {name}",
@@ -127,20 +125,12 @@ def _named(here: Here, names: list[str]) -> list[Run]:
         return [named(here.stack, name) for name in dict.fromkeys(names)]
 
 
-def input_again(stack: Stack, run: Run) -> dict[str, Any]:
-    """Return the input that processes a run's very version again. Raises Stop."""
-    source = record_of(stack, run.name).get("source") or run.input
-    if not source.get("bucket") or not source.get("key"):
+def _again(stack: Stack, run: Run) -> tuple[str, dict[str, Any]]:
+    """Return name and input of a run that processes a run's very version again. Raises Stop."""
+    found = new_runs.again(run.name, run.input, record_of(stack, run.name))
+    if found is None:
         raise Stop(f"Run {run.name} is of no file. See: stp show {run.name}")
-    version = source.get("version_id")
-    named_file = {"bucket": source["bucket"], "key": source["key"]}
-    return named_file | ({"version_id": version} if version else {})
-
-
-def new_name(run: str, what: str) -> str:
-    """Return a new run's name that tells which one it comes from."""
-    mark = f"-{what}-{uuid.uuid4().hex[:8]}"
-    return run[: LONGEST_RUN_NAME - len(mark)].rstrip("-") + mark
+    return found
 
 
 def start(stack: Stack, name: str, given: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from stp.doctor import BAD, GOOD, checks
 from stp.here import Here, here_of
 from stp.moments import local
 from stp.moments import since as moment_of
-from stp.runs import Run, described, listed, named
+from stp.run_facts import Run
+from stp.runs import described, listed, named
 from stp.said import FAILED, as_json, counted
 from stp.shown_runs import run_details, runs_table, status_text
 from stp.stack import Stack

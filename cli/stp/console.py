@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from stp.runs import Run
+from stp.run_facts import Run
 from stp.stack import Stack
 
 

@@ -6,16 +6,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stp.disk import legal_names
-from stp.runs import Run
+from stp.run_facts import Run
 from stp.stack import Stack
 
 
 def outputs_of(stack: Stack, run: Run) -> tuple[str, list[dict[str, Any]]]:
     """Return the bucket and the outputs of a run's manifest."""
-    bucket, _, folder = str(run.facts["outputs"] or "").removeprefix("s3://").partition("/")
-    if not bucket:
+    if not run.manifest:
         return "", []
-    answer = stack.client("s3").get_object(Bucket=bucket, Key=f"{folder}manifest.json")
+    bucket, key = run.manifest
+    answer = stack.client("s3").get_object(Bucket=bucket, Key=key)
     return bucket, list(json.loads(answer["Body"].read())["outputs"])
 
 

@@ -12,7 +12,8 @@ from rich.status import Status
 from rich.text import Text
 
 from stp.moments import duration
-from stp.runs import Run, named
+from stp.run_facts import Run
+from stp.runs import named
 from stp.said import Said, Stop
 from stp.shown_runs import status_text
 from stp.stack import Stack

@@ -10,21 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from stp.moments import duration, local
-from stp.runs import GOOD, RUNNING, Run
+from stp.run_facts import MARKS, Run, tone_of
 from stp.timeline import Phase
 from straight_through.queue.table import Item
-from straight_through.statuses import HELD
 from straight_through.telling.messages import held_because, rows_in, rows_out
 from straight_through.text import lines_shown, shown
 
 LONGEST_KEY = 1100  # characters of an address in S3
-MARKS = dict.fromkeys(GOOD, ("✓", "green")) | {RUNNING: ("●", "cyan"), HELD: ("‖", "yellow")}
+STYLES = {"good": "green", "now": "cyan", "held": "yellow"}  # by tone; anything else is red
 
 
 def status_text(status: str, error: str | None = None) -> Text:
     """Return a status with its mark and colour."""
-    mark, style = MARKS.get(status, ("✗", "red"))
-    return Text(f"{mark} {status}" + (f": {shown(error)}" if error else ""), style)
+    tone = tone_of(status)
+    text = f"{MARKS[tone]} {status}" + (f": {shown(error)}" if error else "")
+    return Text(text, STYLES.get(tone, "red"))
 
 
 def runs_table(runs: Sequence[Run]) -> Table:

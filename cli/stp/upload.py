@@ -8,7 +8,8 @@ from typing import Any
 
 from boto3.exceptions import S3UploadFailedError
 
-from stp.runs import route_names, route_of
+from stp.run_facts import route_of
+from stp.runs import route_names
 from stp.said import USAGE, Stop
 from stp.stack import Stack
 from straight_through.files.ignored import why_ignored

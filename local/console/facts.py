@@ -10,19 +10,75 @@ from typing import TYPE_CHECKING, Any
 from local.packages import package
 
 if TYPE_CHECKING:
+    from stp.run_facts import Run
     from stp.timeline import Visit
 
+# The steps of a remedy, called as the page's buttons are.
+STEPS = {
+    "redrive": "Redrive",
+    "drop": "drop the file again",
+    "rerun": "Run again",
+    "release": "Release",
+}
 
-def why_ignored(key: str, patterns: str) -> str:
-    """Why such a key starts nothing, in a sentence; "" where it starts a run."""
-    return str(package("straight_through.files.ignored").why_ignored(key, patterns))
+
+def dropped(bucket: str, key: str, version: str, patterns: str) -> dict[str, str]:
+    """The run that a dropped version starts; or `why` it starts none, in a sentence, else ""."""
+    why = package("straight_through.files.ignored").why_ignored(key, patterns)
+    return {"why": why, "run": package("straight_through.names").run_name(bucket, key, version)}
 
 
-def remedies(steps: Mapping[str, str]) -> dict[str, str]:
-    """What to do about each error, by name; "" is for every other. `steps` are called so."""
-    telling = package("straight_through.telling.remedies")
-    names = ["", *(error.__name__ for error in telling.REMEDIES)]
-    return {name: telling.what_to_do(name, steps) for name in names}
+# --- runs --------------------------------------------------------------------------------------
+def runs(executions: Sequence[Mapping[str, Any]], routes: Sequence[str]) -> list[dict[str, Any]]:
+    """The runs that answers of DescribeExecution tell of, in their order; `routes` are by name."""
+    reading = package("stp.run_facts")
+    found = []
+    for each in executions:
+        moments = {
+            name: _moment(each[name]) for name in ("startDate", "stopDate") if each.get(name)
+        }
+        run = reading.run_of({**each, **moments}, STEPS, routes, {})
+        found.append(_run(run, each["stateMachineArn"]))
+    return found
+
+
+def _run(run: "Run", machine: str) -> dict[str, Any]:
+    """One run as the page has it; moments are in milliseconds."""
+    telling, reading = package("straight_through.telling.messages"), package("stp.run_facts")
+    facts = run.facts
+    ended = facts["ended_at"]
+    told = ("status", "error", "message", "route")
+    return {
+        **{name: facts[name] for name in told},
+        "next": "" if facts["next"] == telling.NEXT["Succeeded"] else facts["next"],
+        "name": run.name,
+        "arn": run.arn,
+        "machine": machine,
+        "input": run.input,
+        "key": run.key,
+        "releases": run.releases,
+        "running": run.running,
+        "tone": run.tone,
+        "mark": reading.MARKS[run.tone],
+        "ended_badly": run.ended_badly,
+        "redrivable": not run.redrivable,
+        "redrives": run.redrives,
+        "started": _milliseconds(run.started),
+        "stopped": _milliseconds(datetime.fromisoformat(ended)) if ended else None,
+        "rows_in": telling.rows_in(facts),
+        "held_because": telling.held_because(facts),
+        "manifest": run.manifest,
+        "record": package("straight_through.queue.records").record_key(run.name),
+    }
+
+
+def new_run(
+    what: str, run: str, given: Mapping[str, Any], record: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Name and input of a run that comes of another, by `again` or `release`; None for no file."""
+    made = package("stp.new_runs")
+    found = made.release(run) if what == "release" else made.again(run, given, record)
+    return {"name": found[0], "input": found[1]} if found else None
 
 
 # --- histories ---------------------------------------------------------------------------------
@@ -70,12 +126,11 @@ def _failure(event: Mapping[str, Any]) -> dict[str, Any]:
     """A try that has failed: when, by which error, and its message."""
     found = (each for name, each in event.items() if name.endswith("EventDetails"))
     details: Mapping[str, Any] = next(found, {})
+    message = package("straight_through.telling.messages").message_of(details.get("cause") or "")
     return {
         "at": _milliseconds(_moment(event["timestamp"])),
         "error": details.get("error"),
-        "message": package("straight_through.telling.messages").message_of(
-            details.get("cause") or ""
-        ),
+        "message": package("straight_through.text").told(message),
     }
 
 

@@ -2,7 +2,6 @@
 
 GET /_local/console/               the page; page/ has its modules and styles
 GET /_local/console/<file>         one of its files
-GET /_local/console/remedies.js    what to do about each error
 POST /_local/console/<fact>.json   what `FACTS` has of this name; the body has what it is asked with
 
 The emulator mounts it, so that the page speaks to AWS in its own origin.
@@ -21,8 +20,6 @@ from local.console import facts
 PATH = "/_local/console/"
 MOUNT = f"{PATH}={__name__}:app"  # as the emulator is told
 FOLDER = Path(__file__).with_name("page")
-# The steps of a remedy, called as the page's buttons are.
-STEPS = {"redrive": "Redrive", "drop": "drop the file again", "rerun": "Run again"}
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -30,7 +27,9 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 FACTS: dict[str, Callable[..., Any]] = {
-    "ignored": facts.why_ignored,
+    "dropped": facts.dropped,
+    "new_run": facts.new_run,
+    "runs": facts.runs,
     "timeline": facts.timeline,
 }
 # Scripts and styles come from here only, and text never becomes HTML. The stand-in has a port of
@@ -77,8 +76,6 @@ def reply(method: str, path: str) -> tuple[HTTPStatus, dict[str, str], bytes]:
     plain = {"content-type": "text/plain; charset=utf-8"}
     if method not in ("GET", "HEAD"):
         return HTTPStatus.METHOD_NOT_ALLOWED, {**plain, "allow": "GET, HEAD"}, b"GET or HEAD\n"
-    if path == f"{PATH}remedies.js":
-        return HTTPStatus.OK, {"content-type": TYPES[".js"]}, remedies_module()
     if path not in files():
         return HTTPStatus.NOT_FOUND, plain, f"The console is at {PATH}\n".encode()
     file = files()[path]
@@ -105,12 +102,3 @@ def told(name: str, given: bytes) -> tuple[HTTPStatus, dict[str, str], bytes]:
     """Status, headers and body of the answer to what a fact is asked with: a JSON object."""
     answer = FACTS[name](**json.loads(given))
     return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps(answer).encode()
-
-
-def remedies_module() -> bytes:
-    """A module of the page: what to do about each error, by name; "" is for every other."""
-    source = (
-        "/** What to do about each error, as layers/straight_through/telling/remedies.py says. */"
-    )
-    told = json.dumps(facts.remedies(STEPS), indent=2)
-    return f"{source}\nexport const REMEDIES = {told};\n".encode()

@@ -1,4 +1,4 @@
-"""Who waits for how long, and what to do next with a run."""
+"""Who waits for how long."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from stp.queues import queue_items, view
-from stp.runs import next_of, route_of
 from stp.stack import Stack
 from straight_through.moments import iso
 
@@ -48,29 +47,3 @@ def test_a_paused_queue_promises_nothing(stack: Stack) -> None:
     paused = {"since": "2026-11-25T09:00:00.000Z", "reason": "month end"}
     stack.table.update(("queues", "q"), "SET #paused = :paused", paused=paused)
     assert held(stack, 20, "second")["waiting"][0]["wait_seconds"] is None
-
-
-# --- what to do next ----------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("status", "error", "given", "hint"),
-    [
-        ("Failed", "PipelineFailed", {"key": "k"}, "stp redrive r"),
-        ("Failed", "EmptyFile", {"key": "k"}, "stp drop"),
-        ("Failed", "ExecuteUncertain", {"key": "k"}, "stp rerun r"),
-        ("Failed", "InputInvalid", {}, "stp drop"),
-        ("Aborted", None, {"key": "k"}, "stp redrive r"),
-        ("Held", None, {"key": "k"}, "stp release r"),
-        ("Succeeded", None, {"key": "k"}, "Nothing."),
-    ],
-)
-def test_what_to_do_next_is_a_command(
-    status: str, error: str | None, given: Any, hint: str
-) -> None:
-    assert hint in next_of("r", {"status": status, "error": error, "next": "Nothing."}, given)
-
-
-def test_the_deepest_folder_with_a_route_has_the_file() -> None:
-    routes = ["claims", "claims/eu"]
-    assert route_of("claims/eu/q2/may.csv", routes) == "claims/eu"
-    assert route_of("claims/us/may.csv", routes) == "claims"
-    assert route_of("other/may.csv", routes) is None

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from stp.commands_drop import _ending
-from stp.runs import Run, prepared_of
+from stp.run_facts import Run, prepared_of
 from stp.shown_runs import run_details, runs_table
 
 EVIL = "may[red]\x1b[2J\u202e\ud800\nNext: nothing.csv"

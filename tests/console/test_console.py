@@ -179,8 +179,8 @@ def test_a_run_is_stopped_where_it_waits_and_goes_on_by_a_redrive(
     # When it is stopped
     console.press("Stop")
     # Then it says so, in words and in the picture
-    console.shows("Stopped")
-    expect(console.page.locator(".notice")).to_contain_text("Redrive lets it go on")
+    console.shows("Aborted")
+    expect(console.page.locator(".notice")).to_contain_text("To go on, Redrive.")
     assert len(console.lit("stopped")) == 1
     assert not console.lit("current")
     # and goes on by a redrive
@@ -202,7 +202,7 @@ def test_what_a_gate_holds_is_released(console: Console, road: Road, stand_in: C
     console.open().drop(route.name, may=TEXT)
     # Then the run is held, and shows why
     console.shows("Held")
-    expect(console.page.locator(".notice")).to_contain_text(f"{report} has 1 row.")
+    expect(console.page.locator(".notice")).to_contain_text(f"'{report}' has 1 row.")
     assert console.table()[1] == ["A-1", "10"]
     held = console.run
     # When it is released

@@ -10,13 +10,15 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from local.console.served import FOLDER, PATH, STEPS
+from local.console.facts import STEPS
+from local.console.served import FOLDER, PATH
 from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
 from stp.timeline import STOPPED_AT
 from straight_through.files.ignored import why_ignored
-from straight_through.telling.remedies import REMEDIES, what_to_do
+from straight_through.names import run_name
+from straight_through.telling.remedies import what_to_do
 from tests.cli.histories import BEGAN, entered, event, history, passed
 from tests.console.console import Console
 from tests.end_to_end.aws import running_aws
@@ -54,26 +56,104 @@ def test_its_files_are_served_and_nothing_else(http: requests.Session, endpoint:
     assert http.get(f"{endpoint}{PATH[:-1]}", timeout=60).url == f"{endpoint}{PATH}"
 
 
+@pytest.mark.parametrize("error", ["AwsUnavailable", "PipelineFailed", None])
 def test_its_advice_is_the_packages_in_the_words_of_its_buttons(
+    http: requests.Session, endpoint: str, error: str | None
+) -> None:
+    (run,) = read(http, endpoint, answer("FAILED", error=error))
+    assert run["next"] == what_to_do(error, STEPS)
+    assert "edrive" in run["next"]
+    (run,) = read(http, endpoint, answer("ABORTED"))
+    assert run["next"] == "Somebody stopped the run. To go on, Redrive."
+
+
+def test_runs_are_told_as_stp_reads_them_many_at_once(
     http: requests.Session, endpoint: str
 ) -> None:
-    reply = http.get(f"{endpoint}{PATH}remedies.js", timeout=60)
-    assert reply.headers["content-type"] == "text/javascript; charset=utf-8"
-    _, text = reply.content.decode().split("export const REMEDIES = ")
-    told = json.loads(text.removesuffix(";\n"))
-    assert told == {name: what_to_do(name, STEPS) for name in told}
-    assert told.keys() == {"", *(error.__name__ for error in REMEDIES)}
-    assert told["AwsUnavailable"] == "When the service is back, Redrive."
+    # Given runs that ended well, are held, failed and go on
+    held = [{"name": "Report", "rows": 2}]
+    result = {"bucket": "outbox", "manifest": "claims/may/r/manifest.json", "rows_in": 1234}
+    cause = json.dumps({"errorMessage": "why"})
+    released = json.dumps({"release": "other"})
+    given = [
+        answer("SUCCEEDED", output=json.dumps({**result, "status": "Succeeded"})),
+        answer("SUCCEEDED", output=json.dumps({**result, "status": "Held", "held": held})),
+        answer("FAILED", error="PipelineFailed", cause=cause, redriveStatus="REDRIVABLE"),
+        answer("RUNNING", input=released),
+    ]
+    # When the page asks for all of them
+    good, gated, bad, going = read(http, endpoint, *given)
+    # Then each is told
+    assert [each["status"] for each in (good, gated, bad, going)] == [
+        "Succeeded",
+        "Held",
+        "Failed",
+        "Running",
+    ]
+    assert (good["tone"], good["mark"], good["next"]) == ("good", "✓", "")
+    assert (good["key"], good["route"]) == ("claims/eu/may.csv", "claims")
+    assert (good["rows_in"], good["manifest"]) == (
+        "1,234",
+        ["outbox", "claims/may/r/manifest.json"],
+    )
+    assert good["stopped"] - good["started"] == 60_000
+    assert gated["held_because"] == ["'Report' has 2 rows"]
+    assert "Release" in gated["next"]
+    assert (bad["error"], bad["message"], bad["ended_badly"]) == ("PipelineFailed", "why", True)
+    assert bad["redrivable"]
+    assert (going["running"], going["stopped"], going["releases"]) == (True, None, "other")
+    assert going["record"] == ["run#r", "record"]
 
 
-def test_why_a_key_starts_nothing_is_said_as_the_function_says_it(
+def read(http: requests.Session, endpoint: str, *given: dict[str, Any]) -> Any:
+    """What the page is told of runs."""
+    return fact(http, endpoint, "runs", executions=given, routes=["claims"])
+
+
+def answer(status: str, **more: Any) -> dict[str, Any]:
+    """What DescribeExecution answers in JSON."""
+    arn = f"arn:aws:states:{REGION}:000000000000:execution:{STACK_NAME}:r"
+    file = {"bucket": "inbox", "key": "claims/eu/may.csv"}
+    began = BEGAN.timestamp()
+    return {
+        "name": "r",
+        "executionArn": arn,
+        "stateMachineArn": "arn:machine",
+        "status": status,
+        "startDate": began,
+        "input": json.dumps(file),
+        **({} if status == "RUNNING" else {"stopDate": began + 60}),
+        **more,
+    }
+
+
+def test_which_run_a_drop_starts_is_what_the_functions_would_name_it(
     http: requests.Session, endpoint: str
 ) -> None:
     cases = (("claims/._may.csv", ""), ("claims/may.note", "*.note"), ("claims/may.csv", "*.note"))
     for key, patterns in cases:
-        why = fact(http, endpoint, "ignored", key=key, patterns=patterns)
-        assert why == why_ignored(key, patterns)
-        assert bool(why) == (key != "claims/may.csv")
+        given = {"bucket": "inbox", "key": key, "version": "v1", "patterns": patterns}
+        told = fact(http, endpoint, "dropped", **given)
+        assert told == {
+            "why": why_ignored(key, patterns),
+            "run": run_name("inbox", key, "v1"),
+        }
+        assert bool(told["why"]) == (key != "claims/may.csv")
+
+
+def test_a_new_run_is_named_and_given_what_stp_gives_it(
+    http: requests.Session, endpoint: str
+) -> None:
+    file = {"bucket": "inbox", "key": "claims/may.csv"}
+    source = {**file, "version_id": "v1", "size": 3}
+    asked = {"what": "again", "run": "r", "given": file, "record": {"source": source}}
+    told = fact(http, endpoint, "new_run", **asked)
+    assert told["name"].startswith("r-again-")
+    assert told["input"] == {**file, "version_id": "v1"}
+    assert fact(http, endpoint, "new_run", **{**asked, "given": {}, "record": {}}) is None
+    told = fact(http, endpoint, "new_run", **{**asked, "what": "release"})
+    assert told["name"].startswith("r-release-")
+    assert told["input"] == {"release": "r"}
 
 
 def fact(http: requests.Session, endpoint: str, name: str, **given: Any) -> Any:
@@ -132,12 +212,12 @@ def test_a_history_is_told_as_stp_reads_it(http: requests.Session, endpoint: str
 
 def test_facts_are_told_to_the_page_itself_only(http: requests.Session, endpoint: str) -> None:
     for origin, status in ((endpoint, 200), (FOREIGN, 403)):
-        asked = {"key": "a/b", "patterns": ""}
+        asked: dict[str, Any] = {"events": []}
         headers = {"Origin": origin}
-        url = f"{endpoint}{PATH}ignored.json"
+        url = f"{endpoint}{PATH}timeline.json"
         assert http.post(url, json=asked, headers=headers, timeout=60).status_code == status
     assert http.post(f"{endpoint}{PATH}none.json", json={}, timeout=60).status_code == 405
-    assert http.get(f"{endpoint}{PATH}ignored.json", timeout=60).status_code == 404
+    assert http.get(f"{endpoint}{PATH}timeline.json", timeout=60).status_code == 404
 
 
 def test_no_file_names_another_address() -> None:

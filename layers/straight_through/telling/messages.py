@@ -1,6 +1,7 @@
 """What people and other systems are told of a run that has ended."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from straight_through.moments import from_iso, iso
 from straight_through.queue.items import RunRecord
 from straight_through.queue.table import Item
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
-from straight_through.telling.remedies import what_to_do
+from straight_through.telling.remedies import WORDS, what_to_do
 from straight_through.text import shown, told
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ LONGEST_WORDS = 2048  # bytes of an error's own message in one that has more lin
 LONGEST_SUBJECT = 99  # characters: "less than 100 characters long", SNS's documentation
 ENDS = {"SUCCEEDED": SUCCEEDED, "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
 NEXT = {
-    "TimedOut": "Look in the execution's history where it stood, then redrive it.",
-    "Aborted": "Somebody stopped the run. Redrive it to go on, or leave it.",
-    HELD: "Look at the outputs that held it. To publish it all the same, start a new run "
-    'with {"release": "<run>"}.',
+    "TimedOut": "Look in the run's history where it stood, then {redrive}.",
+    "Aborted": "Somebody stopped the run. To go on, {redrive}.",
+    HELD: "Look at the outputs that hold it. To publish it all the same, {release}.",
     SKIPPED: "Nothing: the same bytes were processed before.",
     REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",
     SUCCEEDED: "Nothing.",
@@ -80,10 +80,11 @@ def ended_of(detail: dict[str, Any]) -> Ended:
     )
 
 
-def facts_of(ended: Ended, record: RunRecord) -> Item:
+def facts_of(ended: Ended, record: RunRecord, steps: Mapping[str, str] = WORDS) -> Item:
     """Return what is told of an ended run; `run_ended.schema.json` describes it.
 
-    `record` is the run's own, or that of the run that it was to release.
+    `record` is the run's own, or that of the run that it was to release; `steps` says how each of
+    the steps of `WORDS` is called there.
     """
     result = ended.result
     status = result.get("status") or ENDS.get(ended.status, ended.status)
@@ -93,7 +94,8 @@ def facts_of(ended: Ended, record: RunRecord) -> Item:
     region = ended.execution_arn.split(":")[3]
     manifest = result.get("manifest", "")
     no_outputs = bool(result.get("no_outputs"))
-    following = NO_OUTPUTS if no_outputs else NEXT.get(status) or what_to_do(ended.error)
+    known = NO_OUTPUTS if no_outputs else NEXT.get(status)
+    following = known.format(**steps) if known else what_to_do(ended.error, steps)
     return {
         "run": ended.run,
         "attempt": ended.redrive_count + 1,

@@ -12,6 +12,7 @@ WORDS = {
     "redrive": "redrive the run",
     "drop": "drop the file again",
     "rerun": "start a new run with the same input",
+    "release": 'start a new run with {"release": "<run>"}',
 }
 FIREWALL = (
     "A firewall or proxy on the way refuses it: ask who runs that, with the words of its page"

@@ -64,19 +64,20 @@ export function dropZone(app) {
   }
 
   async function send(drop, alone) {
+    const { InboxBucket: bucket } = app.stack.outputs, { IgnorePatterns: patterns } = app.stack.parameters;
     try {
-      drop.version = await upload(app.stack.outputs.InboxBucket, drop.key, drop.file, (share) => {
+      drop.version = await upload(bucket, drop.key, drop.file, (share) => {
         drop.share = share;
         render();
       });
+      Object.assign(drop, { at: Date.now(), alone });
+      const { why, run } = await fact("dropped", { bucket, key: drop.key, version: drop.version, patterns });
+      drop.expected = run;
+      if (why) refuse(drop, `Uploaded, but it starts no run: ${why}.`);
     } catch (error) {
       refuse(drop, error.message);
       return;
     }
-    drop.at = Date.now();
-    drop.alone = alone;
-    const why = await fact("ignored", { key: drop.key, patterns: app.stack.parameters.IgnorePatterns });
-    if (why) refuse(drop, `Uploaded, but it starts no run: ${why}.`);
     app.poke();
   }
 
@@ -87,8 +88,8 @@ export function dropZone(app) {
 
   /** Find the run that a drop has started. */
   function follow(drop) {
-    if (drop.run || !drop.version) return;
-    const run = app.runs?.listed.find((each) => each.input.version_id === drop.version && each.key === drop.key);
+    if (drop.run || !drop.expected) return;
+    const run = app.runs?.listed.find((each) => each.name === drop.expected);
     if (run) {
       drop.run = run.name;
       setTimeout(() => drops.splice(drops.indexOf(drop), 1) && render(), SHOWN);

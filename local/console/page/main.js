@@ -3,7 +3,7 @@
 import { Unreachable, readRoutes, readStack } from "./aws.js";
 import { h, show, tick } from "./dom.js";
 import { queuesView } from "./queues.js";
-import { Runs, endedBadly } from "./runs.js";
+import { Runs } from "./runs.js";
 import { runsView } from "./runs_view.js";
 import { StandIn } from "./standin.js";
 import { switchesView } from "./switches.js";
@@ -122,8 +122,8 @@ function tell(before, runs) {
   const changed = runs.filter((run) => before.get(run.arn)?.status !== run.status);
   if (!changed.length) return;
   const lines = changed.slice(0, 2).map((run) => {
-    const what = run.running && before.has(run.arn) ? "goes on" : run.running ? "has begun" : run.status.toLowerCase();
-    return `${run.key || run.name}: ${what}${endedBadly(run) && run.error ? ` (${run.error})` : ""}`;
+    const what = run.running && before.has(run.arn) ? "goes on" : run.running ? "has begun" : run.status;
+    return `${run.key || run.name}: ${what}${run.ended_badly && run.error ? ` (${run.error})` : ""}`;
   });
   say(lines.join("; ") + (changed.length > 2 ? `; and ${changed.length - 2} more` : ""));
 }

@@ -19,7 +19,7 @@ export function outputsOf(app) {
 
   /** Read the manifest once it is there, and the output that is looked at. */
   async function readAll(run, releasedBy) {
-    const { bucket, manifest } = run.output, mine = now;
+    const [bucket, manifest] = run.manifest ?? [], mine = now;
     mine.releasedBy = releasedBy; // it has moved them into its own folder
     if (!manifest || releasedBy) {
       mine.manifest = null;
@@ -58,7 +58,7 @@ export function outputsOf(app) {
   /** Show what is known now. */
   function render(run) {
     const outputs = now.manifest?.outputs;
-    show(list, [run.running, run.status, run.output.manifest, outputs, now.chosen, now.said, now.links.size, now.releasedBy], () => [
+    show(list, [run.running, run.status, run.manifest, outputs, now.chosen, now.said, now.links.size, now.releasedBy], () => [
       h("h3", {}, "Outputs"), outputs?.length ? files(run, outputs) : h("p.note", {}, now.said || nothing(run))]);
     const output = outputs?.[now.chosen], seen = output && now.previews.get(output.key);
     show(table, [output, seen], () => output && (seen ? shown(output, seen) : h("p.note", {}, `Reading ${output.name} …`)));
@@ -67,8 +67,8 @@ export function outputsOf(app) {
   function nothing(run) {
     if (now.releasedBy) return `They lie with the run that released them, ${now.releasedBy}.`;
     if (run.running) return "They appear here when the run is published.";
-    if (run.output.manifest && !now.manifest) return "Reading the manifest …";
-    if (run.output.manifest) return run.status === "Skipped" ? "There are none: the file was skipped." : "The run made no outputs.";
+    if (run.manifest && !now.manifest) return "Reading the manifest …";
+    if (run.manifest) return run.status === "Skipped" ? "There are none: the file was skipped." : "The run made no outputs.";
     return "There are none: the run ended before it was published.";
   }
 

@@ -1,11 +1,10 @@
 /** One run: what became of it, what to do, and its states. */
 
-import { SWITCHED, adviceFor } from "./advice.js";
 import { states } from "./aws.js";
 import { button, counted, duration, h, moment, named, running, show } from "./dom.js";
 import { History } from "./history.js";
 import { outputsOf } from "./outputs.js";
-import { MARKS, endedBadly, recordOf, redrive, release, runAgain, stop, toneOf } from "./runs.js";
+import { recordOf, redrive, release, runAgain, stop } from "./runs.js";
 import { stepsOf } from "./steps.js";
 
 /** Make the place for one run. */
@@ -30,7 +29,7 @@ export function runDetail(app) {
     if (seen !== mine.seen || mine.run.running || mine.unreleased) {
       mine.history ??= new History(mine.run.arn, states);
       if (seen !== mine.seen || mine.run.running) mine.timeline = await mine.history.read();
-      mine.record = await recordOf(app.stack.outputs.TurnsTable, mine.run.name);
+      mine.record = await recordOf(app.stack.outputs.TurnsTable, mine.run);
       mine.unreleased = mine.run.status === "Held" && !mine.record.released_by;
       mine.seen = seen;
     }
@@ -76,7 +75,7 @@ export function runDetail(app) {
     }, { said: say, ...more });
     const held = run.status === "Held" && !record.released_by;
     const buttons = [
-      endedBadly(run) && run.redrivable && act("Redrive", "Redriving", () => redrive(run), { kind: ".primary", title: "Let it go on where it ended" }),
+      run.ended_badly && run.redrivable && act("Redrive", "Redriving", () => redrive(run), { kind: ".primary", title: "Let it go on where it ended" }),
       held && act("Release", "Releasing", async () => open(await release(run)), { kind: ".primary", title: "Publish what the gate holds" }),
       run.running && act("Stop", "Stopping", () => stop(run), { title: "Stop it; Redrive lets it go on" }),
       run.key && !run.running && act("Run again", "Starting", async () => open(await runAgain(run, app.stack.outputs.TurnsTable)), { title: "Process the same version of the file in a new run" }),
@@ -87,13 +86,12 @@ export function runDetail(app) {
       ["started", moment(run.started)],
       [run.running ? "running for" : "took", run.running ? running(run.started) : duration(run.stopped - run.started)],
       run.redrives ? ["redriven", counted(run.redrives, "time")] : null,
-      run.output.rows_in !== undefined && run.output.rows_in !== null ? ["rows in", run.output.rows_in.toLocaleString("en")] : null,
-      run.output.rows_in_reason ? ["rows in", `not counted: ${run.output.rows_in_reason}`] : null,
+      run.rows_in ? ["rows in", run.rows_in] : null,
     ].filter(Boolean);
     return [
       h("a.back", { href: "#/runs" }, "← All runs"),
       h("div.title", {},
-        h(`span.pill.${toneOf(run.status)}`, {}, h("span.mark", { "aria-hidden": "true" }, MARKS[run.status] ?? "✗"), ` ${run.status}`),
+        h(`span.pill.${run.tone}`, {}, h("span.mark", { "aria-hidden": "true" }, run.mark), ` ${run.status}`),
         h("h2", {}, named(run.key) || (run.releases ? `Release of ${run.releases}` : run.name)),
         h("div.buttons", {}, ...buttons)),
       h("dl.facts", {}, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
@@ -103,24 +101,25 @@ export function runDetail(app) {
   return { element, refresh, render };
 }
 
+/** Errors that a switch of the stand-in makes until it is put right. */
+const SWITCHED = ["CredentialsRejected", "AccessDenied"];
+
 /** What people are told of a run: why it ended badly, is held or waits, and what to do. */
 function news(run, record, { waiting, state, endedAt, ifStopped }, standIn) {
-  if (endedBadly(run)) {
-    const title = run.status === "Stopped" ? "Stopped" : `${run.error || run.status}${endedAt ? ` at ${endedAt}` : ""}`;
-    return h(`div.notice.${toneOf(run.status)}`, {}, h("h3", {}, title), run.message ? h("p", {}, run.message) : null,
-      h("p.next", {}, h("b", {}, "What to do: "), adviceFor(run),
-        standIn && SWITCHED.includes(run.error) ? h("span", {}, " If a switch of the stand-in does it, put it right under ", h("a", { href: "#/switches" }, "Switches"), ".") : null));
+  const next = h("p.next", {}, h("b", {}, "What to do: "), run.next);
+  if (run.ended_badly) {
+    const title = `${run.error || run.status}${endedAt ? ` at ${endedAt}` : ""}`;
+    if (standIn && SWITCHED.includes(run.error)) next.append(" If a switch of the stand-in does it, put it right under ", h("a", { href: "#/switches" }, "Switches"), ".");
+    return h(`div.notice.${run.tone}`, {}, h("h3", {}, title), run.message ? h("p", {}, run.message) : null, next);
   }
   if (run.status === "Held") {
-    const why = (run.output.held ?? []).map((each) => `${named(each.name)} ${each.rows === null ? `cannot be counted: ${each.reason}` : `has ${counted(each.rows, "row")}`}`).join("; ");
+    const why = run.held_because.join("; ");
     const by = record.released_by?.split(":").pop();
     return h("div.notice.held", {}, h("h3", {}, by ? "Held, and released" : "Held by its gate"), why ? h("p", {}, `${why}.`) : null,
       by ? h("p.next", {}, "It was released by ", h("a", { href: `#/runs/${encodeURIComponent(by)}` }, by), ".")
-        : h("p.next", {}, h("b", {}, "What to do: "), "Look at the outputs below. Release publishes them all the same."));
+        : next);
   }
-  if (run.status === "Skipped") return h("div.notice.good", {}, h("p", {}, "The same bytes were processed before, and the route skips them."));
-  if (run.status === "Replaced") return h("div.notice.good", {}, h("p", {}, "The file was empty at first, and a newer version has replaced it."));
-  if (!run.running) return null;
+  if (!run.running) return run.next ? h(`div.notice.${run.tone}`, {}, next) : null;
   if (waiting) return h("div.notice.now", {}, h("h3", {}, `It waits since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
   if (state === "WaitForReplacement") return h("div.notice.now", {}, h("p", {}, "The file is empty, and waits for a newer version to replace it."));
   if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${ifStopped}`));

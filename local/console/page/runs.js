@@ -1,51 +1,10 @@
 /** The runs: executions of the state machine, and what is done with them. */
 
 import { AwsError, STACK, item, states } from "./aws.js";
+import { fact } from "./facts.js";
 
 const LISTED = 100; // newest runs that are shown
 const AT_ONCE = 5;
-const LONGEST_NAME = 80; // of an execution: StartExecution's documentation
-const ENDS = { SUCCEEDED: "Succeeded", FAILED: "Failed", TIMED_OUT: "Timed out", ABORTED: "Stopped", RUNNING: "Running", PENDING_REDRIVE: "Running" };
-
-export const MARKS = { Succeeded: "✓", Skipped: "✓", Replaced: "✓", Running: "●", Held: "‖", Failed: "✗", "Timed out": "✗", Stopped: "■" };
-/** The class that colours a status. */
-export const toneOf = (status) => ({ Succeeded: "good", Skipped: "good", Replaced: "good", Running: "now", Held: "held", Stopped: "still" })[status] ?? "bad";
-export const endedBadly = (run) => ["Failed", "Timed out", "Stopped"].includes(run.status);
-
-/** The route of the deepest folder of a key that has one. */
-export function routeOf(key, routes) {
-  const folders = key.split("/").slice(0, -1);
-  for (let depth = folders.length; depth; depth -= 1) {
-    const name = folders.slice(0, depth).join("/");
-    if (name in routes) return name;
-  }
-  return null;
-}
-
-const parsed = (text) => {
-  try {
-    const value = JSON.parse(text ?? "{}");
-    return value && typeof value === "object" ? value : {};
-  } catch { return {}; }
-};
-
-/** The message of a cause: Lambda's is a JSON document around it. */
-export const messageOf = (cause) => parsed(cause).errorMessage ?? cause ?? "";
-
-/** One run, of DescribeExecution's answer. */
-function runOf(found, routes) {
-  const input = parsed(found.input), output = parsed(found.output);
-  const key = typeof input.key === "string" ? input.key : "";
-  return {
-    name: found.name, arn: found.executionArn, machine: found.stateMachineArn, input, output, key,
-    status: found.status === "SUCCEEDED" ? output.status ?? "Succeeded" : ENDS[found.status] ?? found.status,
-    releases: typeof input.release === "string" ? input.release : "",
-    route: output.route ?? routeOf(key, routes),
-    started: found.startDate * 1000, stopped: found.stopDate ? found.stopDate * 1000 : null,
-    running: ENDS[found.status] === "Running", redrives: found.redriveCount ?? 0,
-    redrivable: found.redriveStatus === "REDRIVABLE", error: found.error ?? "", message: messageOf(found.cause),
-  };
-}
 
 const signature = (listed) => `${listed.status} ${listed.redriveCount ?? 0} ${listed.stopDate ?? ""}`;
 
@@ -59,16 +18,20 @@ export class Runs {
   async refresh(routes) {
     const page = await states("ListExecutions", { stateMachineArn: this.machine, maxResults: LISTED });
     const changed = page.executions.filter((each) => this.known.get(each.executionArn)?.signature !== signature(each));
-    while (changed.length) await Promise.all(changed.splice(0, AT_ONCE).map((each) => this.read(each.executionArn, routes, signature(each))));
+    await this.read(changed.map((each) => each.executionArn), routes, changed.map(signature));
     this.listed = page.executions.map((each) => this.known.get(each.executionArn).run).sort((a, b) => b.started - a.started);
     this.more = Boolean(page.nextToken);
   }
 
-  /** Read one run. Raises AwsError. */
-  async read(arn, routes, as = "") {
-    const run = runOf(await states("DescribeExecution", { executionArn: arn }), routes);
-    this.known.set(arn, { signature: as, run });
-    return run;
+  /** Read runs, however many, and have them told together. Raises AwsError. */
+  async read(arns, routes, signatures = []) {
+    const executions = [];
+    for (let at = 0; at < arns.length; at += AT_ONCE) {
+      executions.push(...await Promise.all(arns.slice(at, at + AT_ONCE).map((arn) => states("DescribeExecution", { executionArn: arn }))));
+    }
+    const runs = executions.length ? await fact("runs", { executions, routes: Object.keys(routes) }) : [];
+    runs.forEach((run, at) => this.known.set(run.arn, { signature: signatures[at] ?? "", run }));
+    return runs;
   }
 
   /** The run of a name: from the list, else from AWS; null where there is none. */
@@ -76,7 +39,7 @@ export class Runs {
     const listed = this.listed.find((run) => run.name === name);
     if (listed) return listed;
     try {
-      return await this.read(`${this.machine.replace(":stateMachine:", ":execution:")}:${name}`, routes);
+      return (await this.read([`${this.machine.replace(":stateMachine:", ":execution:")}:${name}`], routes))[0];
     } catch (error) {
       if (["ExecutionDoesNotExist", "InvalidArn"].includes(error.code)) return null;
       throw error;
@@ -85,31 +48,22 @@ export class Runs {
 }
 
 /** What the application itself keeps of a run. */
-export const recordOf = async (table, name) => (await item(table, `run#${name}`, "record")) ?? {};
+export const recordOf = async (table, run) => (await item(table, ...run.record)) ?? {};
 
 // --- what is done with runs ------------------------------------------------------------------
-/** A new run's name that tells which one it comes from. */
-function newName(run, what) {
-  const mark = `-${what}-${crypto.randomUUID().replaceAll("-", "").slice(0, 8)}`;
-  return run.slice(0, LONGEST_NAME - mark.length).replace(/-+$/, "") + mark;
-}
-
-async function start(run, what, input) {
-  const name = newName(run.name, what);
-  await states("StartExecution", { stateMachineArn: run.machine, name, input: JSON.stringify(input) });
-  return name;
+/** Start a run that comes of another; return its name. */
+async function start(run, what, record = {}) {
+  const made = await fact("new_run", { what, run: run.name, given: run.input, record });
+  if (!made) throw new AwsError("NoFile", "This run is of no file.");
+  await states("StartExecution", { stateMachineArn: run.machine, name: made.name, input: JSON.stringify(made.input) });
+  return made.name;
 }
 
 /** Process the same version of the same file in a new run; return its name. */
-export async function runAgain(run, table) {
-  const source = (await recordOf(table, run.name)).source ?? run.input;
-  if (!source.bucket || !source.key) throw new AwsError("NoFile", "This run is of no file.");
-  const version = source.version_id ? { version_id: source.version_id } : {};
-  return start(run, "again", { bucket: source.bucket, key: source.key, ...version });
-}
+export const runAgain = async (run, table) => start(run, "again", await recordOf(table, run));
 
 /** Publish what a gate holds; return the name of the run that does it. */
-export const release = (run) => start(run, "release", { release: run.name });
+export const release = (run) => start(run, "release");
 
 /** Let a run go on where it ended. */
 export const redrive = (run) => states("RedriveExecution", { executionArn: run.arn, clientToken: crypto.randomUUID() });

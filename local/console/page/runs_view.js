@@ -2,7 +2,6 @@
 
 import { dropZone } from "./drop.js";
 import { h, duration, moment, named, running, show } from "./dom.js";
-import { MARKS, endedBadly, toneOf } from "./runs.js";
 import { runDetail } from "./run_detail.js";
 
 /** Make the view. */
@@ -29,7 +28,7 @@ export function runsView(app) {
       h("option", { value: "" }, "All routes"),
       ...Object.keys(app.routes).map((name) => h("option", { value: name }, name)),
     ]);
-    const runs = (app.runs?.listed ?? []).filter((run) => (!failedFilter.checked || endedBadly(run)) && (!routeFilter.value || run.route === routeFilter.value));
+    const runs = (app.runs?.listed ?? []).filter((run) => (!failedFilter.checked || run.ended_badly) && (!routeFilter.value || run.route === routeFilter.value));
     const tabbed = runs.some((run) => run.name === app.name) ? app.name : runs[0]?.name;
     show(list, [runs.map((run) => [run.name, run.status, run.stopped, run.error, run.redrives]), app.name], () => runs.map((run) => row(run, run.name === app.name, run.name === tabbed)));
     list.hidden = !runs.length;
@@ -61,13 +60,12 @@ export function runsView(app) {
 
 /** One run in the list. */
 function row(run, current, tabbed) {
-  const tone = toneOf(run.status);
   const file = named(run.key) || (run.releases ? `release of ${run.releases}` : "(no file)");
-  return h("li", {}, h(`a.run.${tone}`, {
+  return h("li", {}, h(`a.run.${run.tone}`, {
     href: `#/runs/${encodeURIComponent(run.name)}`, "data-key": run.name, tabindex: tabbed ? 0 : -1,
     "aria-current": current ? "true" : null, title: run.name,
   },
-  h("span.mark", { "aria-hidden": "true" }, MARKS[run.status] ?? "✗"),
+  h("span.mark", { "aria-hidden": "true" }, run.mark),
   h("span.file", {}, file),
   h("span.took", {}, run.running ? running(run.started) : duration(run.stopped - run.started)),
   h("span.status", {}, run.status, run.error ? h("span.error", {}, `: ${run.error}`) : null),

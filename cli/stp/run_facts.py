@@ -1,0 +1,143 @@
+"""One run, as people are told of it: read from what DescribeExecution answers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from straight_through.attempts import Attempt
+from straight_through.execution_input import typed
+from straight_through.queue.items import RunRecord
+from straight_through.queue.table import Item
+from straight_through.routes import routable_folders
+from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
+from straight_through.telling.messages import ENDS, ended_of, facts_of
+from straight_through.telling.remedies import what_to_do
+
+BAD = {of: status for of, status in ENDS.items() if status != SUCCEEDED}  # by Step Functions' word
+GOING = ("RUNNING", "PENDING_REDRIVE")
+RUNNING = "Running"
+GOOD = (SUCCEEDED, SKIPPED, REPLACED)
+# What a status is like; one that is not named is bad.
+TONES = dict.fromkeys(GOOD, "good") | {RUNNING: "now", HELD: "held", "Aborted": "still"}
+MARKS = {"good": "✓", "now": "●", "held": "‖", "still": "■", "bad": "✗"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution; `facts` is what people and other systems are told of it."""
+
+    name: str
+    arn: str
+    started: datetime
+    input: Any
+    facts: Item
+    redrivable: str = ""  # why it is not, "" if it is
+    redrives: int = 0
+    prepared: Item = field(default_factory=dict)  # the table that was made of the file, if any
+
+    @property
+    def status(self) -> str:
+        """What became of it: Running, Failed, TimedOut, Aborted, or one of `statuses`."""
+        return str(self.facts["status"])
+
+    @property
+    def tone(self) -> str:
+        """What its status is like, by which it is marked: one of `MARKS`."""
+        return tone_of(self.status)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == RUNNING
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether Step Functions has ended it badly."""
+        return self.status in BAD.values()
+
+    @property
+    def key(self) -> str:
+        """The dropped file's key."""
+        return str(self.facts["file"]["key"] or "")
+
+    @property
+    def releases(self) -> str:
+        """The name of the held run that it is to release, "" for one that is of a file."""
+        return str(self.input.get("release", ""))
+
+    @property
+    def manifest(self) -> tuple[str, str] | None:
+        """Bucket and key of its manifest; None where none is written yet."""
+        bucket, _, folder = str(self.facts["outputs"] or "").removeprefix("s3://").partition("/")
+        return (bucket, f"{folder}manifest.json") if bucket else None
+
+    @property
+    def order(self) -> str:
+        """Its place among others: by the time of the drop, or of its own start."""
+        started = self.started.isoformat()
+        return Attempt(self.name, self.arn, 0, started, started, self.input).order
+
+
+def run_of(
+    found: Mapping[str, Any], steps: Mapping[str, str], routes: Iterable[str], record: Item
+) -> Run:
+    """Return the run that an answer tells of; `routes` are the names of those that there are now.
+
+    `steps` says how each step of a remedy is called; `{run}` in it is the run's name.
+    """
+    status, given = found["status"], typed(found.get("input"))
+    steps = {step: called.replace("{run}", found["name"]) for step, called in steps.items()}
+    ended = ended_of(
+        {
+            **found,
+            "startDate": _milliseconds(found["startDate"]),
+            "stopDate": _milliseconds(found.get("stopDate") or datetime.now(UTC)),
+        }
+    )
+    facts = facts_of(ended, cast("RunRecord", record), steps)
+    if status in GOING:
+        facts |= {"status": RUNNING, "ended_at": None, "next": "Wait for its end."}
+    elif status == "FAILED" and not given.keys() & {"key", "release"}:
+        # The first state may have met what no state can read, and AWS has named it.
+        facts["next"] = what_to_do("InputInvalid", steps)
+    facts["route"] = facts["route"] or route_of(facts["file"]["key"] or "", routes)
+    able = found.get("redriveStatus", "REDRIVABLE" if status in BAD else "NOT_REDRIVABLE")
+    why = found.get("redriveStatusReason") or f"it is {facts['status']}"
+    return Run(
+        name=found["name"],
+        arn=found["executionArn"],
+        started=found["startDate"],
+        input=given,
+        facts=facts,
+        redrivable="" if able == "REDRIVABLE" else why,
+        redrives=found.get("redriveCount") or 0,
+        prepared=prepared_of(record),
+    )
+
+
+def tone_of(status: str) -> str:
+    """Return what a status is like: one of `MARKS`."""
+    return TONES.get(status, "bad")
+
+
+def prepared_of(record: Item) -> Item:
+    """Return what a run's record tells of the table made of its file, as its manifest does."""
+    sent = record.get("execution") or record.get("posted") or {}
+    return sent.get("measures", {}).get("prepared") or {}
+
+
+def released_by(record: Item) -> str:
+    """Return the name of the run that has released what a run's gate held, "" if none has."""
+    return str(record.get("released_by") or "").rpartition(":")[2]
+
+
+def route_of(key: str, routes: Iterable[str]) -> str | None:
+    """Return the route of the deepest folder of a key that has one now."""
+    known = set(routes)
+    return next((each for each in reversed(routable_folders(key)) if each in known), None)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Return a moment as EventBridge's events have it."""
+    return int(moment.timestamp() * 1000)
