@@ -20,6 +20,7 @@ from emulator import (
     functions,
     logs,
     mounted,
+    parameters,
     schedules,
     secrets_manager,
     step_functions,
@@ -52,6 +53,7 @@ def install(
     concurrency.install(quotas, time_scale)
     async_invocations.install(time_scale)
     secrets_manager.install()
+    parameters.install()
     tables.install()
     dynamodb_expressions.install()
     transactions.install(quotas)

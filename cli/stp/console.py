@@ -4,12 +4,12 @@ from urllib.parse import quote
 
 from stp.run_facts import Run
 from stp.stack import Stack
+from straight_through.telling.messages import console_of
 
 
 def links_of(stack: Stack, run: Run) -> dict[str, str]:
     """Return where a run's execution, file, outputs and logs are in the AWS console."""
-    region = stack.region
-    s3 = f"https://{region}.console.aws.amazon.com/s3"
+    s3 = f"{console_of(stack.machine)}/s3"
     links = {"execution": str(run.facts["console"])}
     file = run.facts["file"]
     if file["bucket"] and file["key"]:
@@ -26,6 +26,6 @@ def _logs(stack: Stack, run: Run) -> str:
     group = quote(quote(f"/aws/lambda/{stack.name}", safe=""), safe="").replace("%", "$")
     pattern = quote(quote(f'"{run.name}"', safe=""), safe="").replace("%", "$")
     return (
-        f"https://{stack.region}.console.aws.amazon.com/cloudwatch/home?region={stack.region}"
+        f"{console_of(stack.machine)}/cloudwatch/home?region={stack.region}"
         f"#logsV2:log-groups/log-group/{group}/log-events$3FfilterPattern$3D{pattern}"
     )

@@ -1,12 +1,15 @@
 """What the template's parameters change, read from the template itself."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
 from local.deploy import read_template
+from straight_through.telling.messages import console_of
 from tests.build.checkout import ROOT
+from tests.build.transformed import transformed
 
 TEMPLATE = read_template(ROOT / "template.yaml")
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -181,3 +184,27 @@ def test_what_several_functions_may_is_said_once() -> None:
         if statement.get("Effect") == "Allow"
     ]
     assert len(said) == len(set(said))
+
+
+# --- every partition -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("partition", "region"),
+    [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")],
+)
+def test_every_arn_and_every_link_is_of_the_partition_that_the_stack_is_in(
+    partition: str, region: str
+) -> None:
+    # When the template is deployed there
+    made = json.dumps(transformed(region)["Resources"])
+    # Then what it says of ARNs is of that partition, or of none
+    named = set(re.findall(r"arn:(\$\{[\w:]+\}|[^:]*):", made))
+    assert named == {partition, "${AWS::Partition}", "*"}
+    # And its links lead to the console that the messages' links lead to
+    console = TEMPLATE["Mappings"]["Partitions"][partition]["Console"]
+    assert f"https://{region}.{console}" == console_of(f"arn:{partition}:states:{region}:1:x")
+    assert "console.a" not in made
+
+
+def test_the_definition_names_no_partition() -> None:
+    definition = (ROOT / "statemachine/straight_through.asl.yaml").read_text("utf-8")
+    assert set(re.findall(r"arn:([^:]*):", definition)) == {"${Partition}"}

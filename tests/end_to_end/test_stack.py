@@ -77,10 +77,9 @@ def packaged_template(client: Client) -> str:
     return f"{s3.meta.endpoint_url}/{bucket}/template"
 
 
-@contextmanager
-def stack_of(client: Client, **parameters: str) -> Iterator[dict[str, Any]]:
-    """The outputs of a stack of the template, its name, and its resources by logical id."""
-    formation, name = client("cloudformation"), f"stack-{uuid.uuid4().hex[:8]}"
+def stack_made(client: Client, name: str, **parameters: str) -> dict[str, Any]:
+    """A stack of the template, as it is when it has been made or refused."""
+    formation = client("cloudformation")
     formation.create_stack(
         StackName=name,
         TemplateURL=packaged_template(client),
@@ -92,7 +91,14 @@ def stack_of(client: Client, **parameters: str) -> Iterator[dict[str, Any]]:
         (found,) = formation.describe_stacks(StackName=name)["Stacks"]
         return None if found["StackStatus"].endswith("IN_PROGRESS") else found
 
-    made = eventually(ended)
+    return eventually(ended)
+
+
+@contextmanager
+def stack_of(client: Client, **parameters: str) -> Iterator[dict[str, Any]]:
+    """The outputs of a stack of the template, its name, and its resources by logical id."""
+    formation, name = client("cloudformation"), f"stack-{uuid.uuid4().hex[:8]}"
+    made = stack_made(client, name, **parameters)
     assert made["StackStatus"] == "CREATE_COMPLETE", made.get("StackStatusReason")
     resources = formation.list_stack_resources(StackName=name)["StackResourceSummaries"]
     yield {
@@ -116,6 +122,43 @@ def stack_beside(client: Client) -> Iterator[dict[str, Any]]:
     existing = new_bucket(client)
     with stack_of(client, ExistingInboxBucket=existing) as made:
         yield made | {"existing": existing}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("aws-files", "No access to reserved parameter name"),
+        ("SSM-files", "ssm"),
+        ("b" + "-files" * 7 + "-eu", "cannot be validated against allowedPattern: ^.{1,45}$"),
+    ],
+)
+def test_a_name_that_cannot_work_is_refused_before_anything_else_is_made(
+    client: Client, name: str, why: str
+) -> None:
+    """docs/deploy.md: The stack's name."""
+    # When a stack is to have a name that is too long, or that Parameter Store keeps for AWS
+    made = stack_made(client, name)
+    # Then it is refused with what is wrong
+    assert made["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    failed = [each for each in events if each["ResourceStatus"] == "CREATE_FAILED"]
+    reasons = [each["ResourceStatusReason"] for each in failed if "StackName" in str(each)]
+    assert why in next(each for each in reasons if "cancelled" not in each)
+    # And no bucket is left behind
+    buckets = [each["Name"] for each in client("s3").list_buckets()["Buckets"]]
+    assert not [bucket for bucket in buckets if bucket.startswith(name.lower()[:20])]
+
+
+def test_the_longest_name_works(client: Client) -> None:
+    """docs/deploy.md: The stack's name."""
+    # Given a name of 45 characters
+    name = "a" + "-files" * 7 + "-e"
+    assert len(name) == 45
+    # When
+    made = stack_made(client, name)
+    # Then
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    client("cloudformation").delete_stack(StackName=name)
 
 
 def test_the_buckets_are_versioned_encrypted_private_and_tls_only(

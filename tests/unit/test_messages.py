@@ -99,6 +99,29 @@ def test_each_status_of_the_schema_is_looked_at() -> None:
     assert ENDS.keys() == set(SCHEMA["properties"]["status"]["enum"])
 
 
+@pytest.mark.parametrize(
+    ("partition", "region", "console"),
+    [
+        ("aws", "eu-west-1", "https://eu-west-1.console.aws.amazon.com/states/"),
+        ("aws-cn", "cn-north-1", "https://cn-north-1.console.amazonaws.cn/states/"),
+        (
+            "aws-us-gov",
+            "us-gov-west-1",
+            "https://us-gov-west-1.console.amazonaws-us-gov.com/states/",
+        ),
+    ],
+)
+def test_the_link_leads_to_the_console_of_the_runs_own_partition(
+    event: Event, partition: str, region: str, console: str
+) -> None:
+    # Given a run in a region of a partition
+    ended = event("run_ended")
+    arn = f"arn:{partition}:states:{region}:1:execution:straight-through:{MAY}"
+    ended["detail"] |= {"executionArn": arn}
+    # Then
+    assert facts_of(ended_of(ended["detail"]), {})["console"].startswith(console)
+
+
 @pytest.mark.parametrize("status", ENDS)
 def test_each_end_says_what_which_file_and_what_to_do(event: Event, status: str) -> None:
     told = ENDS[status](event)

@@ -169,7 +169,7 @@ def test_a_task_calls_its_function_and_outlives_it(name: str) -> None:
     # Then its own time-out is the longer one
     assert task["TimeoutSeconds"] > function["Properties"]["Timeout"]
     waits = ".waitForTaskToken" if name == "TakeTurn" else ""
-    assert task["Resource"] == f"arn:aws:states:::lambda:invoke{waits}"
+    assert task["Resource"] == "arn:${Partition}:states:::lambda:invoke" + waits
     assert task.get("OutputPath") == (None if waits else "$.Payload")
 
 
@@ -201,6 +201,7 @@ def test_the_definition_parses_as_it_is_and_has_no_alias() -> None:
 def test_each_placeholder_is_filled_and_none_for_nothing() -> None:
     filled = RESOURCES["StateMachine"]["Properties"]["DefinitionSubstitutions"]
     assert set(PLACEHOLDER.findall(ASL)) == filled.keys()
+    assert filled.pop("Partition") == "AWS::Partition"
     assert all(arn == f"{name}.Arn" for name, arn in filled.items())
 
 

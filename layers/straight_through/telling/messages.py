@@ -35,6 +35,8 @@ NEXT = {
     REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",
     SUCCEEDED: "Nothing.",
 }
+# Where the console of each partition of AWS is, after the region's name.
+CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 NO_OUTPUTS = "Look in Quantemplate why the run made no outputs, if it should have made some."
 
 
@@ -122,10 +124,16 @@ def facts_of(ended: Ended, record: RunRecord, steps: Mapping[str, str] = WORDS) 
         "next": following.replace("<run>", ended.run),
         "execution_arn": ended.execution_arn,
         "console": (
-            f"https://{region}.console.aws.amazon.com/states/home?region={region}"
+            f"{console_of(ended.execution_arn)}/states/home?region={region}"
             f"#/v2/executions/details/{ended.execution_arn}"
         ),
     }
+
+
+def console_of(arn: str) -> str:
+    """Return the address of the AWS console that shows what has this ARN."""
+    _, partition, _, region, *_ = arn.split(":")
+    return f"https://{region}.{CONSOLES.get(partition, 'console.aws.amazon.com')}"
 
 
 def message_of(cause: str) -> str:
