@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from emulator.freezes import seconds_of
 from emulator.journal import Journal
 from emulator.mounted import mount_from
 from emulator.quotas import NAMED, Quotas, Settings
@@ -54,6 +55,12 @@ def main() -> int:
     parser.add_argument(
         "--quotas", choices=NAMED, default="none", help="how many requests a second may bring"
     )
+    parser.add_argument(
+        "--connection-seconds",
+        type=lambda text: seconds_of(float(text)),
+        default=350.0,
+        help="what a function's connections outlive between two invocations",
+    )
     parser.add_argument("--journal", type=Path, help="a file for what would be paid for on AWS")
     options = parser.parse_args()
     try:
@@ -85,7 +92,8 @@ def main() -> int:
         from emulator.server import serve  # noqa: PLC0415 - ministack reads the environment
 
         scale, workers, mounts = options.time_scale, options.workers, options.mount
-        asyncio.run(serve(listener, scratch, scale, workers, quotas, mounts, journal))
+        kept = options.connection_seconds
+        asyncio.run(serve(listener, scratch, scale, workers, quotas, mounts, journal, kept))
     finally:
         scratch.remove()
     return 0

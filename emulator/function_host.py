@@ -21,6 +21,7 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from emulator import function_process
+from emulator.freezes import Freezes
 from emulator.journal import Journal
 from emulator.scratch import ALIVE
 from emulator.seams import seam
@@ -38,6 +39,7 @@ class FunctionHost:
     root: Path
     endpoint_url: str
     max_workers: int
+    freezes: Freezes
     journal: Journal | None = None
     _slots: dict[str, threading.Semaphore] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -49,7 +51,8 @@ class FunctionHost:
         self.scratch.mkdir()
         _link_runtime_libraries(self.runtime)
         self.bootstrap = self.root / "bootstrap"
-        command = [sys.executable, "-SP", str(function_process.__file__), str(self.root / ALIVE)]
+        files = [function_process.__file__, self.root / ALIVE, self.freezes.file]
+        command = [sys.executable, "-SP", *map(str, files)]
         self.bootstrap.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
         self.bootstrap.chmod(0o755)
 

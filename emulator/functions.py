@@ -45,9 +45,7 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
         except RuntimeError:  # the process ended, or reported an error, before it was ready
             reported = self._init_error
             result = self._failed(reported if isinstance(reported, dict) else {"errorType": EXITED})
-        if (
-            self._bounded and self._bounded.outgrown
-        ):  # perhaps it was seen only when it had answered
+        if self._bounded and self._bounded.outgrown:  # seen, perhaps, when it had answered
             self._bounded = None
             result = self._failed({"errorType": next(OUTGROWN)}, result["log"])
         failure = result.get("error_payload")

@@ -62,7 +62,8 @@ def install(
     logs.install()
     # What a request goes through, from the inside to the outside.
     limited = throttling.install(trouble.control().answering(app), quotas)
-    served = mounted.install(quotas.control().answering(limited), mounts)
+    controlled = quotas.control().answering(host.freezes.control().answering(limited))
+    served = mounted.install(controlled, mounts)
     if host.journal:
         served = host.journal.install(served)
     return door.install(served, [mount.prefix for mount in mounts])

@@ -12,6 +12,7 @@ from hypercorn.config import Config
 from ministack.core import lambda_runtime
 
 from emulator import parts
+from emulator.freezes import Freezes
 from emulator.function_host import FunctionHost
 from emulator.journal import Journal
 from emulator.mounted import Mount
@@ -27,10 +28,12 @@ async def serve(
     quotas: Quotas,
     mounts: Sequence[Mount],
     journal: Journal | None,
+    connection_seconds: float,
 ) -> None:
     """Serve AWS on `listener` until a signal, with all that touches the disk in `scratch`."""
     port = listener.getsockname()[1]
-    host = FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers, journal)
+    freezes = Freezes(scratch.path, connection_seconds)
+    host = FunctionHost(scratch.path, os.environ["AWS_ENDPOINT_URL"], workers, freezes, journal)
     served = parts.install(host, time_scale, quotas, mounts)
     logging.getLogger("emulator").setLevel(logging.INFO)
 
