@@ -1,7 +1,8 @@
 """A client for the Quantemplate API, of use to any Python program.
 
-It keeps one connection and one access token, streams what it sends and fetches, never waits and
-never repeats a request but one: after a 401 it takes a new token and tries once more.
+It keeps one connection and one access token, streams what it sends and fetches, and never waits. It
+repeats a request in two cases, once: after a 401, with a new token; and a GET whose connection had
+been kept and was dead.
 """
 
 import time

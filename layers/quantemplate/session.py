@@ -1,16 +1,25 @@
-"""The HTTP session of the client: it follows nothing, and the head of a reply comes in time."""
+"""The HTTP session of the client: it follows nothing, and the head of a reply comes in time.
+
+A process may be frozen between two calls, as a function is between its invocations: a connection
+that the other side has closed meanwhile looks alive until something is sent on it. So one that was
+not used for some seconds is opened anew; and where one is dead all the same, a GET is sent again,
+once. Nothing else is: whether the other side has acted on it is not known.
+"""
 
 import io
 import time
 from http.client import HTTPResponse
+from operator import sub
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ProtocolError
 
 HEAD_SECONDS = 20  # from its first byte on; a time-out of the connection begins anew at each byte
+IDLE_SECONDS = 5  # after which a connection is not used again; the shortest that servers keep one
 
 
 class Session(requests.Session):
@@ -74,18 +83,55 @@ class _Reply(HTTPResponse):
 
 class _Http(HTTPConnection):
     response_class = _Reply
+    idle_since: tuple[float, ...] = ()  # by both clocks; none while it is new
 
 
 class _Https(HTTPSConnection):
     response_class = _Reply
+    idle_since: tuple[float, ...] = ()
 
 
-class _HttpPool(HTTPConnectionPool):
+class _Kept(HTTPConnectionPool):
+    """Gives out no connection again that may have died unseen."""
+
+    _reused = False  # the connection of the request that is under way; there is one at a time
+
+    def urlopen(self, method: str, *args: Any, **options: Any) -> Any:
+        """Send a request; a GET once more where it met a dead connection that had been kept."""
+        self._reused = False
+        try:
+            return super().urlopen(method, *args, **options)
+        except ProtocolError:
+            if method != "GET" or not self._reused:
+                raise
+        return super().urlopen(method, *args, **options)
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        """Return a connection; one that has been idle for long is opened anew when it is used."""
+        connection: Any = super()._get_conn(timeout)
+        if connection.idle_since and max(map(sub, _clocks(), connection.idle_since)) > IDLE_SECONDS:
+            connection.close()
+        self._reused = connection.sock is not None
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        """Keep a connection."""
+        if conn is not None:
+            conn.idle_since = _clocks()
+        super()._put_conn(conn)
+
+
+class _HttpPool(_Kept):
     ConnectionCls = _Http
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(_Kept, HTTPSConnectionPool):
     ConnectionCls = _Https
+
+
+def _clocks() -> tuple[float, float]:
+    """Return the time by both clocks: the one may stand still in a freeze, the other be set."""
+    return time.monotonic(), time.time()
 
 
 POOLS = {"http": _HttpPool, "https": _HttpsPool}

@@ -3,6 +3,10 @@
 What each invocation needs is made while the function starts, which is when Lambda gives it most of
 a processor. What only some need is made at its first use: made early, CheckStatus's three would add
 a sixth to its start. What boto3 takes stands in `requirements.in`.
+
+A call ends, all its tries included, before the function's own time-out: a service that hangs is an
+error with a name, and no function that is killed. By itself, botocore would wait for a minute to
+connect and for another to be answered, five times over.
 """
 
 import gc
@@ -12,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from straight_through.errors import AwsDenied, AwsUnavailable
@@ -31,6 +36,12 @@ PASSES = (
 # Parts of the codes by which AWS denies a call to a role. Who reads or writes S3 names its own.
 DENIES = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
 LONGEST_WORDS = 500  # characters of AWS's own: they name the role, the action and the resource
+
+
+TRIES = 3  # of one call
+CONNECT_TIMEOUT = 2  # seconds
+REPLY_TIMEOUT = 6  # seconds without a byte
+OF_S3 = 30  # likewise: it answers some calls only when it has copied or put together
 
 
 @contextmanager
@@ -87,7 +98,12 @@ def words_of(error: ClientError) -> str:
 
 def client(service: str) -> Any:
     """Return a client of the region and the role that the environment names."""
-    return boto3.client(service)  # type: ignore[call-overload]
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=OF_S3 if service == "s3" else REPLY_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+    )
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
 def later(service: str) -> Any:

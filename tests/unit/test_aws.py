@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantemplate.client import Quantemplate
-from straight_through import aws
+from straight_through import aws as aws_clients
 from straight_through.aws import answering
 from straight_through.errors import AwsUnavailable
 from straight_through.queue.table import _PLAIN, _STORED
 from tests.unit.conftest import ROOT
+from tests.unit.test_state_machine import RESOURCES
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**38) + 1, 10**38 - 1) | st.text(max_size=9),
@@ -35,8 +36,8 @@ def test_a_client_for_later_is_made_once_and_at_its_first_use(
         made.append(service)
         return {"a": 1}
 
-    monkeypatch.setattr(aws, "client", client)
-    later = aws.later("stepfunctions")
+    monkeypatch.setattr(aws_clients, "client", client)
+    later = aws_clients.later("stepfunctions")
     assert made == []
     # When it is used twice
     assert (list(later.keys()), list(later.values())) == (["a"], [1])
@@ -121,3 +122,47 @@ def test_every_call_of_aws_has_errors_of_our_names(session: Any) -> None:
     paths = {*(ROOT / "functions").glob("*/app.py"), *layer.rglob("*.py")}
     bare = {call for path in paths for call in bare_calls(path, operations)}
     assert [call for call in sorted(bare) if not any(each in call for each in HANDING_UP)] == []
+
+
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+
+
+def clients_of(function: str) -> set[str]:
+    """The services that a function's module makes clients of; Quantemplate's secret is one."""
+    tree = ast.parse((ROOT / FUNCTIONS[function]["CodeUri"] / "app.py").read_text("utf-8"))
+    made = {
+        call.func.id: call
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    }
+    services = {
+        str(call.args[0].value)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        if isinstance(call.func, ast.Name) and call.func.id in ("client", "later")
+        if isinstance(call.args[0], ast.Constant)
+    }
+    return services | ({"secretsmanager"} if "connection" in made else set())
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_a_service_that_hangs_is_an_error_before_its_function_is_killed(
+    aws: None,  # noqa: ARG001
+    function: str,
+) -> None:
+    """https://repost.aws/knowledge-center/lambda-function-retry-timeout-sdk"""
+    services = clients_of(function)
+    assert services
+    for service in services:
+        # Given what a call may take: each try connects, then waits for a byte
+        config = aws_clients.client(service).meta.config
+        tries = config.retries["total_max_attempts"]
+        waits = sum(min(2.0**n, 20) for n in range(tries - 1))  # botocore's standard back-off
+        longest = tries * (config.connect_timeout + config.read_timeout) + waits
+        # Then it is tried once more at least, and all of it ends within the function's time
+        assert (config.retries["mode"], tries > 1) == ("standard", True)
+        assert longest < FUNCTIONS[function]["Timeout"], service

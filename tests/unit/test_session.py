@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import parse_headers
 from itertools import chain, repeat
@@ -53,7 +53,7 @@ def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
         clock.now += 0.5
         return float(clock.now)
 
-    clock.monotonic = monotonic
+    clock.monotonic, clock.time = monotonic, lambda: 0.0
     monkeypatch.setattr(session, "time", clock)
 
 
@@ -109,3 +109,95 @@ def test_an_early_reply_is_none_and_the_late_one_is_no_other_calls(status: int) 
             assert download.read() == b"id\n2\n"
         client.close()
     assert len(connections) == 2
+
+
+class Time:
+    """Two clocks, which a freeze moves as it likes."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.passed, self.of_day = 100.0, 1e9
+
+    def monotonic(self) -> float:
+        """Return the clock that may stand still in a freeze."""
+        return self.passed
+
+    def time(self) -> float:
+        """Return the time of day."""
+        return self.of_day
+
+
+@pytest.mark.parametrize(
+    ("passed", "of_day", "opened"),
+    [(0, 0, 1), (4, 4, 1), (0, 60, 2), (60, 0, 2), (60, 60, 2), (60, -60, 2)],
+)
+def test_a_connection_that_has_been_idle_for_long_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch, passed: float, of_day: float, opened: int
+) -> None:
+    # Given a client that has taken its token, and is frozen
+    time, connections = Time(), list[object]()
+    monkeypatch.setattr(session, "time", time)
+    with answering(
+        iter([OK % (len(TOKEN), TOKEN)]), iter([OK % (2, b"[]")]), connections=connections
+    ) as url:
+        client = Quantemplate(Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}/token")
+        client.authenticate()
+        time.passed += passed
+        time.of_day += of_day
+        # When it is woken
+        assert client.list_executions("c", "p").kept == ()
+        client.close()
+    # Then it has used that connection or another
+    assert len(connections) == opened
+
+
+def dying() -> Iterator[bytes]:
+    """No reply: the connection, which looked alive, is dead."""
+    raise ConnectionResetError
+    yield b""
+
+
+def test_a_read_on_a_connection_that_died_unseen_is_repeated_once() -> None:
+    connections: list[object] = []
+    replies = iter([OK % (len(TOKEN), TOKEN)]), dying(), iter([OK % (2, b"[]")])
+    with answering(*replies, connections=connections) as url:
+        client = Quantemplate(Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}/token")
+        assert client.list_executions("c", "p").kept == ()
+        client.close()
+    assert len(connections) == 2
+
+
+def test_it_is_repeated_no_second_time() -> None:
+    replies = iter([OK % (len(TOKEN), TOKEN)]), dying(), dying()
+    with answering(*replies) as url:
+        client = Quantemplate(Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}/token")
+        with pytest.raises(Unavailable, match="no answer from"):
+            client.list_executions("c", "p")
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.execute_pipeline("c", "p"),
+        lambda client: client.upload_dataset("c", "d", b"id\n"),
+    ],
+    ids=("execute", "upload"),
+)
+def test_what_may_have_been_acted_on_is_never_repeated(
+    call: Callable[[Quantemplate], object],
+) -> None:
+    # Given a server whose kept connection dies when it is used, and that would answer another
+    connections: list[object] = []
+    token = OK % (len(TOKEN), TOKEN)
+    replies = [token], dying(), [token], [OK % (2, b"[]")]
+    with answering(*map(iter, replies), connections=connections) as url:
+        client = Quantemplate(Credentials("id", "s3cr3t"), api_url=url, token_url=f"{url}/token")
+        # Then it is told as lost, and may have been made
+        with pytest.raises(Unavailable) as raised:
+            call(client)
+        assert raised.value.sent
+        assert len(connections) == 1
+        # And the next call has another connection
+        assert client.list_executions("c", "p").kept == ()
+        client.close()

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 PART = 8 * 1024 * 1024  # bytes
 IN_FLIGHT = 3  # parts that are sent at a time, while the next one is read
 CHECKSUM: Final = "CRC32"  # which S3 compares with what it has received
-COPIED_PART = 1024 * 1024 * 1024  # bytes; S3 copies at most 5 GiB at a time
+# Bytes; S3 copies at most 5 GiB at a time, and has to answer before its client's time-out.
+COPIED_PART = 256 * 1024 * 1024
 TRIES = 5
 EXISTS = 412  # the status of an unmet condition; 409 is a race with another request
 
