@@ -85,19 +85,21 @@ def redrive(
 def release(context: typer.Context, run: Name) -> None:
     """Publish what a gate holds: export it, and chain it on."""
     here = here_of(context)
-    (held,) = _named(here, [run])
+    held = run.rpartition(":")[2]
     with here.said.doing("Reading its record"):
-        name = released_by(record_of(here.stack, held.name))
-    if name:
-        raise Stop(f"Run {held.name} was released already, by {name}. See: stp show {name}")
-    if held.status != HELD:
-        raise Stop(f"Run {held.name} is not held: it is {held.status}. See: stp show {held.name}")
-    name, given = new_runs.release(held.name)
-    with here.said.doing(f"Releasing {held.name}"):
+        record = record_of(here.stack, held)
+    if name := released_by(record):
+        raise Stop(f"Run {held} was released already, by {name}. See: stp show {name}")
+    if "held" not in record:  # Step Functions knows it for 90 days only, the record for as long
+        (found,) = _named(here, [run])
+        if found.status != HELD:
+            raise Stop(f"Run {held} is not held: it is {found.status}. See: stp show {held}")
+    name, given = new_runs.release(held)
+    with here.said.doing(f"Releasing {held}"):
         arn = start(here.stack, name, given)
     here.said.result(
-        {"run": name, "releases": held.name, "arn": arn},
-        f"{held.name} is being released by {name}. See it: stp show {name}",
+        {"run": name, "releases": held, "arn": arn},
+        f"{held} is being released by {name}. See it: stp show {name}",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from straight_through.attempts import Attempt
 from straight_through.execution_input import typed
 from straight_through.queue.items import RunRecord
+from straight_through.queue.records import releasing
 from straight_through.queue.table import Item
 from straight_through.routes import routable_folders
 from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
@@ -128,8 +129,8 @@ def prepared_of(record: Item) -> Item:
 
 
 def released_by(record: Item) -> str:
-    """Return the name of the run that has released what a run's gate held, "" if none has."""
-    return str(record.get("released_by") or "").rpartition(":")[2]
+    """Return the name of the run that releases what a run's gate holds, "" where one may yet."""
+    return releasing(cast("RunRecord", record), datetime.now(UTC)).rpartition(":")[2]
 
 
 def route_of(key: str, routes: Iterable[str]) -> str | None:

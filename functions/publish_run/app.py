@@ -1,20 +1,21 @@
 """PublishRun: the gate, the destinations, the chain, and last the manifest."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from straight_through.attempts import Attempt, attempt_of
+from straight_through.attempts import attempt_of
 from straight_through.aws import client, later
 from straight_through.boundary import only_named_errors
-from straight_through.buckets.outbox import read_manifest
 from straight_through.errors import concerning
+from straight_through.publishing.held import take_held
 from straight_through.publishing.publish import publish
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.routes import Routes
-from straight_through.run_state import Result, RunState
+from straight_through.run_state import Result
 from straight_through.settings import settings_of
 from straight_through.statuses import HELD
 
@@ -41,19 +42,18 @@ def handler(event: dict[str, Any], _context: object) -> Result:
     """Return what became of the run, and where its manifest lies."""
     attempt = attempt_of(event["execution"])
     releases = attempt.input.release
-    state = released(attempt, releases) if releases else event["record"]
+    now = datetime.now(UTC)
+    if releases:
+        state = take_held(s3, settings.outbox_bucket, records, releases, attempt.execution_arn, now)
+    else:
+        state = event["record"]
     about = f"file s3://{state['source']['bucket']}/{state['source']['key']}"
     with concerning(f"{about}, route {state['route']}"):
         route = routes.named(state["route"])
         result = publish(s3, settings.outbox_bucket, state, route, routes, released=bool(releases))
     if result["status"] == HELD:
         records.hold(attempt.run, result["manifest"], state["order"])
+    if releases:
+        records.released(releases, now)
     logger.info("Published", **result)
     return result
-
-
-def released(attempt: Attempt, run: str) -> RunState:
-    """Return the state of a held run, which this execution alone may release."""
-    held = records.release(run, attempt.execution_arn)
-    state = read_manifest(s3, settings.outbox_bucket, held["held"])
-    return {**state, "order": held["order"]}

@@ -45,8 +45,12 @@ class Attempt:
         Within a second, S3's sequencer orders the versions of one key.
         """
         dropped = self.input if self.was_dropped else ExecutionInput()
-        time = iso(from_iso(dropped.dropped_at or self.started))
-        return f"{time}#{dropped.sequencer or '':0<{SEQUENCER}}#{self.run}"
+        return order_of(dropped.dropped_at or self.started, dropped.sequencer, self.run)
+
+
+def order_of(time: str, sequencer: str | None, run: str) -> str:
+    """Return the place of a run among others, a text that sorts by time, then by S3's sequencer."""
+    return f"{iso(from_iso(time))}#{sequencer or '':0<{SEQUENCER}}#{run}"
 
 
 def attempt_of(execution: dict[str, Any]) -> Attempt:

@@ -2,7 +2,8 @@
 
 import copy
 import json
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import boto3
 import jsonschema
@@ -18,7 +19,8 @@ from straight_through.errors import (
     ReleaseRefused,
 )
 from straight_through.publishing.publish import publish
-from straight_through.queue.records import record_key
+from straight_through.queue.items import RunRecord
+from straight_through.queue.records import Records, record_key, releasing
 from straight_through.queue.table import Table
 from straight_through.rows import RowCount
 from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Handler
@@ -370,9 +372,111 @@ def test_what_was_held_and_is_gone_by_now_is_told(
         publish_run(release("may-1"))
 
 
+# --- after any time -------------------------------------------------------------------------------
+NOW = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
+
+
+def expiry(table: Table, run: str = "may-1") -> datetime:
+    """When the table forgets a run."""
+    return datetime.fromtimestamp((table.get(record_key(run)) or {})["expires_at"], UTC)
+
+
 def test_what_is_known_of_a_held_run_does_not_expire_before_it(
     publish_run: Handler, s3: Any, table: Table
 ) -> None:
-    table.update(record_key("may-1"), "SET #expires_at = :soon", soon=1)
+    # Given a run that is held
+    Records(table).note("may-1", NOW, route="claims")
     publish_run(execution("may-1", FILE, run_of(s3, OUTPUTS, gated=True)))
-    assert "expires_at" not in (table.get(record_key("may-1")) or {})
+    # When its end is told
+    Records(table).tell_once("may-1", "event_0", lambda: None, NOW)
+    # Then its record stays, for all that a person will see
+    assert expiry(table) > NOW + timedelta(days=365 * 1000)
+    # And is forgotten like any other once it was released
+    publish_run(release("may-1"))
+    assert expiry(table) < datetime.now(UTC) + timedelta(days=181)
+
+
+def forget(table: Table, run: str = "may-1") -> None:
+    """Let the table forget a run, as it does those that release 1.0.0 has held, after 180 days."""
+    table.delete(record_key(run), "attribute_exists(#pk)")
+
+
+def test_what_the_table_has_forgotten_is_released_by_its_manifest(
+    publish_run: Handler, table: Table, held: dict[str, Any]
+) -> None:
+    # Given a held run of which nothing is known but what lies under held/
+    assert held
+    forget(table)
+    # When it is released
+    result = publish_run(release("may-1"))
+    assert (result["status"], result["exported"], result["chained"]) == ("Succeeded", 2, 1)
+    # Then its file is known again, and no other may release it
+    record = table.get(record_key("may-1")) or {}
+    assert (record["source"]["key"], record["route"]) == ("claims/may.csv", "claims")
+    with pytest.raises(ReleaseRefused, match="released by arn:by-hand already"):
+        publish_run(release("may-1", by="another"))
+
+
+def test_what_was_released_and_forgotten_is_not_released_again(
+    publish_run: Handler, s3: Any, table: Table, held: dict[str, Any]
+) -> None:
+    assert held
+    publish_run(release("may-1"))
+    forget(table)
+    with pytest.raises(ReleaseRefused, match="is not held"):
+        publish_run(release("may-1", by="another"))
+    assert len(s3.list_object_versions(Bucket=INBOX)["Versions"]) == 1
+
+
+def test_a_manifest_of_the_release_before_is_released(
+    publish_run: Handler, s3: Any, table: Table, held: dict[str, Any]
+) -> None:
+    # Given what release 1.0.0 has left of a held run: its manifest, and of its record these fields
+    key = f"held/{FOLDER}manifest.json"
+    manifest = json.loads(s3.get_object(Bucket=OUTBOX, Key=key)["Body"].read())
+    fields = ("run", "execution_arn", "route", "status", "source", "parent", "quantemplate")
+    more = ("identical_to", "outputs", "held", "destinations", "chained")
+    of_before = {field: manifest[field] for field in (*fields, *more)}
+    s3.put_object(Bucket=OUTBOX, Key=key, Body=json.dumps(of_before))
+    forget(table)
+    table.update(
+        record_key("may-1"),
+        "SET #held = :key, #order = :order, #expires_at = :soon",
+        key=key,
+        order=held["order"],
+        soon=2_000_000_000,
+    )
+    # When it is released
+    result = publish_run(release("may-1"))
+    # Then it is as if it had been held by now's
+    assert (result["status"], result["exported"], result["chained"]) == ("Succeeded", 2, 1)
+    assert manifest_at(s3, f"{FOLDER}manifest.json")["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize(("days", "refused"), [(15, True), (17, False)])
+def test_a_release_that_was_given_up_is_taken_over_when_nothing_can_redrive_it(
+    table: Table, days: int, *, refused: bool
+) -> None:
+    # Given a release that has begun, and whose execution has failed
+    records = Records(table)
+    records.hold("may-1", "held/x/manifest.json", "1")
+    assert records.release("may-1", "arn:first", NOW)
+    later = NOW + timedelta(days=days)
+    # Then another takes it over, once that one can be redriven no more
+    seen = cast("RunRecord", table.get(record_key("may-1")))
+    assert releasing(seen, later) == ("arn:first" if refused else "")
+    if refused:
+        with pytest.raises(ReleaseRefused):
+            records.release("may-1", "arn:second", later)
+        return
+    assert records.release("may-1", "arn:second", later)
+    # And never once it was done
+    records.released("may-1", later)
+    with pytest.raises(ReleaseRefused):
+        records.release("may-1", "arn:third", later + timedelta(days=400))
+
+
+def test_a_release_of_the_release_before_is_taken_over_by_nobody(table: Table) -> None:
+    table.update(record_key("may-1"), "SET #held = :x, #released_by = :x, #order = :x", x="arn:x")
+    with pytest.raises(ReleaseRefused, match="by arn:x already"):
+        Records(table).release("may-1", "arn:y", NOW)

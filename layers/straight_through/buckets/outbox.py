@@ -99,5 +99,5 @@ def read_manifest(s3: "S3Client", bucket: str, key: str) -> RunState:
                 f"{address_of(bucket, key)} is gone, and what was held with it: drop the file "
                 "again."
             ) from None
-    source = manifest["source"] | {"parent": manifest.pop("parent")}
+    source = manifest["source"] | {"parent": manifest.pop("parent", None)}
     return cast("RunState", manifest | {"source": source})

@@ -158,7 +158,7 @@ class RunRecord(TypedDict, total=False):
     Beside these it has `event_<redrive count>` and `message_<redrive count>`, once they were told.
     """
 
-    expires_at: int  # none while the run is held
+    expires_at: int  # the year 9999 while the run is held; by release 1.0.0 sooner, or none
     source: DroppedFile  # by CheckFile
     route: str
     checked: CheckedFile
@@ -175,6 +175,8 @@ class RunRecord(TypedDict, total=False):
     held: str  # by PublishRun: the key of its manifest
     order: str
     released_by: str  # the ARN of the one execution that releases it
+    release_began: str  # when that one came to it last; release 1.0.0 has noted none
+    released_at: str  # when it was done; release 1.0.0 has noted none
 
 
 class SeenPipeline(TypedDict):

@@ -7,12 +7,19 @@ from typing import Any, cast
 
 from straight_through.attempts import Attempt
 from straight_through.errors import ReleaseRefused, StraightThroughError
+from straight_through.moments import iso
 from straight_through.queue.items import Answered, CheckedFile, MadeExecution, Post, RunRecord
 from straight_through.queue.pipelines import claim
 from straight_through.queue.table import Key, Refused, Table, Write, update
 
 # Redrive ends 14 days after an execution's end, and names are kept 90 days.
 LIFETIME = timedelta(days=180)
+# The last second of the year 9999: what a gate holds is known until it is released. A time, and not
+# none, since whatever is noted later gives a record a time that has none.
+NEVER = 253_402_300_799
+# After which the execution that was to release a run can come to it no more: it was begun, or
+# redriven within 14 days of its end, before.
+RELEASE_GIVEN_UP = timedelta(days=16)
 # Nobody has noted yet what became of this Execute.
 UNSETTLED = (
     "#posted.#id = :post AND attribute_not_exists(#execution) AND attribute_not_exists(#uncertain)"
@@ -149,37 +156,48 @@ class Records:
     def hold(self, run: str, manifest: str, order: str) -> None:
         """Note that a run is held, where its manifest lies, and the run's place among others.
 
-        It is kept for as long as what is held may be.
+        It is kept until it is released, however long that takes.
         """
         self._table.update(
             record_key(run),
-            "SET #held = :manifest, #order = :order REMOVE #expires_at",
+            "SET #held = :manifest, #order = :order, #expires_at = :never",
             manifest=manifest,
             order=order,
+            never=NEVER,
         )
 
-    def release(self, run: str, execution_arn: str) -> RunRecord:
-        """Return a held run's record to the one execution that releases it.
+    def release(self, run: str, execution_arn: str, now: datetime) -> RunRecord | None:
+        """Return a held run's record to the one execution that releases it; None if it has none.
 
         Raises ReleaseRefused.
         """
         try:
             held = self._table.update(
                 record_key(run),
-                "SET #released_by = :arn",
-                "attribute_exists(#held)"
-                " AND (attribute_not_exists(#released_by) OR #released_by = :arn)",
+                "SET #released_by = :arn, #release_began = :now",
+                "attribute_exists(#held) AND (attribute_not_exists(#released_by)"
+                " OR #released_by = :arn"
+                " OR (attribute_not_exists(#released_at) AND #release_began < :given_up))",
                 arn=execution_arn,
+                now=iso(now),
+                given_up=iso(now - RELEASE_GIVEN_UP),
             )
         except Refused as refused:
             (seen,) = refused.items
-            by = (seen or {}).get("released_by")
-            told = f"was released by {by} already" if by else "is not held"
-            raise ReleaseRefused(
-                f'Run {run!r} {told}. Start a new run with {{"release": "<run>"}} and the '
-                "name of a run whose manifest lies under held/ in the outbox."
-            ) from None
-        return cast("RunRecord", held)
+        else:
+            return cast("RunRecord", held)
+        if not seen or "held" not in seen:
+            return None
+        raise ReleaseRefused(f"Run {run!r} was released by {seen['released_by']} already.")
+
+    def released(self, run: str, now: datetime) -> None:
+        """Note that a held run was released: its record is kept for as long as any other."""
+        self._table.update(
+            record_key(run),
+            "SET #released_at = :now, #expires_at = :expires_at",
+            now=iso(now),
+            expires_at=_expiry(now),
+        )
 
     def tell_once(self, run: str, what: str, tell: Callable[[], None], now: datetime) -> None:
         """Tell what nobody has told yet; where that fails, the next try tells it.
@@ -215,6 +233,12 @@ class Records:
         except Refused:
             return False
         return True
+
+
+def releasing(record: RunRecord, now: datetime) -> str:
+    """Return the ARN of the execution that has released a held run or may yet, "" if none."""
+    given_up = record.get("release_began", "9") < iso(now - RELEASE_GIVEN_UP)
+    return "" if given_up and "released_at" not in record else record.get("released_by", "")
 
 
 def _expiry(now: datetime) -> int:
