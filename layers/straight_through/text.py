@@ -63,9 +63,14 @@ def lines_shown(text: str) -> str:
     return "".join(char if char == "\n" else _visible(char) for char in text)
 
 
+def is_seen(char: str) -> bool:
+    """Whether a character is seen as itself."""
+    return char.isprintable() and char not in UNSEEN
+
+
 def _visible(char: str) -> str:
     """Return a character, or its escape where it would not be seen as itself."""
-    if char.isprintable() and char not in UNSEEN:
+    if is_seen(char):
         return char
     return char.encode("unicode_escape").decode()
 

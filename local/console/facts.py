@@ -3,8 +3,10 @@
 What AWS has answered to the page is given as it is, in the JSON of its APIs.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from local.packages import package
@@ -26,6 +28,38 @@ def dropped(bucket: str, key: str, version: str, patterns: str) -> dict[str, str
     """The run that a dropped version starts; or `why` it starts none, in a sentence, else ""."""
     why = package("straight_through.files.ignored").why_ignored(key, patterns)
     return {"why": why, "run": package("straight_through.names").run_name(bucket, key, version)}
+
+
+def unseen() -> list[tuple[int, int]]:
+    """The first and the last of each range of characters that are not seen as themselves."""
+    is_seen = package("straight_through.text").is_seen
+    codes = range(sys.maxunicode + 1)
+    ranges = []
+    for seen, group in groupby(codes, lambda code: is_seen(chr(code))):
+        if not seen:
+            found = list(group)
+            ranges.append((found[0], found[-1]))
+    return ranges
+
+
+def queues(routes: Mapping[str, Any], used: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """All queues, by name: those that were used, by their items, and those that routes name.
+
+    `routes` are documents by name; of one that is not sound stp routes check tells.
+    """
+    document = package("stp.route_files").Document
+    documents = {name: document(name, value, name) for name, value in routes.items()}
+    sound = package("stp.queues").routes_of(documents)
+    items = {str(each["sk"]): each for each in used}
+    return [
+        {
+            **items.get(queue, {}),
+            "name": queue,
+            "tickets": package("straight_through.queue.turns").tickets(queue),
+            "routes": [name for name, route in sound.items() if route.queue == queue],
+        }
+        for queue in sorted({*items, *(route.queue for route in sound.values())})
+    ]
 
 
 # --- runs --------------------------------------------------------------------------------------

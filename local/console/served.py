@@ -2,6 +2,7 @@
 
 GET /_local/console/               the page; page/ has its modules and styles
 GET /_local/console/<file>         one of its files
+GET /_local/console/unseen.js      which characters are not seen as themselves
 POST /_local/console/<fact>.json   what `FACTS` has of this name; the body has what it is asked with
 
 The emulator mounts it, so that the page speaks to AWS in its own origin.
@@ -10,7 +11,7 @@ The emulator mounts it, so that the page speaks to AWS in its own origin.
 import asyncio
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ TYPES = {
 FACTS: dict[str, Callable[..., Any]] = {
     "dropped": facts.dropped,
     "new_run": facts.new_run,
+    "queues": facts.queues,
     "runs": facts.runs,
     "timeline": facts.timeline,
 }
@@ -53,10 +55,11 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Answer a request to the console."""
     method, path = scope["method"], scope["path"]
     if method == "POST" and (name := asked(path)):
-        # In a thread: the emulator, which serves AWS beside this, does not wait for a long history.
-        status, headers, body = await asyncio.to_thread(told, name, await whole(receive))
+        answer = partial(told, name, await whole(receive))
     else:
-        status, headers, body = reply(method, path)
+        answer = partial(reply, method, path)
+    # In a thread: the emulator, which serves AWS beside this, does not wait for a long history.
+    status, headers, body = await asyncio.to_thread(answer)
     pairs = [(name.encode(), text.encode()) for name, text in {**HEADERS, **headers}.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
@@ -76,6 +79,8 @@ def reply(method: str, path: str) -> tuple[HTTPStatus, dict[str, str], bytes]:
     plain = {"content-type": "text/plain; charset=utf-8"}
     if method not in ("GET", "HEAD"):
         return HTTPStatus.METHOD_NOT_ALLOWED, {**plain, "allow": "GET, HEAD"}, b"GET or HEAD\n"
+    if path == f"{PATH}unseen.js":
+        return HTTPStatus.OK, {"content-type": TYPES[".js"]}, unseen_module()
     if path not in files():
         return HTTPStatus.NOT_FOUND, plain, f"The console is at {PATH}\n".encode()
     file = files()[path]
@@ -102,3 +107,11 @@ def told(name: str, given: bytes) -> tuple[HTTPStatus, dict[str, str], bytes]:
     """Status, headers and body of the answer to what a fact is asked with: a JSON object."""
     answer = FACTS[name](**json.loads(given))
     return HTTPStatus.OK, {"content-type": "application/json"}, json.dumps(answer).encode()
+
+
+@cache
+def unseen_module() -> bytes:
+    """A module of the page: the characters that are not seen as themselves, as a pattern."""
+    source = "/** What layers/straight_through/text.py does not show as it is. */"
+    ranges = "".join(rf"\u{{{first:x}}}-\u{{{last:x}}}" for first, last in facts.unseen())
+    return f"{source}\nexport const UNSEEN = /[{ranges}]/gu;\n".encode()

@@ -1,22 +1,23 @@
-"""The console's modules by themselves, in a browser: no server, and no stack."""
+"""The console's modules by themselves, in a browser: as they are served, without a server."""
 
 from typing import Any
 
 import yaml
 from playwright.sync_api import Page, Route
 
-from local.console.served import FOLDER, TYPES
+from local.console.served import FOLDER, PATH, TYPES, reply
 from local.process import ROOT
 
 ADDRESS = "http://127.0.0.1:9/"  # where nobody serves: each request is answered from the folder
 
 
 def answer(route: Route) -> None:
-    """Answer a request with a file of the console."""
-    name = route.request.url.removeprefix(ADDRESS) or "nothing.html"
-    path = FOLDER / name
-    body = path.read_text("utf-8") if path.is_file() else "<!doctype html><title>None</title>"
-    route.fulfill(body=body, content_type=TYPES[path.suffix])
+    """Answer a request as the console does, and its address with an empty page."""
+    if not (name := route.request.url.removeprefix(ADDRESS)):
+        route.fulfill(body="<!doctype html><title>None</title>", content_type=TYPES[".html"])
+        return
+    status, headers, body = reply("GET", PATH + name)
+    route.fulfill(status=status, body=body, headers=headers)
 
 
 class Modules:

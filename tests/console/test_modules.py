@@ -1,5 +1,6 @@
 """The console's modules by themselves: the picture, CSV and words."""
 
+import json
 from itertools import combinations
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from playwright.sync_api import Page
 
 from local.process import ROOT
+from stp.moments import duration
+from straight_through.text import lines_shown, shown
 from tests.console.modules import Modules, definition
 
 REACHED = 6  # pixels that a label may be off the box that it belongs to
@@ -176,21 +179,28 @@ def test_an_order_is_told_in_words(modules: Modules, order: dict[str, Any], word
 
 # --- what others have named -----------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("text", "name", "shown"),
+    "text",
     [
-        ("claims/Schäden 五月.csv", "claims/Schäden 五月.csv", "claims/Schäden 五月.csv"),
-        (
-            "may\x1b[2J\u202e\u200b.csv",
-            r"may\u001b[2J\u202e\u200b.csv",
-            r"may\u001b[2J\u202e\u200b.csv",
-        ),
-        ("may\nNext: none", r"may\nNext: none", "may\nNext: none"),
-        ("<b>[red]</b>", "<b>[red]</b>", "<b>[red]</b>"),
+        "claims/Schäden 五月.csv",
+        "may\x1b[2J\u202e\u200b\ufe0f\u2800\U000e0100.csv",
+        "may\nNext: none\r\n\t\xa0",
+        "half \ud800 of it",
+        "<b>[red]</b> 😀",
     ],
 )
-def test_a_name_hides_nothing(modules: Modules, text: str, name: str, shown: str) -> None:
-    assert modules.call("dom", "m.named(given)", text) == name
-    assert modules.call("dom", "m.h('p', {}, given).textContent", text) == shown
+def test_a_name_hides_nothing_and_is_shown_as_in_a_message(modules: Modules, text: str) -> None:
+    # Given a text as JSON has it, which may hold half a character
+    given = json.dumps(text)
+    assert modules.call("dom", "m.named(JSON.parse(given))", given) == shown(text)
+    lines = modules.call("dom", "m.h('p', {}, JSON.parse(given)).textContent", given)
+    assert lines == lines_shown(text)
+
+
+@pytest.mark.parametrize(
+    "seconds", [-1, 0, 0.04, 7.26, 59.94, 60, 119.6, 3600, 3661, 86399.7, 90000, 1e6]
+)
+def test_a_duration_is_said_as_stp_says_it(modules: Modules, seconds: float) -> None:
+    assert modules.call("dom", "m.duration(1000 * given)", seconds) == duration(seconds)
 
 
 def test_rows_that_are_not_counted_are_no_number(modules: Modules) -> None:

@@ -141,6 +141,26 @@ def test_which_run_a_drop_starts_is_what_the_functions_would_name_it(
         assert bool(told["why"]) == (key != "claims/may.csv")
 
 
+def test_queues_are_those_that_were_used_and_those_of_sound_routes(
+    http: requests.Session, endpoint: str
+) -> None:
+    # Given a route with a queue of its own, one that has none, and two that are not sound
+    ids = {"organisation_id": "c-1", "dataset_id": "d-1", "pipeline_id": "p-1"}
+    routes = {"a": {**ids, "queue": "shared"}, "b": ids, "c": None, "d": {"pipeline_id": "p-9"}}
+    paused = {"since": "2026-05-01T12:00:00.000Z", "reason": "month end"}
+    used = [{"pk": "queues", "sk": "shared", "paused": paused}, {"pk": "queues", "sk": "old"}]
+    # When they are asked for
+    told = fact(http, endpoint, "queues", routes=routes, used=used)
+    # Then each has its routes, and what was known of it
+    assert [(each["name"], each["routes"]) for each in told] == [
+        ("old", []),
+        ("p-1", ["b"]),
+        ("shared", ["a"]),
+    ]
+    assert told[2]["paused"] == paused
+    assert told[1]["tickets"] == "tickets#p-1"
+
+
 def test_a_new_run_is_named_and_given_what_stp_gives_it(
     http: requests.Session, endpoint: str
 ) -> None:

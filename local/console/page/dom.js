@@ -1,5 +1,7 @@
 /** Elements without HTML in strings: all that is shown is text. */
 
+import { UNSEEN } from "./unseen.js"; // local/console/served.py makes it
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `h("p.note", {onclick}, "text", child, …)`; null and false are left out. */
@@ -18,10 +20,16 @@ export function h(kind, attributes = {}, ...children) {
 }
 
 /** A text whose characters can all be seen: what commands, turns around or is not there is shown as its escape. */
-export const visible = (text) => text.replace(/(?![\n\r\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u3164\uffa0]/gu, escaped);
+export const visible = (text) => text.replace(UNSEEN, (char) => (char === "\n" ? char : escaped(char)));
 /** A name in one line: its line breaks are shown, too. */
-export const named = (text) => visible(text).replace(/[\n\r\t]/g, escaped);
-const escaped = (char) => ({ "\n": "\\n", "\r": "\\r", "\t": "\\t" })[char] ?? `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`;
+export const named = (text) => text.replace(UNSEEN, escaped);
+
+/** A character as Python escapes it. */
+function escaped(char) {
+  const code = char.codePointAt(0), hex = code.toString(16);
+  const known = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[char];
+  return known ?? (code < 0x100 ? `\\x${hex.padStart(2, "0")}` : code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`);
+}
 
 /** Rows, or that they are not counted. */
 export const rowsOf = (rows) => (rows === null || rows === undefined ? "rows not counted" : counted(rows, "row"));
@@ -67,13 +75,13 @@ export function button(label, busy, work, { kind = "", key = label, title = null
 }
 
 // --- moments -------------------------------------------------------------------------------------
-/** Milliseconds as people say them. */
+/** Milliseconds in the two largest units that they have, as stp says them: what runs counts on here. */
 export function duration(milliseconds) {
-  const seconds = Math.max(0, milliseconds / 1000);
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const whole = Math.round(seconds), minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const seconds = Math.max(0, milliseconds / 1000), whole = Math.round(seconds);
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const parts = [[whole / 86400, "d"], [(whole / 3600) % 24, "h"], [(whole / 60) % 60, "min"], [whole % 60, "s"]].map(([count, unit]) => [Math.floor(count), unit]);
+  const first = parts.findIndex(([count]) => count);
+  return parts.slice(first, first + 2).filter(([count]) => count).map((part) => part.join(" ")).join(" ");
 }
 
 const two = (number) => String(number).padStart(2, "0");

@@ -2,6 +2,7 @@
 
 import { invoke, items } from "./aws.js";
 import { button, counted, h, moment, running, show } from "./dom.js";
+import { fact } from "./facts.js";
 
 /** Make the view. */
 export function queuesView(app) {
@@ -14,14 +15,8 @@ export function queuesView(app) {
   /** Read every queue that was used, and those that routes name. */
   async function refresh() {
     const table = app.stack.outputs.TurnsTable;
-    const used = await items(table, "queues");
-    const names = new Set([...used.map((each) => each.sk), ...Object.values(app.routes).filter(Boolean).map((route) => route.queue ?? route.pipeline_id)]);
-    queues = await Promise.all([...names].sort().map(async (name) => ({
-      name,
-      ...used.find((each) => each.sk === name),
-      waiting: await items(table, `tickets#${name}`),
-      routes: Object.entries(app.routes).filter(([, route]) => route && (route.queue ?? route.pipeline_id) === name).map(([route]) => route),
-    })));
+    const found = await fact("queues", { routes: app.routes, used: await items(table, "queues") });
+    queues = await Promise.all(found.map(async (queue) => ({ ...queue, waiting: await items(table, queue.tickets) })));
   }
 
   /** Show what is known now. */
