@@ -26,6 +26,7 @@
         ├── TableUnclear          the route's table cannot be told in the file beyond doubt
         ├── UploadRefused         Quantemplate, or a firewall before it, refused this file's bytes
         ├── OutputMissing         the execution has not made what the route names
+        ├── OutputsTooMany        the execution has made more than one run can fetch
         ├── DestinationClash      two outputs would go to one key
         ├── DestinationFailed     copies could not be written
         ├── ChainCycle            the chain of routes would go round for ever
@@ -196,6 +197,10 @@ class OutputMissing(StraightThroughError):
 
     The message lists what it has made.
     """
+
+
+class OutputsTooMany(StraightThroughError):
+    """The route takes more outputs than one run can fetch and tell of; nothing was fetched."""
 
 
 class DestinationClash(StraightThroughError):

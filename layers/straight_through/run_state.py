@@ -101,6 +101,7 @@ Waiting = TypedDict(
         "redrive_count": int,  # of the attempt that waits
         "for": str,
         "interrupts": NotRequired[Interrupted],
+        "first": NotRequired[str],  # since when this attempt waits, for this or for what was before
         "noted": NotRequired[bool],  # whether the sweep is to tell of it
     },
 )

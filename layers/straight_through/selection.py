@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from straight_through.errors import OutputMissing
+from straight_through.errors import OutputMissing, OutputsTooMany
 from straight_through.routes import Route
 from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
     from quantemplate.client import Output
+
+# Each is eleven events of a history, which holds 25,000, and up to 2 of the 256 KiB of a state.
+MOST_OUTPUTS = 100
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
@@ -20,7 +23,7 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 def selected(made: "Sequence[Output]", route: Route) -> "list[Output]":
     """Return the outputs that the route wants, that its gate looks at, and that it chains on.
 
-    Raises OutputMissing for a name that the execution has not made.
+    Raises OutputMissing for a name that the execution has not made, OutputsTooMany.
     """
     wanted = {
         "outputs": route.outputs,
@@ -38,4 +41,11 @@ def selected(made: "Sequence[Output]", route: Route) -> "list[Output]":
                     "then start a new run with the same input."
                 )
     every = [pattern for patterns in wanted.values() for pattern in patterns]
-    return [output for output in made if matches(output.name, every)]
+    chosen = [output for output in made if matches(output.name, every)]
+    if len(chosen) > MOST_OUTPUTS:
+        raise OutputsTooMany(
+            f"Of {len(made)} outputs that the execution has made the route takes {len(chosen)}; "
+            f"one run fetches {MOST_OUTPUTS} at most. Nothing was fetched. Name those that are "
+            "wanted in the route's field 'outputs', then redrive the run."
+        )
+    return chosen

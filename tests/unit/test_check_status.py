@@ -144,7 +144,7 @@ def test_the_wait_that_a_throttling_server_asks_for_is_waited(
 ) -> None:
     for asked, waited in [("17", 17), ("3600", 3600), ("9" * 400, 12 * 3600)]:
         wire.answer("GET", EXECUTIONS, Reply(429, headers={"Retry-After": asked}))
-        record = check(event("check_status"))
+        record = check(executed_now(event))
         assert record["wait_seconds"] == waited
         assert record["status"] == "Started"
 
@@ -154,7 +154,7 @@ def test_trouble_is_waited_for_until_its_deadline_and_then_told(
 ) -> None:
     # Given a Quantemplate that does not answer, for the first time
     wire.answer("GET", EXECUTIONS, Reply(503))
-    record = check(event("check_status"))
+    record = check(executed_now(event))
     assert 3 <= record["wait_seconds"] <= 5
     # When it has not for eleven hours, the wait is long, and it is waited on
     record["waiting"]["since"] = iso(datetime.now(UTC) - timedelta(hours=11))

@@ -45,7 +45,7 @@ def waited(trouble: WaitedFor, hours: float, kind: str, redrive: int = 0) -> Any
 )
 def test_each_trouble_has_its_deadline(trouble: WaitedFor, hours: float) -> None:
     kind = "PipelineBusy" if hours == 24 else "ApiUnavailable"
-    assert waited(trouble, hours - 0.1, kind)["wait_seconds"] <= 300
+    assert waited(trouble, hours - 0.1, kind)["wait_seconds"] <= 360  # what is left
     told = rf"so since 2026.*for {hours + 0.1:.1f} hours; the deadline is {hours} hours.*redrive"
     with pytest.raises(type(trouble), match=told):
         waited(trouble, hours + 0.1, kind)
@@ -114,4 +114,5 @@ def test_the_record_says_what_is_waited_for_and_keeps_the_rest() -> None:
         "until": iso(NOW + timedelta(hours=24)),
         "redrive_count": 0,
         "for": "PipelineBusy: Execution 7 is going on.",
+        "first": iso(NOW),
     }

@@ -188,7 +188,7 @@ def succeeded_state(
 ) -> RunState:
     """Return the state with what the next steps need of a run that succeeded.
 
-    Raises OutputMissing.
+    Raises OutputMissing, OutputsTooMany.
     """
     made = execution_of(state)
     other = not_ours(listing, made, state["after"]) if state["turn"] else None

@@ -17,7 +17,8 @@ UNAVAILABLE = "ApiUnavailable"  # the kind of wait
 SHORTEST_BACKOFF = 5  # seconds
 LONGEST_ASKED = 12 * 3600  # seconds of waits that are asked for while an output is fetched
 LONGEST_WORDS = 1024  # bytes of what a waiting state says: it travels with each look
-LONGEST_WAIT = 300  # seconds
+# A history ends at 25,000 events, and a round makes up to fourteen: so waits grow for days.
+LONGEST_WAIT, LONGEST_SHARE = 300, 0.01  # seconds, or of the time waited so far if that is more
 # Chosen by simulation (`make bench`): with a smaller share there are more looks, with a greater one
 # longer delays. The pretended runs keep three earlier runs that are alike by chance from being
 # believed too much.
@@ -35,7 +36,9 @@ class Patience:
 
 
 def next_wait(elapsed: float, durations: Sequence[float] = ()) -> int:
-    """Whole seconds, 1 to 300, from `elapsed` seconds of an execution to the next look at it.
+    """Whole seconds from `elapsed` seconds of an execution to the next look at it.
+
+    At least 1, at most 300 or a hundredth of the time elapsed.
 
     `durations` are seconds that earlier ones of the pipeline took. With none, a tenth of the time
     elapsed. With some, the least of
@@ -49,7 +52,7 @@ def next_wait(elapsed: float, durations: Sequence[float] = ()) -> int:
     elapsed = max(elapsed, 0)
     known = sorted(math.log(max(each, 1)) for each in durations if 0 < each < math.inf)
     if not known:
-        return _within(elapsed / 10)
+        return _within(elapsed / 10, elapsed)
     median = known[len(known) // 2]
     known = [min(max(each, median - FARTHEST), median + FARTHEST) for each in known]
     usual = sum(known) / len(known)
@@ -63,14 +66,20 @@ def next_wait(elapsed: float, durations: Sequence[float] = ()) -> int:
         rarity = math.exp(min((usual - math.log(then)) * 1.7 / spread, 700))
         return wait > SHARE * spread * then * math.sqrt(1 + rarity)
 
-    close = bisect.bisect_left(range(1, LONGEST_WAIT + 1), True, key=too_long)  # noqa: FBT003
+    waits = range(1, math.ceil(longest_wait(elapsed)) + 1)
+    close = bisect.bisect_left(waits, True, key=too_long)  # noqa: FBT003
     past_all = (elapsed - math.exp(known[-1])) / 10
-    return _within(max(min(close, max(elapsed, 10)), past_all))
+    return _within(max(min(close, max(elapsed, 10)), past_all), elapsed)
 
 
-def _within(wait: float) -> int:
+def longest_wait(waited: float) -> float:
+    """Return how many seconds a wait may take after `waited` seconds."""
+    return max(LONGEST_WAIT, waited * LONGEST_SHARE)
+
+
+def _within(wait: float, waited: float) -> int:
     """Return a wait in whole seconds within its bounds."""
-    return int(min(max(wait, 1), LONGEST_WAIT))
+    return int(min(max(wait, 1), longest_wait(waited)))
 
 
 def wait_out(
@@ -83,7 +92,8 @@ def wait_out(
     """Return the state with the wait until the next try; raise the trouble past its deadline.
 
     The deadline is that of `patience`, and counts anew from each redrive. Back-off doubles, with
-    jitter, up to five minutes; a wait that was asked for is kept up to the deadline.
+    jitter, up to five minutes or a hundredth of what was waited. A wait that was asked for is kept
+    up to the deadline; where it is short, it grows as one does that nobody asked for.
     """
     busy = isinstance(trouble, PipelineBusy)
     hours = patience.busy_deadline_hours if busy else patience.api_patience_hours
@@ -98,23 +108,37 @@ def wait_out(
             f"is {hours:g} hours. When it is over, redrive the run.",
         )
         raise trouble
+    first = _first_of(state, attempt, since)
+    in_all = (now - from_iso(first)).total_seconds()
     if trouble.retry_after:
-        wait = min(max(trouble.retry_after, 1), left)
+        wait = max(trouble.retry_after, next_wait(waited))
     elif busy:
         wait = next_wait(waited)
     else:
         backoff = min(max(waited, SHORTEST_BACKOFF), LONGEST_WAIT)
         wait = backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    wait = min(max(wait, in_all * LONGEST_SHARE), left)
     waiting: Waiting = {
         "kind": kind,
         "since": since,
         "until": iso(began + timedelta(hours=hours)),
         "redrive_count": attempt.redrive_count,
         "for": told(f"{type(trouble).__name__}: {trouble}", LONGEST_WORDS),
+        "first": first,
     }
     if interrupted := _interrupted(state, kind, attempt):
         waiting["interrupts"] = interrupted
     return state | {"waiting": waiting, "wait_seconds": math.ceil(max(wait, 1))}
+
+
+def _first_of(state: RunState, attempt: Attempt, since: str) -> str:
+    """Return since when this attempt waits for whatever it is: each wait alone would begin anew."""
+    times = [since]
+    if (before := state.get("waiting")) and before.get("redrive_count") == attempt.redrive_count:
+        times.append(before.get("first", before["since"]))
+    if executed_at := state.get("executed_at"):
+        times.append(max(executed_at, attempt.began))
+    return min(times)
 
 
 def since_of(state: RunState, kind: str, attempt: Attempt, now: datetime) -> str:
@@ -155,9 +179,9 @@ def vanished(error: NotFound) -> ApiUnavailable:
 def wait_asked_for(event: OutputState, asked: float, now: datetime) -> Asked | None:
     """Return the wait that a server has asked for while an output was fetched.
 
-    None where it asked for none, or for too long. It grows with the time waited, so that a short
-    one does not fill the history. Only a definition that knows the wait says `may_wait`: the one of
-    release 1.0.0 tries again by its own.
+    None where it asked for none, or for too long. It grows with the time waited, to five minutes or
+    a tenth of that time, so that a short one does not fill the history. Only a definition that
+    knows the wait says `may_wait`: the one of release 1.0.0 tries again by its own.
     """
     if not asked or not event.get("may_wait"):
         return None
@@ -165,5 +189,6 @@ def wait_asked_for(event: OutputState, asked: float, now: datetime) -> Asked | N
     waited = (now - from_iso(since)).total_seconds()
     if waited > LONGEST_ASKED:
         return None
-    seconds = math.ceil(min(max(asked, min(waited, LONGEST_WAIT), 1), LONGEST_ASKED))
+    grown = min(waited, max(LONGEST_WAIT, waited / 10))
+    seconds = math.ceil(min(max(asked, grown, 1), LONGEST_ASKED))
     return {"waiting_since": since, "wait_seconds": seconds}

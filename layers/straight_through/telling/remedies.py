@@ -65,6 +65,9 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("CheckStatus", "PublishRun"),
         "Mend the route and {redrive}, or mend the pipeline and {rerun}.",
     ),
+    errors.OutputsTooMany: Remedy(
+        ("CheckStatus",), "Name fewer in the route's field `outputs`, then {redrive}."
+    ),
     errors.DestinationClash: Remedy(
         ("PublishRun",), "Let the route's destination hold {{output}}, then {redrive}."
     ),

@@ -1,0 +1,56 @@
+"""How much of a run's history a redrive may need: AWS ends an execution at 25,000 events.
+
+Source: "Step Functions service quotas" and "Redriving executions"
+(https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
+"""
+
+from collections.abc import Mapping
+from functools import cache
+
+from straight_through.executing.waits import next_wait
+from straight_through.selection import MOST_OUTPUTS
+
+MOST_EVENTS = 25_000
+LOOK, ROUND = 9, 14  # events of a look, and of a round that waits to upload and execute
+OUTPUT, TRY, FETCHED_AT_ONCE = (
+    11,
+    3,
+    5,
+)  # events of an output, and of another try; lanes
+TRIES, ASKED = 60, 50  # of one output, in twelve hours: by itself, and as a server asks for it
+OTHERS = 500  # events of all other states and their retries
+LONGEST = {"PipelineDeadlineHours": 312, "BusyDeadlineHours": 312, "ApiPatienceHours": 312}
+
+
+@cache
+def rounds(hours: float) -> int:
+    """Return how many growing waits so many hours take; jitter makes a few more."""
+    now, number = 0.0, 0
+    while now < hours * 3600:
+        now += next_wait(now)
+        number += 1
+    return number
+
+
+def phases(parameters: Mapping[str, str]) -> dict[str, int]:
+    """Return the most events that each phase of a run makes, with the stack's own settings."""
+    hours = {name: float(parameters.get(name, most)) for name, most in LONGEST.items()}
+    patience = hours["ApiPatienceHours"]
+    return {
+        "UploadAndExecute": ROUND * round(1.1 * rounds(hours["BusyDeadlineHours"] + patience)),
+        "CheckStatus": LOOK * round(1.1 * rounds(hours["PipelineDeadlineHours"] + patience)),
+        "DownloadOutputs": OUTPUT * MOST_OUTPUTS + FETCHED_AT_ONCE * (TRY * TRIES + LOOK * ASKED),
+        "Others": OTHERS,
+    }
+
+
+def needed(state: str, parameters: Mapping[str, str]) -> int:
+    """Return the most events that a run still makes which goes on at a state."""
+    of = phases(parameters)
+    if state in ("DownloadOutputs", "DownloadOutput"):
+        del of["UploadAndExecute"], of["CheckStatus"]
+    elif state in ("WaitForPipeline", "CheckStatus"):
+        del of["UploadAndExecute"]
+    elif state == "PublishRun":
+        return of["Others"]
+    return sum(of.values())

@@ -1,0 +1,129 @@
+"""No run outgrows its history: each phase at its longest setting, with the least lucky jitter."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
+from typing import Any
+
+import pytest
+import yaml
+
+from stp.history_room import (
+    ASKED,
+    FETCHED_AT_ONCE,
+    LONGEST,
+    LOOK,
+    MOST_EVENTS,
+    ROUND,
+    TRIES,
+    needed,
+    phases,
+)
+from straight_through.attempts import Attempt
+from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, WaitedFor
+from straight_through.executing.waits import Patience, next_wait, wait_asked_for, wait_out
+from straight_through.moments import iso
+from tests.unit.conftest import ROOT
+from tests.unit.test_state_machine import STATES, TASKS
+
+NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+HOURS = 312
+PATIENCE = Patience(api_patience_hours=HOURS, busy_deadline_hours=HOURS)
+ATTEMPT = Attempt("may", "arn:may", 0, iso(NOW), iso(NOW), {})
+DOWN, BUSY = ApiUnavailable("Down."), PipelineBusy("Busy.")
+Jitter = Callable[[float, float], float]
+
+
+@pytest.fixture(autouse=True)
+def _least_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wait with jitter is as short as it may be."""
+    monkeypatch.setattr("random.uniform", lambda least, _most: least)
+
+
+def rounds_of(troubles: Iterator[WaitedFor], **state: Any) -> int:
+    """How often a run waits for these, until one is waited for no longer."""
+    now, waited = NOW, dict(state)
+    for rounds, trouble in enumerate(troubles):
+        try:
+            waited = dict(wait_out(waited, trouble, ATTEMPT, PATIENCE, now))  # type: ignore[arg-type]
+        except WaitedFor:
+            return rounds
+        now += timedelta(seconds=waited["wait_seconds"])
+    raise AssertionError
+
+
+def then(first: WaitedFor, second: WaitedFor) -> Iterator[WaitedFor]:
+    """One for as long as it is waited for, and the other from then on."""
+    count = rounds_of(cycle([first]))
+    yield from (first for _ in range(count))
+    yield from cycle([second])
+
+
+@pytest.mark.parametrize(
+    "troubles",
+    [
+        lambda: cycle([BUSY]),
+        lambda: cycle([DOWN]),
+        lambda: cycle([BUSY, DOWN]),
+        lambda: cycle([BUSY, DOWN, DOWN, DOWN]),
+        lambda: cycle([ApiThrottled("Later.", retry_after=1)]),
+        lambda: cycle([PipelineBusy("Busy.", retry_after=1), DOWN]),
+        lambda: then(DOWN, BUSY),
+    ],
+    ids=["busy", "down", "in turns", "mostly down", "asked for a second", "both", "one by one"],
+)
+def test_whatever_is_waited_for_before_execute_leaves_room(
+    troubles: Callable[[], Iterator[WaitedFor]],
+) -> None:
+    # Given the longest settings; when a run waits as long as it may; then this is the most
+    most = phases({})["UploadAndExecute"]
+    assert ROUND * rounds_of(troubles()) <= most < 10_000
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3, 9])
+def test_an_api_that_is_down_now_and_then_leaves_room_while_looks_go_on(bad: int) -> None:
+    # Given an execution that takes the longest time, and looks of which so many fail after each
+    now, looks, state = NOW, 0, {"executed_at": iso(NOW)}
+    while (elapsed := (now - NOW).total_seconds()) < HOURS * 3600:
+        now += timedelta(seconds=next_wait(elapsed))
+        looks, state = looks + 1, {"executed_at": iso(NOW)}
+        for _ in range(bad):
+            state = dict(wait_out(state, DOWN, ATTEMPT, PATIENCE, now))  # type: ignore[arg-type]
+            now += timedelta(seconds=state["wait_seconds"])  # type: ignore[arg-type]
+            looks += 1
+    # Then they leave room too
+    assert LOOK * looks < 10_000
+
+
+def test_outputs_leave_room() -> None:
+    # Given what the definition tries, for the five outputs that meet an outage at once
+    retries = [r["MaxAttempts"] for r in TASKS["DownloadOutput"]["Retry"]]
+    assert max(retries) <= TRIES
+    assert STATES["DownloadOutputs"]["MaxConcurrency"] == FETCHED_AT_ONCE
+    # And a server that asks for a second each time, for as long as it is listened to
+    event: Any = {"may_wait": True}
+    now, asked = NOW, 0
+    while waiting := wait_asked_for(event, 1, now):
+        event |= waiting
+        now += timedelta(seconds=waiting["wait_seconds"])
+        asked += 1
+    assert now - NOW < timedelta(hours=15)
+    assert asked <= ASKED
+    assert phases({})["DownloadOutputs"] < 10_000
+
+
+def test_all_phases_at_their_longest_leave_room() -> None:
+    assert sum(phases({}).values()) < 20_000
+    # And the settings cannot be longer
+    template = yaml.load((ROOT / "template.yaml").read_text("utf-8"), yaml.BaseLoader)  # noqa: S506
+    for name, hours in LONGEST.items():
+        assert float(template["Parameters"][name]["MaxValue"]) == hours
+
+
+def test_a_redrive_needs_what_comes_after_the_state_that_failed() -> None:
+    short = dict.fromkeys(LONGEST, "1")
+    needs = [needed(state, short) for state in ("TakeTurn", "CheckStatus", "DownloadOutputs")]
+    assert needs == sorted(needs, reverse=True)
+    assert needed("PublishRun", short) < needs[-1]
+    assert needed("CheckFile", {}) < MOST_EVENTS
+    assert needed("CheckStatus", short) < needed("CheckStatus", {})
