@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from stp import new_runs
 from stp.commands_runs import find_runs
 from stp.here import Here, here_of
+from stp.history_room import MOST_EVENTS, needed
 from stp.run_facts import Run, released_by
 from stp.runs import named, record_of
 from stp.said import FAILED, USAGE, Stop, counted
@@ -29,16 +30,24 @@ def register(app: typer.Typer) -> None:
     app.command("stop")(stop)
 
 
-def rerun(context: typer.Context, runs: Names) -> None:
+def rerun(
+    context: typer.Context,
+    runs: Names,
+    attach: Annotated[
+        bool,
+        typer.Option("--attach", help="Upload nothing: follow the execution that each has made."),
+    ] = False,
+) -> None:
     """Process files of earlier runs again, in new runs: the same versions of the same files."""
     here = here_of(context)
     with here.said.doing("Reading the runs"):
-        again = [(run, *_again(here.stack, run)) for run in _named(here, runs)]
+        again = [(run, *_again(here.stack, run, attach=attach)) for run in _named(here, runs)]
     started = []
     for run, name, given in sorted(again, key=lambda each: each[0].order):
         with here.said.doing(f"Starting {name}"):
             started.append({"run": name, "again": run.name, "arn": start(here.stack, name, given)})
-    lines = [f"{each['again']} runs again as {each['run']}" for each in started]
+    goes_on = "is followed by" if attach else "runs again as"
+    lines = [f"{each['again']} {goes_on} {each['run']}" for each in started]
     here.said.result(started, *lines, f"See it: stp show {started[-1]['run']}")
 
 
@@ -111,7 +120,7 @@ def stop(context: typer.Context, run: Name) -> None:
         raise Stop(f"Run {going.name} has ended already: it is {going.status}.")
     states = here.stack.client("stepfunctions")
     with here.said.doing(f"Stopping {going.name}"):
-        state = _state_of(here.stack, going.arn)
+        state, _ = _stand_of(here.stack, going.arn)
         meaning = STOPPED_AT.get(state, ELSEWHERE)
         states.stop_execution(executionArn=going.arn, cause="Stopped with stp stop.")
     here.said.result(
@@ -127,11 +136,13 @@ def _named(here: Here, names: list[str]) -> list[Run]:
         return [named(here.stack, name) for name in dict.fromkeys(names)]
 
 
-def _again(stack: Stack, run: Run) -> tuple[str, dict[str, Any]]:
+def _again(stack: Stack, run: Run, *, attach: bool) -> tuple[str, dict[str, Any]]:
     """Return name and input of a run that processes a run's very version again. Raises Stop."""
-    found = new_runs.again(run.name, run.input, record_of(stack, run.name))
+    make = new_runs.attach if attach else new_runs.again
+    found = make(run.name, run.input, record_of(stack, run.name))
     if found is None:
-        raise Stop(f"Run {run.name} is of no file. See: stp show {run.name}")
+        what = "has made no execution that could be followed" if attach else "is of no file"
+        raise Stop(f"Run {run.name} {what}. See: stp show {run.name}")
     return found
 
 
@@ -147,6 +158,8 @@ def redriven(stack: Stack, run: Run) -> str:
     """Redrive a run; return why it could not be, "" if it could."""
     if run.redrivable:
         return f"cannot be redriven: {run.redrivable}. Process the file anew: stp rerun {run.name}"
+    if full := _full(stack, run):
+        return full
     try:
         stack.client("stepfunctions").redrive_execution(executionArn=run.arn)
     except ClientError as error:
@@ -154,10 +167,25 @@ def redriven(stack: Stack, run: Run) -> str:
     return ""
 
 
-def _state_of(stack: Stack, arn: str) -> str:
-    """Return the state that a run is in."""
+def _full(stack: Stack, run: Run) -> str:
+    """Say that a run's history has no room for all that it may still wait for, "" if it has."""
+    state, events = _stand_of(stack, run.arn)
+    most = needed(state, stack.parameters)
+    if events + most <= MOST_EVENTS:
+        return ""
+    # Where it has an execution of its own, that one may have ended by now, or go on.
+    followed = record_of(stack, run.name).get("execution") and state != "UploadAndExecute"
+    command = "stp rerun --attach" if followed else "stp rerun"
+    return (
+        f"cannot be redriven: its history has {events:,} of {MOST_EVENTS:,} events, and to go on "
+        f"at {state} may take {most:,}. Start a new run instead: {command} {run.name}"
+    )
+
+
+def _stand_of(stack: Stack, arn: str) -> tuple[str, int]:
+    """Return the state that a run is in, or has ended in, and how many events its history has."""
     events = stack.client("stepfunctions").get_execution_history(
         executionArn=arn, reverseOrder=True, maxResults=100, includeExecutionData=False
     )["events"]
     entered = (each.get("stateEnteredEventDetails") for each in events)
-    return next((each["name"] for each in entered if each), "")
+    return next((each["name"] for each in entered if each), ""), max(e["id"] for e in events)

@@ -17,7 +17,7 @@ OUTPUT, TRY, FETCHED_AT_ONCE = (
     3,
     5,
 )  # events of an output, and of another try; lanes
-TRIES, ASKED = 60, 50  # of one output, in twelve hours: by itself, and as a server asks for it
+TRIES, ASKED = 65, 50  # of one output, in twelve hours: by itself, and as a server asks for it
 OTHERS = 500  # events of all other states and their retries
 LONGEST = {"PipelineDeadlineHours": 312, "BusyDeadlineHours": 312, "ApiPatienceHours": 312}
 

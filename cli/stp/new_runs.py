@@ -20,6 +20,17 @@ def again(run: str, given: Item, record: Item) -> tuple[str, dict[str, Any]] | N
     return _name(run, "again"), file | ({"version_id": version} if version else {})
 
 
+def attach(run: str, given: Item, record: Item) -> tuple[str, dict[str, Any]] | None:
+    """Return name and input of a run that follows the execution that a run has made.
+
+    None where the record knows of no execution.
+    """
+    made, processed = record.get("execution"), again(run, given, record)
+    if not made or not processed:
+        return None
+    return _name(run, "attach"), processed[1] | {"execution_id": made["execution_id"]}
+
+
 def release(run: str) -> tuple[str, dict[str, Any]]:
     """Return name and input of a run that publishes what a run's gate holds."""
     return _name(run, "release"), {"release": run}

@@ -127,3 +127,18 @@ def test_a_redrive_needs_what_comes_after_the_state_that_failed() -> None:
     assert needed("PublishRun", short) < needs[-1]
     assert needed("CheckFile", {}) < MOST_EVENTS
     assert needed("CheckStatus", short) < needed("CheckStatus", {})
+
+
+def test_the_documents_have_the_table_of_the_phases() -> None:
+    # Given each row of the table that has events
+    table = (ROOT / "docs" / "costs.md").read_text("utf-8").split("## How long a run may take")[1]
+    rows = [line.strip("| ").split("|") for line in table.splitlines() if line.startswith("| ")]
+    told = {row[0].split()[0]: int(row[-1].replace(",", "")) for row in rows[1:]}
+    # Then it is what is counted
+    counted = phases({})
+    assert told == {
+        "UploadAndExecute": counted["UploadAndExecute"],
+        "CheckStatus": counted["CheckStatus"],
+        "DownloadOutputs": counted["DownloadOutputs"],
+        "all": sum(counted.values()),
+    }

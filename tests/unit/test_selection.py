@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from quantemplate.client import Output
-from straight_through.errors import OutputMissing
-from straight_through.selection import matches, selected
+from straight_through.errors import OutputMissing, OutputsTooMany
+from straight_through.selection import MOST_OUTPUTS, matches, selected
 from tests.unit.outbox_runs import chained_to, route
 
 NAMES = ["Clean claims: Sheet 1", "Clean claims: Sheet 2", "Validation report: Sheet 1", "Map [1]"]
@@ -63,3 +63,13 @@ def test_a_run_without_outputs_is_one_where_all_are_wanted() -> None:
 def test_names_are_matched_as_they_are_written() -> None:
     assert not matches("clean", ("Clean",))
     assert matches("[a]", ("[a]",))
+
+
+def test_more_outputs_than_a_run_can_fetch_are_refused_before_any_is() -> None:
+    # Given an execution that has made one more than fits into a run's history and state
+    made = [Output(f"o-{number}", f"Part {number}") for number in range(MOST_OUTPUTS + 1)]
+    with pytest.raises(OutputsTooMany, match=r"101 outputs.*takes 101.*100 at most.*'outputs'"):
+        selected(made, route())
+    # Then a route that names fewer takes them
+    assert len(selected(made, route(outputs=("Part ?",)))) == 10
+    assert len(selected(made[1:], route())) == MOST_OUTPUTS

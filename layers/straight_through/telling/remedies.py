@@ -120,9 +120,14 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.PipelineBusy: Remedy(
         ("UploadAndExecute",),
-        "Look in Quantemplate; when the other execution has ended, {redrive}.",
+        "Look in Quantemplate; when the other execution has ended, {redrive}. Where its history "
+        "has no room for that, as `stp redrive` says, {rerun}.",
     ),
-    errors.TurnOverdue: Remedy(("TakeTurn",), "See what holds the queue up, then {redrive}."),
+    errors.TurnOverdue: Remedy(
+        ("TakeTurn",),
+        "See what holds the queue up, then {redrive}. Where its history has no room for that, as "
+        "`stp redrive` says, {rerun}.",
+    ),
     errors.TurnLost: Remedy(("UploadAndExecute",), "Nothing."),
     errors.PipelineFailed: Remedy(
         ("CheckStatus",),
@@ -130,7 +135,9 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.PipelineCancelled: Remedy(("CheckStatus",), "To run the file again, {redrive}."),
     errors.PipelineOverdue: Remedy(
-        ("CheckStatus",), "Look in Quantemplate; to wait for as long again, {redrive}."
+        ("CheckStatus",),
+        "Look in Quantemplate; to wait for as long again, {redrive}. Where its history has no room "
+        "for that, as `stp redrive` says, start one with its execution_id: `stp rerun --attach`.",
     ),
     errors.PipelineEndUnknown: Remedy(
         ("CheckStatus",),

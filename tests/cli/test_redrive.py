@@ -1,0 +1,82 @@
+"""`stp redrive` and a history that has an end, on moto's AWS with Step Functions pretended."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from stp.said import FAILED, OK
+from stp.stack import Stack
+from straight_through.queue.records import record_key
+from tests.cli.conftest import Stp
+
+SHORT = {f"{name}Hours": "1" for name in ("PipelineDeadline", "BusyDeadline", "ApiPatience")}
+
+
+@dataclass
+class States:
+    """A failed execution: the state that it ended in, and the number of its history's events."""
+
+    state: str
+    events: int
+    redriven: list[str] = field(default_factory=list)
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        """The execution."""
+        return {
+            "executionArn": executionArn,
+            "name": "may",
+            "status": "FAILED",
+            "error": "PipelineOverdue",
+            "startDate": datetime(2026, 5, 4, tzinfo=UTC),
+            "input": '{"bucket": "inbox", "key": "claims/may.csv"}',
+            "redriveStatus": "REDRIVABLE",
+        }
+
+    def get_execution_history(self, **_: Any) -> dict[str, Any]:
+        """Its last events."""
+        entered = {"stateEnteredEventDetails": {"name": self.state}}
+        return {"events": [{"id": self.events}, {"id": self.events - 9, **entered}]}
+
+    def redrive_execution(self, *, executionArn: str) -> None:  # noqa: N803 - boto3's
+        """Let it go on."""
+        self.redriven.append(executionArn)
+
+
+@pytest.mark.parametrize(
+    ("state", "events", "settings", "instead"),
+    [
+        ("CheckStatus", 9_000, {}, ""),
+        ("CheckStatus", 15_000, {}, "stp rerun --attach may"),
+        ("CheckStatus", 15_000, SHORT, ""),
+        ("UploadAndExecute", 9_000, {}, "stp rerun may"),
+        ("PublishRun", 24_000, {}, ""),
+        ("PublishRun", 24_900, {}, "stp rerun --attach may"),
+    ],
+)
+def test_a_redrive_without_room_is_refused_with_what_to_start_instead(
+    stp: Stp,
+    deployed: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    events: int,
+    settings: dict[str, str],
+    instead: str,
+) -> None:
+    # Given a run whose history has so many events, and whose execution is known
+    states, client = States(state, events), Stack.client
+    monkeypatch.setattr(
+        Stack, "client", lambda s, name: states if name == "stepfunctions" else client(s, name)
+    )
+    deployed.parameters.update(settings)  # type: ignore[attr-defined]
+    made = {"execution_id": "e-7"}
+    deployed.table.update(record_key("may"), "SET #execution = :made", made=made)
+    # When it is redriven
+    done = stp("redrive", "may")
+    # Then it goes on where there is room for all that it may wait for, or another is named
+    assert done.code == (FAILED if instead else OK), done.out + done.err
+    assert bool(states.redriven) == (not instead)
+    if instead:
+        assert f"{events:,} of 25,000" in done.out
+        assert done.out.strip().endswith(f"Start a new run instead: {instead}")
