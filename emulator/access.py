@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
@@ -21,7 +22,9 @@ def install(machine_of_token: Callable[[str], str]) -> None:
     replace(iam_actions, "request_tag_context", naming_the_events_source)
     replace(iam_evaluator, "enforce", for_each_resource)
     replace(iam_evaluator, "_fnmatch_compile", across_lines)
-    replace_item(app, "SERVICE_HANDLERS", "s3", hiding_missing_keys)
+    replace_item(
+        app, "SERVICE_HANDLERS", "s3", lambda handle: asking_for_tags(hiding_missing_keys(handle))
+    )
 
 
 def as_if_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
@@ -125,5 +128,27 @@ def hiding_missing_keys(handle: Callable[..., Awaitable[Any]]) -> Callable[..., 
         if iam_evaluator.enforce(caller, "s3:ListBucket", "s3", region, resource_arn=resource):
             return denied("s3", "s3:ListBucket", "", "", headers=headers)
         return reply
+
+    return answer
+
+
+def asking_for_tags(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Deny an object with tags to a caller who may write it, and may not tag it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html ("Permissions").
+    """
+    denied = seam(iam_actions, "access_denied_response")
+    key_of, region_of = seam(app, "extract_access_key_id"), seam(app, "extract_region")
+
+    async def answer(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: Any
+    ) -> Any:
+        if method in ("PUT", "POST") and headers.get("x-amz-tagging"):
+            caller, region = key_of(headers, query), region_of(headers, query)
+            resource = f"arn:aws:s3:::{unquote(path.lstrip('/'))}"
+            tagging = "s3:PutObjectTagging"
+            if iam_evaluator.enforce(caller, tagging, "s3", region, resource_arn=resource):
+                return denied("s3", tagging, "", "", headers=headers)
+        return await handle(method, path, headers, body, query)
 
     return answer

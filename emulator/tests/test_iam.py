@@ -135,6 +135,29 @@ def test_a_wildcard_stands_for_any_characters(account: Account, things: Things, 
     assert s3.get_object(Bucket=things.bucket, Key=key)["Body"].read() == b"x"
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_an_object_with_tags_needs_a_right_of_its_own(
+    account: Account, things: Things, *, parts: bool
+) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html ("Permissions")."""
+    # Given a role that may write a key, and may not tag it
+    resource = f"arn:aws:s3:::{things.bucket}/claims/*"
+    allowed = {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": resource}
+    role = account.role(allowed)
+    s3 = session_clients(account, role)("s3")
+    named = {"Bucket": things.bucket, "Key": "claims/für a.csv"}
+    write = s3.create_multipart_upload if parts else s3.put_object
+
+    # When it is written without tags, and with some, then
+    write(**named)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        write(**named, Tagging="retention=outbox")
+
+    # When it may tag it too, then
+    account.allow(role, {**allowed, "Action": ["s3:PutObject", "s3:PutObjectTagging"]})
+    write(**named, Tagging="retention=outbox")
+
+
 def test_what_a_policy_names_whole_is_that_and_no_line_more(
     account: Account, things: Things
 ) -> None:

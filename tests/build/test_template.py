@@ -1,5 +1,6 @@
 """What the template's parameters change, read from the template itself."""
 
+import copy
 import json
 import re
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.deploy import read_template
+from straight_through.buckets.outbox import tags_of
 from straight_through.telling.messages import console_of
 from tests.build.checkout import ROOT
 from tests.build.transformed import transformed
@@ -57,8 +59,20 @@ def lifecycle(bucket: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_nothing_is_removed_unless_a_retention_is_given() -> None:
     made = resources()
-    for bucket in ("InboxBucket", "OutboxBucket"):
-        assert lifecycle(made[bucket]).keys() == {"AbortUploads"}
+    assert lifecycle(made["InboxBucket"]).keys() == {"AbortUploads"}
+    # But what was released: of that, the old versions
+    assert lifecycle(made["OutboxBucket"]) == {
+        "AbortUploads": {
+            "Status": "Enabled",
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+            "ExpiredObjectDeleteMarker": True,
+        },
+        "RemoveReleased": {
+            "Status": "Enabled",
+            "Prefix": "held/",
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        },
+    }
 
 
 def test_old_versions_in_the_inbox_go_after_their_days_and_nothing_else() -> None:
@@ -67,17 +81,34 @@ def test_old_versions_in_the_inbox_go_after_their_days_and_nothing_else() -> Non
         "Status": "Enabled",
         "NoncurrentVersionExpiration": {"NoncurrentDays": 14},
     }
-    assert lifecycle(made["OutboxBucket"]).keys() == {"AbortUploads"}
+    assert lifecycle(made["OutboxBucket"]).keys() == {"AbortUploads", "RemoveReleased"}
+
+
+def days_of(made: dict[str, Any], key: str, tags: str = "") -> set[int]:
+    """After how many days the outbox's rules remove an object with these tags."""
+    return {
+        rule["ExpirationInDays"]
+        for rule in lifecycle(copy.deepcopy(made["OutboxBucket"])).values()
+        if "ExpirationInDays" in rule and key.startswith(rule.get("Prefix", ""))
+        if all(f"{tag['Key']}={tag['Value']}" == tags for tag in rule.get("TagFilters", []))
+    }
 
 
 def test_outputs_go_after_their_days_and_their_versions_with_them() -> None:
     made = resources(OutboxRetentionDays=30)
-    assert lifecycle(made["OutboxBucket"])["ExpireOutputs"] == {
-        "Status": "Enabled",
-        "ExpirationInDays": 30,
-        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
-    }
+    for name in ("ExpireOutputs", "ExpirePrepared"):
+        rule = lifecycle(copy.deepcopy(made["OutboxBucket"]))[name]
+        assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    for key in ("claims/may/may-1/a.csv", "heldover/may/may-1/manifest.json"):
+        assert days_of(made, key, tags_of(key)) == {30}
+    assert days_of(made, "prepared/claims/may-1.csv") == {30}
     assert lifecycle(made["InboxBucket"]).keys() == {"AbortUploads"}
+
+
+@pytest.mark.parametrize("key", ["held/claims/may/may-1/a.csv", "held/claims/x/manifest.json"])
+def test_what_a_gate_holds_stays_for_as_long_as_its_own_days_say(key: str) -> None:
+    assert days_of(resources(OutboxRetentionDays=30), key, tags_of(key)) == set()
+    assert days_of(resources(OutboxRetentionDays=30, HeldRetentionDays=90), key) == {90}
 
 
 @pytest.mark.parametrize("group", ["FunctionLogs", "StateMachineLogs"])
@@ -119,6 +150,7 @@ TURNS = {
 }
 READ_INBOX = {"s3:GetObject inbox", "s3:GetObjectVersion inbox", "s3:ListBucket inbox"}
 WRITE_OUTBOX = {"s3:PutObject outbox", "s3:AbortMultipartUpload outbox"}
+TAG_OUTPUTS = "s3:PutObjectTagging outbox"
 EXPORT = {
     f"s3:{may} lake" for may in ("GetObject", "PutObject", "AbortMultipartUpload", "ListBucket")
 }
@@ -136,9 +168,10 @@ MAY = {
         *("ssm:GetParameters", "secretsmanager:GetSecretValue"),
     },
     "CheckStatus": {*TURNS, "ssm:GetParameters", "secretsmanager:GetSecretValue"},
-    "DownloadOutput": {*WRITE_OUTBOX, "secretsmanager:GetSecretValue"},
+    "DownloadOutput": {*WRITE_OUTBOX, TAG_OUTPUTS, "secretsmanager:GetSecretValue"},
     "PublishRun": {
         *WRITE_OUTBOX,
+        TAG_OUTPUTS,
         *EXPORT,
         *("s3:GetObject outbox", "s3:DeleteObject outbox", "s3:ListBucket outbox"),
         *("s3:PutObject inbox", "s3:AbortMultipartUpload inbox"),

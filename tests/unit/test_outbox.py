@@ -234,6 +234,19 @@ def test_what_s3_refuses_to_take_has_a_name_and_says_what_to_do(
     assert str(raised.value).endswith("redrive the run.")
 
 
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize("folder", ["claims", "held/claims"])
+def test_an_output_has_the_tag_by_which_it_is_removed_unless_a_gate_may_hold_it(
+    client: Quantemplate, wire: Wire, s3: Any, folder: str, *, parts: bool
+) -> None:
+    wire.answer("GET", OUTPUT_PATH, Reply(body=b"x" * (20 * 1024 * 1024 if parts else 9)))
+    key = f"{folder}/may/RUN/a.csv"
+    with client.download_output("c-broker", "p-claims", "e-7", "o-1") as opened:
+        store_output(s3, OUTBOX, key, opened, {"run": "may"}, unhurried)
+    tags = s3.get_object_tagging(Bucket=OUTBOX, Key=key)["TagSet"]
+    assert tags == ([] if "held" in folder else [{"Key": "retention", "Value": "outbox"}])
+
+
 def test_a_large_output_that_s3_stops_taking_leaves_nothing(
     client: Quantemplate, wire: Wire, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,15 @@ def manifest_at(s3: Any, key: str) -> dict[str, Any]:
     return manifest
 
 
+def tagged(s3: Any) -> dict[str, bool]:
+    """Whether the outbox's rule removes each object in time."""
+    outbox = [{"Key": "retention", "Value": "outbox"}]
+    return {
+        key: s3.get_object_tagging(Bucket=OUTBOX, Key=key)["TagSet"] == outbox
+        for key in objects(s3, OUTBOX)
+    }
+
+
 # --- the gate -------------------------------------------------------------------------------------
 def test_rows_at_the_gate_hold_the_run_and_nothing_leaves(s3: Any) -> None:
     record = run_of(s3, OUTPUTS, gated=True)
@@ -69,6 +78,8 @@ def test_rows_at_the_gate_hold_the_run_and_nothing_leaves(s3: Any) -> None:
     assert (objects(s3, "lake"), objects(s3, INBOX)) == ({}, {})
     manifest = manifest_at(s3, f"{folder}manifest.json")
     assert (manifest["status"], manifest["held"]) == ("Held", held)
+    # And nothing removes it but its own rule
+    assert not any(tagged(s3).values())
 
 
 def test_a_run_that_passes_its_gate_lies_where_all_do_with_its_lineage(s3: Any) -> None:
@@ -80,6 +91,8 @@ def test_a_run_that_passes_its_gate_lies_where_all_do_with_its_lineage(s3: Any) 
     metadata = s3.head_object(Bucket=OUTBOX, Key=f"{FOLDER}{CLEAN}.csv")["Metadata"]
     assert {"run": "may-1", "source-key": "claims/may.csv"}.items() <= metadata.items()
     assert metadata["source-version"] == "v1"
+    # And is removed when its days are over, if they are given
+    assert all(tagged(s3).values())
     manifest = manifest_at(s3, result["manifest"])
     assert [output["key"] for output in manifest["outputs"]] == [
         f"{FOLDER}{name}.csv" for name in OUTPUTS

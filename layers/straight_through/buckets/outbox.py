@@ -9,6 +9,7 @@ from straight_through.buckets.outbox_refusals import address_of, refusals_at
 from straight_through.buckets.s3_objects import write_object
 from straight_through.errors import ReleaseRefused
 from straight_through.measuring import Measuring
+from straight_through.names import HELD
 from straight_through.rows import RowCount
 from straight_through.run_state import RunState, StoredBytes, stored
 from straight_through.statuses import SUCCEEDED
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+# What the bucket's rule removes after OutboxRetentionDays has this tag; what a gate holds has none.
+# By its key it could not be told: a rule names keys that it is for, and none that it is not for.
+TO_REMOVE = "retention=outbox"
 MADE_BY = f"straight-through {__version__}"
 
 
@@ -43,8 +47,14 @@ def store_output(
             return chunk
 
         with refusals_at(bucket, key):
-            write_object(s3, bucket, key, read, "text/csv; charset=utf-8", metadata)
+            tags = tags_of(key)
+            write_object(s3, bucket, key, read, "text/csv; charset=utf-8", metadata, tags)
         return {"bytes": measuring.size, **measuring.measures}
+
+
+def tags_of(key: str) -> str:
+    """Return the tags of an object of the outbox, "" for what a gate may hold."""
+    return "" if key.startswith(f"{HELD}/") else TO_REMOVE
 
 
 def manifest_of(state: RunState) -> dict[str, Any]:
@@ -82,7 +92,13 @@ def store_manifest(s3: "S3Client", bucket: str, folder: str, manifest: dict[str,
     document = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
     body = document.encode()
     with refusals_at(bucket, key):
-        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        s3.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentType="application/json",
+            **({"Tagging": tags} if (tags := tags_of(key)) else {}),  # type: ignore[arg-type]
+        )
     return key
 
 

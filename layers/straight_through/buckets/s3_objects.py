@@ -49,12 +49,15 @@ def write_object(
     read: Callable[[int], bytes],
     content_type: str,
     metadata: dict[str, str],
+    tags: str = "",
 ) -> None:
     """Write what `read(size)` returns until it returns nothing: only that is the end.
 
-    Raises what `read` raises and botocore's errors, and leaves no parts behind then.
+    `tags` are as a query has them, `name=value`. Raises what `read` raises and botocore's errors,
+    and leaves no parts behind then.
     """
     named: Any = {"Bucket": bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    named |= {"Tagging": tags} if tags else {}
     first = _part(read)
     if len(first) < PART:
         s3.put_object(**named, Body=first)
@@ -87,7 +90,7 @@ def copy_if_absent(
 
 
 def copy_if_newer(
-    s3: "S3Client", source: Address, target: Address, metadata: Mapping[str, str]
+    s3: "S3Client", source: Address, target: Address, metadata: Mapping[str, str], tags: str = ""
 ) -> Outcome:
     """Copy to a key unless what is there is of a newer file: `order` in the metadata tells.
 
@@ -103,7 +106,7 @@ def copy_if_newer(
             if there.get("order", "") > metadata["order"]:
                 return "Superseded"
         condition: dict[str, Any] = {"IfMatch": seen["ETag"]} if seen else {"IfNoneMatch": "*"}
-        if not _copy(s3, source, target, metadata, condition):
+        if not _copy(s3, source, target, metadata, condition, tags):
             return "Copied"
     raise _always_overtaken(target)
 
@@ -152,6 +155,7 @@ def _copy(
     target: Address,
     metadata: Mapping[str, str],
     condition: dict[str, Any],
+    tags: str = "",
 ) -> int:
     """Copy part by part: the same way for every size, and conditional for each.
 
@@ -168,6 +172,7 @@ def _copy(
             "the file's bucket and key and the run's \"execution_id\", which fetches it anew."
         )
     described: Any = {"ContentType": head["ContentType"], "Metadata": dict(metadata)}
+    described |= {"Tagging": tags} if tags else {}
     named: Any = {"Bucket": bucket, "Key": key}
     size = head["ContentLength"]
     if size == 0:  # an empty part cannot be copied

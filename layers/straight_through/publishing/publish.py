@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantemplate.times import moment_of
-from straight_through.buckets.outbox import made_nothing, manifest_of, store_manifest
+from straight_through.buckets.outbox import TO_REMOVE, made_nothing, manifest_of, store_manifest
 from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import OutputMissing
@@ -138,7 +138,7 @@ def _out_of_held(s3: "S3Client", outbox: str, state: RunState) -> list[StoredOut
                 "order": state["order"],
             }
             with refusals_at(outbox, target):
-                copy_if_newer(s3, (outbox, key), (outbox, target), metadata)
+                copy_if_newer(s3, (outbox, key), (outbox, target), metadata, TO_REMOVE)
             key = target
         moved.append(output | {"key": key})
     return moved
