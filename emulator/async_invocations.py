@@ -16,20 +16,26 @@ functions = seam(lambda_svc, "_functions")
 send_to_sqs = seam(sqs, "_act_send_message")
 
 
-def install(time_scale: float) -> None:
+def install(time_scale: float, updating: Callable[[Any], Any]) -> None:
     """Try again as AWS does; `time_scale` is the length of a second until then.
+
+    `updating` is what an update of a stack's function goes through.
 
     AWS documentation: "How Lambda handles errors and retries with asynchronous invocation".
     """
     replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_BASE_SECONDS", lambda _: FIRST_RETRY * time_scale)
     replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_MAX_SECONDS", lambda _: LAST_RETRY * time_scale)
     replace(lambda_svc, "_route_async_failure", keeping_events)
+
+    def function_handlers(handlers: Fields) -> Fields:
+        update = updating(handlers["update"])
+        return {**handlers, **completing(handlers["create"], update)}
+
     replace_item(provisioners, "_RESOURCE_HANDLERS", "AWS::Lambda::Function", function_handlers)
 
 
-def function_handlers(handlers: Fields) -> Fields:
+def completing(create: Callable[..., Any], update: Callable[..., Any]) -> Fields:
     """How CloudFormation makes functions: with their dead letters and reservations."""
-    create, update = handlers["create"], handlers["update"]
 
     def create_function(logical_id: str, properties: Fields, stack: str) -> Any:
         return completed(create(logical_id, properties, stack), properties)
@@ -37,7 +43,7 @@ def function_handlers(handlers: Fields) -> Fields:
     def update_function(name: str, old: Fields, new: Fields, *rest: Any, **named: Any) -> Any:
         return completed(update(name, old, new, *rest, **named), new)
 
-    return {**handlers, "create": create_function, "update": update_function}
+    return {"create": create_function, "update": update_function}
 
 
 def completed(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:

@@ -75,9 +75,3 @@ class Deletions:
             return {**handlers, "create": create, "delete": delete}
 
         return handlers_of
-
-
-def on_a_thread(original: Callable[[str], bool]) -> Callable[[str], bool]:
-    """Let CloudFormation wait for a state machine on a thread, and not where all are served."""
-    kind = "AWS::StepFunctions::StateMachine"
-    return lambda resource_type: resource_type == kind or original(resource_type)

@@ -23,6 +23,7 @@ from emulator import (
     parameters,
     schedules,
     secrets_manager,
+    stack_waits,
     step_functions,
     storage,
     tables,
@@ -34,6 +35,7 @@ from emulator.function_host import FunctionHost
 from emulator.mounted import Mount
 from emulator.quotas import Quotas
 from emulator.status_trouble import StatusTrouble
+from emulator.updates import Updates
 
 App = Callable[..., Awaitable[Any]]
 
@@ -42,7 +44,7 @@ def install(
     host: FunctionHost, time_scale: float, quotas: Quotas, mounts: Sequence[Mount] = ()
 ) -> App:
     """Put all parts in; return the application to serve. Raises PinError."""
-    trouble = StatusTrouble()
+    trouble, updates = StatusTrouble(), Updates(time_scale)
     # The services, as ministack's modules and moto's engine know them.
     functions.install(host)
     machines = step_functions.install(time_scale, quotas)
@@ -51,7 +53,9 @@ def install(
     event_targets.install()
     schedules.install(time_scale)
     concurrency.install(quotas, time_scale)
-    async_invocations.install(time_scale)
+    updates.install()
+    async_invocations.install(time_scale, updates.in_two_calls)
+    stack_waits.install()
     secrets_manager.install()
     parameters.install()
     tables.install()
@@ -62,8 +66,9 @@ def install(
     logs.install()
     # What a request goes through, from the inside to the outside.
     limited = throttling.install(trouble.control().answering(app), quotas)
-    controlled = quotas.control().answering(host.freezes.control().answering(limited))
-    served = mounted.install(controlled, mounts)
+    for control in (updates.control(), host.freezes.control(), quotas.control()):
+        limited = control.answering(limited)
+    served = mounted.install(limited, mounts)
     if host.journal:
         served = host.journal.install(served)
     return door.install(served, [mount.prefix for mount in mounts])

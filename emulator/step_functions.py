@@ -18,11 +18,11 @@ from ministack.core.responses import (
     json_response,
 )
 from ministack.services import stepfunctions
-from ministack.services.cloudformation import provisioners, stacks
+from ministack.services.cloudformation import provisioners
 
 from emulator import engine_seams
 from emulator.deadlines import Deadlines
-from emulator.deletions import Deletions, on_a_thread
+from emulator.deletions import Deletions
 from emulator.execution import Execution, Machine, Surroundings
 from emulator.quotas import TRANSITION, Quotas
 from emulator.seams import replace, replace_item, seam
@@ -46,7 +46,6 @@ def install(time_scale: float, quotas: Quotas) -> "StepFunctions":
     replace(stepfunctions, "handle_request", service.handler)
     replace(stepfunctions, "_start_execution", lambda _: service.answer_to("StartExecution"))
     replace(provisioners, "_sfn_definition", checked_definition)
-    replace(stacks, "_runs_on_worker_thread", on_a_thread)
     kind, of_stacks = "AWS::StepFunctions::StateMachine", service.deletions.of_stacks(time_scale)
     replace_item(provisioners, "_RESOURCE_HANDLERS", kind, of_stacks)
     return service

@@ -30,6 +30,8 @@ KILLED = {
     "Runtime.OutOfMemory",
     "Sandbox.Timedout",
 }
+# What a function fails with between the two calls of its update: new layer, old code.
+HALF_UPDATED = {"Runtime.ImportModuleError", "Runtime.UserCodeSyntaxError"}
 
 
 class _Template(yaml.SafeLoader):
@@ -111,8 +113,8 @@ def test_what_is_waited_for_is() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
-def test_a_function_that_was_killed_is_called_again(name: str) -> None:
-    assert retried(TASKS[name]) >= KILLED
+def test_a_function_that_was_killed_or_is_half_updated_is_called_again(name: str) -> None:
+    assert retried(TASKS[name]) >= KILLED | HALF_UPDATED
     # And one that did not return in time too, but where a task waits for its turn
     assert ("States.Timeout" in retried(TASKS[name])) == (name != "TakeTurn")
 
