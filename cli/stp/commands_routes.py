@@ -88,13 +88,17 @@ def check(
     context: typer.Context,
     folder: Folder = DEFAULT,
     ask: Annotated[
-        bool, typer.Option("--online", help="Ask Quantemplate too; nothing is changed there.")
+        bool,
+        typer.Option("--online", help="Ask the stack and Quantemplate too; nothing is changed."),
     ] = False,
+    inbox_prefix: Annotated[
+        str, typer.Option(help="The stack's InboxPrefix, where it is not asked (--online).")
+    ] = "",
 ) -> None:
     """Check route files against the schema, each other and, with --online, Quantemplate."""
     here = here_of(context)
     documents = file_documents(folder)
-    problems = problems_of(documents)
+    problems = problems_of(documents, here.stack.inbox_prefix if ask else inbox_prefix)
     if ask:
         problems += _ask(here, documents)
     errors = sum(each.level == ERROR for each in problems)
@@ -121,7 +125,9 @@ def apply_routes(
     wanted = file_documents(folder)
     deployed = _deployed(here)
     together = wanted if prune else deployed | wanted
-    problems = [each for each in problems_of(together) if each.level != HINT]
+    problems = [
+        each for each in problems_of(together, here.stack.inbox_prefix) if each.level != HINT
+    ]
     if problems:
         for line in _shown(problems):
             here.said.err.print(line)
@@ -146,8 +152,10 @@ def remove(
     deployed = _deployed(here)
     planned = [Change("remove", name, _known(here, deployed, name), None) for name in route]
     left = {name: document for name, document in deployed.items() if name not in route}
-    before = problems_of(deployed)
-    for line in _shown([each for each in problems_of(left) if each not in before]):
+    before = problems_of(deployed, here.stack.inbox_prefix)
+    for line in _shown(
+        [each for each in problems_of(left, here.stack.inbox_prefix) if each not in before]
+    ):
         here.said.err.print(line)
     _carry_out(here, planned, dry_run=dry_run, yes=yes)
 

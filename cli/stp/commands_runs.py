@@ -17,10 +17,11 @@ from stp.moments import local
 from stp.moments import since as moment_of
 from stp.run_facts import Run
 from stp.runs import described, listed, named
-from stp.said import FAILED, as_json, counted
+from stp.said import FAILED, USAGE, Stop, as_json, counted
 from stp.shown_runs import run_details, runs_table, status_text
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
+from stp.unknown_files import LONGEST_AGO, start, unknown_files
 from straight_through.text import lines_shown, shown
 
 WATCHED = 20  # newest runs
@@ -84,6 +85,34 @@ def show(
     here.said.result(data, run_details(found, went, links))
 
 
+def _start_unknown(here: Here, since: str, *, yes: bool) -> None:
+    """List the files of the inbox that no run knows, ask, and start them. Raises Stop."""
+    began, stack = moment_of(since), here.stack
+    if began < datetime.now(UTC) - LONGEST_AGO:
+        raise Stop("Step Functions knows runs for 90 days: what is older may have had one.", USAGE)
+    with here.said.doing("Comparing the inbox with the runs"):
+        files = unknown_files(stack, began)
+    if not files:
+        here.said.result([], f"Each file that was dropped since {since} has a run.")
+        return
+    if here.said.json and not yes:
+        here.said.result([vars(each) | {"started": False} for each in files])
+        raise typer.Exit(FAILED)
+    for each in files:
+        where = shown(f"s3://{each.bucket}/{each.key}")
+        here.said.note(f"{local(each.dropped_at)}  {where} has no run")
+    here.said.confirm(
+        f"Start {counted(len(files), 'run')}? What was dropped just now may start by itself.",
+        yes=yes,
+    )
+    data = []
+    for each in files:
+        with here.said.doing(f"Starting {each.run}"):
+            data.append(vars(each) | {"started": start(stack, each)})
+    begun = sum(each["started"] for each in data)
+    here.said.result(data, f"{counted(begun, 'run')} started. See them: stp runs")
+
+
 def watch(
     context: typer.Context,
     until_idle: Annotated[
@@ -134,9 +163,22 @@ def _tell(out: Console, run: Run, *, json: bool) -> None:
     out.print(Text.assemble(f"{when}  ", status, f"  {shown(run.key)}  {run.name}"))
 
 
-def doctor(context: typer.Context) -> None:
+def doctor(
+    context: typer.Context,
+    inbox: Annotated[
+        bool,
+        typer.Option("--inbox", help="List files that no run knows, and start them if wanted."),
+    ] = False,
+    since: Annotated[
+        str, typer.Option(help="With --inbox: dropped since then; 90d at most.")
+    ] = "14d",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --inbox: do not ask.")] = False,
+) -> None:
     """Check a deployment from end to end, and say what to do."""
     here = here_of(context)
+    if inbox:
+        _start_unknown(here, since, yes=yes)
+        return
     stack, found = here.stack, []
     for name, check in checks(stack):
         with here.said.doing(f"Checking {name}"):

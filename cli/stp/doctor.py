@@ -181,7 +181,7 @@ def _routes(stack: Stack) -> list[Finding]:
     if not documents:
         todo = "Write routes/<folder>.yaml and put it there: stp routes apply routes/"
         return [Finding("routes", LOOK, "there is none: every file ends as NoRoute", todo)]
-    problems = problems_of(documents)
+    problems = problems_of(documents, stack.inbox_prefix)
     found = [
         Finding(f"route {each.route}", BAD if each.level == ERROR else LOOK, each.text)
         for each in problems

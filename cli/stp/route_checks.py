@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from quantemplate.client import Quantemplate
 from stp.route_files import LARGEST, Document
 from straight_through.errors import OutputIncomplete, RouteInvalid, StraightThroughError
+from straight_through.publishing.chain import starts_inside
 from straight_through.routes import Route, parse_route, routable_folders
 
 ERROR, WARNING, HINT = "error", "warning", "hint"
@@ -21,8 +22,11 @@ class Problem:
     text: str
 
 
-def problems_of(documents: Mapping[str, Document]) -> list[Problem]:
-    """Return the problems of routes that are to be deployed together."""
+def problems_of(documents: Mapping[str, Document], prefix: str = "") -> list[Problem]:
+    """Return the problems of routes that are to be deployed together.
+
+    `prefix` is how the keys of the inbox begin that the stack takes.
+    """
     found: list[Problem] = []
     routes: dict[str, Route] = {}
     for name, document in documents.items():
@@ -33,6 +37,7 @@ def problems_of(documents: Mapping[str, Document]) -> list[Problem]:
     found += shared(routes)
     found += chains(routes, documents)
     found += inside(routes)
+    found += unreached(routes, prefix)
     return found
 
 
@@ -106,6 +111,20 @@ def inside(routes: Mapping[str, Route]) -> Iterator[Problem]:
         if above:
             text = f"lies inside route {above[-1]}, which does not get the files of this folder."
             yield Problem(HINT, name, text)
+
+
+def unreached(routes: Mapping[str, Route], prefix: str) -> Iterator[Problem]:
+    """Find routes, and links to them, whose keys the stack does not take."""
+    taken = f"The stack takes keys that begin with {prefix!r} alone (InboxPrefix)"
+    for name, route in routes.items():
+        if not (starts_inside(name, prefix) or prefix.startswith(f"{name}/")):
+            yield Problem(
+                WARNING, name, f"{taken}: what is dropped into this folder starts nothing."
+            )
+        for link in route.then:
+            if not starts_inside(link.route, prefix):
+                text = f'{taken}: "then" leads to {link.route}, where nothing would start.'
+                yield Problem(ERROR, name, text)
 
 
 def online(client: Quantemplate, route: Route) -> list[Problem]:

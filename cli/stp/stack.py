@@ -54,6 +54,11 @@ class Stack:
         """The path below which each route is a parameter."""
         return self.outputs["RoutesPath"]
 
+    @property
+    def inbox_prefix(self) -> str:
+        """How the keys begin that the stack takes from its inbox."""
+        return self.parameters.get("InboxPrefix", "")
+
     @cached_property
     def table(self) -> Table:
         """The table of turns and run records."""

@@ -70,6 +70,12 @@ def _drop(stack: Stack, path: Path, route: str, routes: list[str]) -> Drop:
     key = f"{route or _guessed(path, routes)}/{path.name}"
     if why := why_ignored(key, stack.parameters.get("IgnorePatterns", "")):
         raise Stop(f"{shown(path.name)} would start nothing: {why}. Rename it.", USAGE)
+    if not key.startswith(stack.inbox_prefix):
+        raise Stop(
+            f"{shown(key)} would start nothing: stack {stack.name} takes only keys that begin with "
+            f"{stack.inbox_prefix!r} (InboxPrefix). Name a folder below it: --route.",
+            USAGE,
+        )
     return Drop(path, key, size)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -27,11 +28,13 @@ class Settings:
     turns_table: str
     routes_path: str
     outbox_bucket: str
+    inbox_prefix: str
 
 
 logger = Logger()
 settings = settings_of(Settings)
 s3 = client("s3")
+published = partial(publish, s3, settings.outbox_bucket, inbox_prefix=settings.inbox_prefix)
 routes = Routes(client("ssm"), settings.routes_path)
 records = Records(Table(later("dynamodb"), settings.turns_table))
 
@@ -50,7 +53,7 @@ def handler(event: dict[str, Any], _context: object) -> Result:
     about = f"file s3://{state['source']['bucket']}/{state['source']['key']}"
     with concerning(f"{about}, route {state['route']}"):
         route = routes.named(state["route"])
-        result = publish(s3, settings.outbox_bucket, state, route, routes, released=bool(releases))
+        result = published(state, route, routes, released=bool(releases))
     if result["status"] == HELD:
         records.hold(attempt.run, result["manifest"], state["order"])
     if releases:

@@ -123,6 +123,18 @@ def test_no_inbox_is_made_where_one_exists() -> None:
     assert made["DropRule"]["EventPattern"]["detail"]["bucket"]["name"] == ["theirs"]
 
 
+def test_of_an_inbox_that_is_used_for_other_things_only_one_prefix_is_touched() -> None:
+    # Given a prefix, then only what lies below it makes an event, and is read and written
+    made = resources(ExistingInboxBucket="theirs", InboxPrefix="quantemplate/")
+    keys = made["DropRule"]["EventPattern"]["detail"]["object"]["key"]
+    assert keys == [{"prefix": "quantemplate/"}]
+    for of in ("ReadInbox", "PublishRun"):
+        assert "s3:::${Inbox}/${InboxPrefix}*" in str(made[of])
+        assert "${Inbox}/*" not in str(made[of])
+    # And without one, all of it
+    assert "object" not in resources()["DropRule"]["EventPattern"]["detail"]
+
+
 @pytest.mark.parametrize("parameter", ["QuantemplateApiUrl", "QuantemplateTokenUrl"])
 @pytest.mark.parametrize(
     ("url", "taken"),

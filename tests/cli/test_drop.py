@@ -82,6 +82,20 @@ def test_what_would_go_nowhere_is_not_uploaded(
     assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
 
 
+def test_what_lies_outside_the_inboxs_prefix_is_not_uploaded(
+    stp: Stp, routed: Stack, tmp_path: Path
+) -> None:
+    # Given a stack that takes some keys only
+    vars(routed)["parameters"] = {**routed.parameters, "InboxPrefix": "claims/eu"}
+    path = file(tmp_path, "may.csv", "a\n")
+    # When a file is dropped beside them
+    done = stp("drop", str(path), "--route", "claims")
+    # Then it is refused with where to
+    assert done.code == USAGE
+    assert "takes only keys that begin with 'claims/eu'" in done.err
+    assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
+
+
 # --- checked here ---------------------------------------------------------------------------------
 @pytest.fixture
 def asking(routed: Stack) -> Stack:

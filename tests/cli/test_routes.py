@@ -84,6 +84,35 @@ def test_a_dataset_shared_within_one_queue_is_none() -> None:
     assert texts(same) == []
 
 
+def test_what_the_inboxs_prefix_leaves_out_is_told() -> None:
+    # Given a route below the prefix that chains on to one outside it, and one around it
+    found = documents(
+        qt__in__a=ids(1, then=[{"route": "b", "output": "*"}]), b=ids(2), qt=ids(3), qt__b=ids(4)
+    )
+    told = [f"{each.level} {each.route}" for each in problems_of(found, "qt/in/")]
+    # Then the link is an error, and a folder in which nothing starts a warning
+    assert {"error qt/in/a", "warning b", "warning qt/b"} <= set(told)
+    assert "warning qt" not in told
+    assert [each for each in problems_of(found) if "InboxPrefix" in each.text] == []
+
+
+def test_check_knows_the_prefix_of_the_stack_or_the_one_that_is_given(
+    stp: Stp, deployed: Stack, folder: Path
+) -> None:
+    # Given a route file that chains on to another
+    document = ids(3, then=[{"route": "claims", "output": "*"}])
+    (folder / "x.json").write_text(json.dumps(document))
+    assert stp("routes", "check", str(folder)).code == 0
+    # When the prefix is given, or is that of the stack that they would be applied to
+    done = stp("routes", "check", str(folder), "--inbox-prefix", "x/")
+    vars(deployed)["parameters"] = {**deployed.parameters, "InboxPrefix": "x/"}
+    applied = stp("routes", "apply", str(folder), "--yes")
+    # Then it is refused
+    assert (done.code, applied.code) == (FAILED, FAILED)
+    assert '"then" leads to claims' in done.out
+    assert "Nothing was changed" in applied.err
+
+
 def test_a_chain_that_goes_round_is_an_error() -> None:
     # Given a → b → c → a
     links = {n: [{"route": to, "output": "*"}] for n, to in (("a", "b"), ("b", "c"), ("c", "a"))}

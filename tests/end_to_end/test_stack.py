@@ -118,9 +118,9 @@ def stack(client: Client) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def stack_beside(client: Client) -> Iterator[dict[str, Any]]:
-    """A stack whose inbox exists already, under "existing"."""
+    """A stack whose inbox exists already, under "existing", and has claims/ for it."""
     existing = new_bucket(client)
-    with stack_of(client, ExistingInboxBucket=existing) as made:
+    with stack_of(client, ExistingInboxBucket=existing, InboxPrefix="claims/") as made:
         yield made | {"existing": existing}
 
 
@@ -198,7 +198,7 @@ def test_the_secret_has_no_value_until_one_is_put(client: Client, stack: dict[st
 def test_an_existing_bucket_takes_the_place_of_the_inbox(
     client: Client, stack_beside: dict[str, Any]
 ) -> None:
-    """docs/deploy.md: ExistingInboxBucket."""
+    """docs/deploy.md: ExistingInboxBucket, InboxPrefix."""
     # Given a stack with the parameter
     existing = stack_beside["existing"]
     # Then it has made no inbox, and its rule and its roles are about that bucket alone
@@ -208,13 +208,15 @@ def test_an_existing_bucket_takes_the_place_of_the_inbox(
     assert not [name for name in buckets if name.startswith(f"{stack_beside['name']}-inbox")]
     rule = client("events").describe_rule(Name=stack_beside["DropRule"])
     assert json.loads(rule["EventPattern"])["detail"]["bucket"]["name"] == [existing]
-    assert readable_buckets(client, stack_beside["UploadAndExecuteRole"]) == {existing}
-    # When a file is dropped there
+    readable = readable_objects(client, stack_beside["UploadAndExecuteRole"])
+    assert readable == {f"{existing}/claims/*"}
+    # When something else is put there, and then a file is dropped below the prefix
+    client("s3").put_object(Bucket=existing, Key="photos/cat.jpg", Body=b"x")
     client("s3").put_object(Bucket=existing, Key="claims/may.csv", Body=b"x")
-    # Then it reaches StartRun
+    # Then the file reaches StartRun, and it alone
     line = told_by_start_run(client, stack_beside)
-    body = json.loads(line["event"]["Records"][0]["body"])
-    assert body["detail"]["bucket"]["name"] == existing
+    detail = json.loads(line["event"]["Records"][0]["body"])["detail"]
+    assert (detail["bucket"]["name"], detail["object"]["key"]) == (existing, "claims/may.csv")
 
 
 def test_a_drop_reaches_start_run_with_its_layer_environment_and_log_group(
@@ -322,8 +324,8 @@ def told_by_start_run(client: Client, stack: dict[str, Any]) -> dict[str, Any]:
     return eventually(told)
 
 
-def readable_buckets(client: Client, role: str) -> set[str]:
-    """The buckets whose objects a role may read."""
+def readable_objects(client: Client, role: str) -> set[str]:
+    """The objects that a role may read, as bucket and key."""
     iam = client("iam")
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -336,4 +338,4 @@ def readable_buckets(client: Client, role: str) -> set[str]:
         documents.append(found["Document"])
     statements = [statement for document in documents for statement in document["Statement"]]
     resources = [s["Resource"] for s in statements if "s3:GetObject" in s["Action"]]
-    return {str(arn).removeprefix("arn:aws:s3:::").removesuffix("/*") for arn in resources}
+    return {str(arn).removeprefix("arn:aws:s3:::") for arn in resources}

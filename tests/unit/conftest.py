@@ -199,6 +199,7 @@ def handler(
             QUANTEMPLATE_TOKEN_URL=wire.token_url,
             CREDENTIALS_SECRET_ARN=secret_arn,
             OUTBOX_BUCKET=OUTBOX,
+            INBOX_PREFIX="",
             ROUTES_PATH="/straight-through/routes",
             PIPELINE_DEADLINE_HOURS="168",
         )

@@ -6,9 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from straight_through.buckets.inbox import pin_source
-from straight_through.errors import ChainCycle, NoRoute, OutboxUnavailable
+from straight_through.errors import ChainCycle, NoRoute, OutboxUnavailable, RouteInvalid
 from straight_through.execution_input import input_of
-from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
+from straight_through.publishing.chain import (
+    chain_on,
+    path_of,
+    require_inside,
+    require_no_cycle,
+)
 from tests.unit.conftest import INBOX, OUTBOX
 from tests.unit.outbox_runs import CLEAN, REPORT, Known, chained_to, objects, route, run_of
 
@@ -112,6 +117,20 @@ def test_a_link_to_no_route_says_which() -> None:
     far = route("b", then=chained_to(("gone", "*")))
     with pytest.raises(NoRoute, match="Route 'b' chains on to 'gone', which has no route"):
         require_no_cycle(route(then=chained_to(("b", "*"))), [], known(far))
+
+
+@pytest.mark.parametrize("prefix", ["", "b", "b/", "b/c"])
+def test_a_link_inside_the_prefix_is_gone(prefix: str) -> None:
+    require_inside(route(then=chained_to(("b/c", "*"))), prefix)
+
+
+@pytest.mark.parametrize("prefix", ["a/", "b/c/", "b/cd", "B"])
+def test_a_link_to_keys_that_start_nothing_is_refused(prefix: str) -> None:
+    # Given a link to keys that the stack's rule does not take
+    leads = route(then=chained_to(("b", "*")))
+    # Then nothing is chained into silence
+    with pytest.raises(RouteInvalid, match=rf"chains on to 'b'.*begin with '{prefix}'.*redrive"):
+        require_inside(leads, prefix)
 
 
 def test_an_inbox_that_does_not_answer_is_tried_again(

@@ -78,6 +78,7 @@ def world(
         "ROUTES_PATH": "/straight-through/routes",
         "CREDENTIALS_SECRET_ARN": secret_arn,
         "OUTBOX_BUCKET": OUTBOX,
+        "INBOX_PREFIX": "",
         "QUANTEMPLATE_API_URL": stand_in.api_url,
         "QUANTEMPLATE_TOKEN_URL": stand_in.token_url,
         "LATE_LIST_SECONDS": "120",

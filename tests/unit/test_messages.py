@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import jsonschema
@@ -305,6 +306,45 @@ def test_an_end_is_told_once_though_its_event_comes_twice_and_each_attempts_is(
     assert (len(told.messages), [each["attempt"] for each in told.events]) == (2, [1, 2])
 
 
+def test_of_files_without_a_route_one_is_told_of_a_folder_and_an_hour(
+    told: Told, handler: Any, event: Event
+) -> None:
+    """An inbox that is used for other things: thousands of files may find no route at once."""
+    ended = handler("run_ended")
+
+    def dropped(key: str, minute: int, hour: int = 8, redrives: int = 0) -> None:
+        at = f"2026-05-04T{hour:02}:{minute:02}:00+00:00"
+        stopped = int(datetime.fromisoformat(at).timestamp() * 1000)
+        given = json.dumps({"bucket": "inbox", "key": key})
+        detail: dict[str, Any] = {"name": f"run-{key}", "input": given, "stopDate": stopped}
+        ended(change(event, "FAILED", error="NoRoute", redriveCount=redrives, **detail))
+
+    # When several files of a folder find no route within an hour, twice each
+    for minute, key in enumerate(["photos/a.jpg", "photos/b.jpg", "photos/a.jpg"]):
+        dropped(key, minute)
+    # Then people are told of the first, and other systems of each
+    assert told.messages == ["Failed (NoRoute): photos/a.jpg"]
+    assert [each["file"]["key"] for each in told.events] == ["photos/a.jpg", "photos/b.jpg"]
+    # And of another folder, of the next hour and of a redrive anew
+    dropped("x/c.jpg", 30)
+    dropped("photos/c.jpg", 30, hour=9)
+    dropped("photos/a.jpg", 30, redrives=1)
+    told_of = [subject.partition(": ")[2] for subject in told.messages]
+    assert told_of == ["photos/a.jpg", "x/c.jpg", "photos/c.jpg", "photos/a.jpg"]
+
+
+def test_a_chain_that_leads_to_no_route_is_told_of_each_run(
+    told: Told, handler: Any, event: Event, table: Table
+) -> None:
+    # Given two runs of one folder that has a route, which chains on to none
+    ended = handler("run_ended")
+    for run in ("a", "b"):
+        table.update(record_key(run), "SET #route = :route", route="claims")
+        ended(change(event, name=run, error="NoRoute"))
+    # Then both are told
+    assert len(told.messages) == 2
+
+
 @pytest.mark.parametrize("broken", ["sns", "events"])
 def test_what_could_not_be_told_is_told_by_the_next_try_and_nothing_twice(
     told: Told, handler: Any, event: Event, broken: str
@@ -338,7 +378,7 @@ def test_a_success_is_told_where_the_route_says_so(
 # --- what others have chosen ----------------------------------------------------------------------
 FORGED = "may.csv\nNext:          Send the money to\x1b[2J\u202e\u200b\ud800"
 NAMES = ("What", "File", "Route", "Message", "Held because", "Same bytes as", "Waited", "Ran")
-MORE = ("Rows in", "Rows out", "Left out", "Outputs", "Next", "Execution")
+MORE = ("Rows in", "Rows out", "Left out", "Outputs", "Next", "Others", "Execution")
 
 
 @pytest.mark.parametrize(

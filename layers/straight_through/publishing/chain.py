@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.buckets.s3_objects import copy_if_absent
-from straight_through.errors import ChainCycle, NoRoute
+from straight_through.errors import ChainCycle, NoRoute, RouteInvalid
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
 from straight_through.routes import Route, Routes
 from straight_through.run_state import Chained, RunState, stored
@@ -42,6 +42,26 @@ def require_no_cycle(route: Route, path: Sequence[str], routes: Routes) -> None:
                 "exported."
             ) from None
         require_no_cycle(following, here, routes)
+
+
+def require_inside(route: Route, prefix: str) -> None:
+    """Raise RouteInvalid where a route chains on to keys of the inbox that start nothing.
+
+    `prefix` is how the keys begin that the stack takes.
+    """
+    for link in route.then:
+        if not starts_inside(link.route, prefix):
+            raise RouteInvalid(
+                f"Route {route.name!r} chains on to {link.route!r}, and of the inbox only keys "
+                f"that begin with {prefix!r} (InboxPrefix) start a run. Nothing was chained or "
+                "exported. Name a route below it, or widen the stack's parameter; then redrive the "
+                "run."
+            )
+
+
+def starts_inside(route: str, prefix: str) -> bool:
+    """Whether whatever lies in a route's folder begins with the inbox's prefix."""
+    return f"{route}/".startswith(prefix)
 
 
 def _joined(path: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.buckets.s3_objects import copy_if_newer
 from straight_through.errors import OutputMissing
 from straight_through.names import held_folder, lineage_of, run_folder
-from straight_through.publishing.chain import chain_on, path_of, require_no_cycle
+from straight_through.publishing.chain import chain_on, path_of, require_inside, require_no_cycle
 from straight_through.publishing.destinations import export, targets_of
 from straight_through.routes import Route, Routes
 from straight_through.run_state import (
@@ -64,11 +64,13 @@ def publish(
     route: Route,
     routes: Routes,
     *,
+    inbox_prefix: str = "",
     released: bool = False,
 ) -> Result:
     """Hold the run, or export it and chain it on, its manifest last; return what became of it.
 
-    Every part may be repeated. Raises DestinationClash, DestinationFailed, ChainCycle, NoRoute,
+    `inbox_prefix` is how the keys begin that start a run. Every part may be repeated. Raises
+    RouteInvalid, DestinationClash, DestinationFailed, ChainCycle, NoRoute,
     OutboxUnavailable, OutboxDenied.
     """
     if state["status"] == SKIPPED:
@@ -78,6 +80,7 @@ def publish(
         state |= {"status": HELD, "held": held}
         return _finish(s3, outbox, route, state, _held(state))
     targets_of(state, route)
+    require_inside(route, inbox_prefix)
     require_no_cycle(route, path_of(state), routes)
     staged = [o["key"] for o in stored(state) if o["key"].startswith(_held(state))]
     state |= {"status": SUCCEEDED, "outputs": _out_of_held(s3, outbox, state)}

@@ -13,6 +13,8 @@ from straight_through.telling.messages import (
     Ended,
     concerns_people,
     facts_of,
+    finds_no_route,
+    hour_of_folder,
     put_event,
     subject_of,
     text_of,
@@ -49,7 +51,8 @@ class Ends:
         self._records.tell_once(ended.run, "event" + once, event, now)
         if concerns_people(facts, ended.result.get("notify", "")):
             message = lambda: self._tell_people(subject_of(facts), text_of(facts))  # noqa: E731
-            self._records.tell_once(ended.run, "message" + once, message, now)
+            about = hour_of_folder(facts) if finds_no_route(facts) else ended.run
+            self._records.tell_once(about, "message" + once, message, now)
         return facts
 
     def _tell_systems(self, ended: Ended, facts: Item) -> None:

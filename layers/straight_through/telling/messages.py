@@ -35,6 +35,10 @@ NEXT = {
     REPLACED: "Nothing: the file was empty at first, and a newer version has replaced it.",
     SUCCEEDED: "Nothing.",
 }
+OTHERS = (
+    "Of further files of this folder that find no route within this hour no message is sent. "
+    "All of them: stp runs --failed"
+)
 # Where the console of each partition of AWS is, after the region's name.
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 NO_OUTPUTS = "Look in Quantemplate why the run made no outputs, if it should have made some."
@@ -151,6 +155,20 @@ def concerns_people(facts: Item, notify: str) -> bool:
     return facts["status"] not in (SUCCEEDED, SKIPPED) or notify == "always"
 
 
+def finds_no_route(facts: Item) -> bool:
+    """Whether a file was dropped where there is no route; a chain may lead to none too."""
+    return bool(facts["error"] == "NoRoute" and not facts["route"] and facts["file"]["key"])
+
+
+def hour_of_folder(facts: Item) -> str:
+    """Return the folder and the hour of an end: of files without a route one message is sent.
+
+    An inbox that is used for other things may have thousands of them.
+    """
+    folder = facts["file"]["key"].rpartition("/")[0]
+    return f"{facts['error']} {facts['ended_at'][:13]} {folder}"
+
+
 def subject_of(facts: Item) -> str:
     """Return a message's subject: what happened to which file."""
     error = f" ({shown(facts['error'], 60)})" if facts["error"] else ""
@@ -181,6 +199,7 @@ def text_of(facts: Item) -> str:
         "Left out": f"{facts['left_out']:,} more" if facts["left_out"] else None,
         "Outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
         "Next": facts["next"],
+        "Others": OTHERS if finds_no_route(facts) else None,
         "Execution": facts["console"],
     }
     texts = {name: text.replace("\n", "\n" + " " * 15) for name, text in lines.items() if text}
