@@ -132,11 +132,6 @@ class Attempt:
         )
 
     @property
-    def cut(self) -> bool:
-        """Whether the attempt is over."""
-        return self._recorder.closed
-
-    @property
     def last_event(self) -> int:
         """Id of the event that the attempt's last one followed from."""
         return int(self._env.event_history_context.last_published_event_id)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import HistoryEventType
@@ -28,7 +27,6 @@ from emulator.seams import replace
 def install() -> None:
     """Replace them."""
     replace(StateTaskServiceCallback, "_evaluate_with_timeout", with_own_token)
-    replace(StateTaskServiceLambda, "_eval_service_task", unless_cut_off)
     replace(StateTaskServiceLambda, "_from_error", with_lambda_error_names)
 
 
@@ -47,17 +45,6 @@ def with_own_token(original: Callable[..., None]) -> Callable[..., None]:
             original(self, env)
         finally:
             env.callback_pool_manager.close(token)
-
-    return evaluate
-
-
-def unless_cut_off(original: Callable[..., None]) -> Callable[..., None]:
-    """Invoke no function any more once the attempt is over."""
-
-    def evaluate(self: StateTaskServiceLambda, env: AttemptEnvironment, **fields: Any) -> None:
-        if env.attempt.cut or not env.is_running():
-            raise RuntimeError("The attempt is over")
-        original(self, env=env, **fields)
 
     return evaluate
 

@@ -329,3 +329,22 @@ def test_executions_are_counted_as_metrics(machines: StateMachines) -> None:
     eventually(lambda: counted("ExecutionsFailed") == 1)
     assert counted("ExecutionsStarted") == 1
     assert counted("ExecutionsSucceeded") == 0
+
+
+def test_a_stopped_execution_tries_nothing_again(machines: StateMachines, tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html"""
+    # Given an execution that is about to try a function again, for each item of a Map
+    log = tmp_path / "log"
+    retry = {"ErrorEquals": ["Refused"], "IntervalSeconds": 10, "MaxAttempts": 1}
+    payload = {"log.$": "$", "needs": "/nowhere"}
+    task = machines.task(payload, Retry=[retry], End=True)
+    steps = {"StartAt": "Task", "States": {"Task": task}}
+    machine = machines.create({"Map": {"Type": "Map", "ItemProcessor": steps}})
+    execution = machines.start(machine, [str(log)] * 2)
+    machines.until(execution, "TaskFailed", 2)
+    # When it is stopped, and another one goes through all its tries
+    machines.api.stop_execution(executionArn=execution)
+    other = machines.start(machine, [str(tmp_path / "other")] * 2)
+    assert machines.end(other)["status"] == "FAILED"
+    # Then the stopped one has tried no more
+    assert log.read_text() == "ran\n" * 2
