@@ -59,6 +59,7 @@ def secret_handlers(handlers: Properties) -> Properties:
         return update_secret
 
     return {
+        **handlers,
         "create": creating(handlers["create"]),
         "update": updating(handlers["update"]),
         "delete": lambda arn, properties: delete(name_of(arn), properties),

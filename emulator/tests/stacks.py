@@ -12,9 +12,11 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "CAPABILITY_NAMED_IA
 
 
 @contextmanager
-def created(account: Account, resources: dict[str, Any]) -> Iterator[dict[str, str]]:
+def created(
+    account: Account, resources: dict[str, Any], name: str = ""
+) -> Iterator[dict[str, str]]:
     """A stack of these resources for the time being: physical ids by logical id."""
-    formation, name = account.client("cloudformation"), f"stack-{uuid.uuid4().hex[:8]}"
+    formation, name = account.client("cloudformation"), name or f"stack-{uuid.uuid4().hex[:8]}"
     template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}
     formation.create_stack(
         StackName=name, TemplateBody=json.dumps(template), Capabilities=CAPABILITIES

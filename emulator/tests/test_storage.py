@@ -1,5 +1,6 @@
 """S3, DynamoDB and Secrets Manager do what the road relies on."""
 
+import json
 import uuid
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator.tests.account import Account
+from emulator.tests.stacks import created, ended
 
 MIB = 1024 * 1024
 
@@ -168,6 +170,28 @@ def test_a_secret_without_a_value_is_not_found(account: Account) -> None:
 
     # Then
     assert secrets.get_secret_value(SecretId=secret)["SecretString"] == "first"
+
+
+def test_a_stacks_secret_is_known_by_its_arn_and_has_no_value(account: Account) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html"""
+    # Given a stack with a secret of which the template says no value
+    formation, secrets = account.client("cloudformation"), account.client("secretsmanager")
+    name = f"stack-{uuid.uuid4().hex[:8]}"
+    secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Description": "first"}}
+    with created(account, {"Secret": secret}, name) as stack:
+        arn = stack["Secret"]
+
+        # When it is updated
+        changed = {**secret, "Properties": {"Description": "second"}}
+        template = json.dumps({"Resources": {"Secret": changed}})
+        formation.update_stack(StackName=name, TemplateBody=template)
+        assert ended(account, name)["StackStatus"] == "UPDATE_COMPLETE"
+
+        # Then it is the same, still without a value
+        described = secrets.describe_secret(SecretId=arn)
+        assert (described["ARN"], described["Description"]) == (arn, "second")
+        with pytest.raises(secrets.exceptions.ResourceNotFoundException):
+            secrets.get_secret_value(SecretId=arn)
 
 
 @pytest.fixture
