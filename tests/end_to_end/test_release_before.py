@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from local.quantemplate import Control
 from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road
-from tests.unit.machine import definition_of
+from tests.machine.definition import definition_of
 
 
 @contextmanager

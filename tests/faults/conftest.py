@@ -11,9 +11,9 @@ import pytest
 from local.quantemplate import Control, running
 from straight_through.queue.table import Table
 from tests.faults.world import World
+from tests.machine.machine import ARN
 from tests.model.dynamodb import TABLE
 from tests.unit.conftest import OUTBOX, aws, load, s3, secret_arn, session, table
-from tests.unit.machine import MACHINE
 
 boto3_client = cache(boto3.client)  # for all tests: making one takes long
 __all__ = ["aws", "load", "s3", "secret_arn", "session", "table"]
@@ -40,7 +40,7 @@ def world(
     monkeypatch.setattr(boto3, "client", boto3_client)
     variables = {
         "POWERTOOLS_METRICS_NAMESPACE": "StraightThrough",
-        "STATE_MACHINE_ARN": MACHINE,
+        "STATE_MACHINE_ARN": ARN,
         "TURNS_TABLE": TABLE,
         "TOPIC_ARN": boto3.client("sns").create_topic(Name="topic")["TopicArn"],
         "ROUTES_PATH": "/straight-through/routes",

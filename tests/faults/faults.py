@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from docs.faults import OUTSIDE, Fault
 from local.quantemplate import Control
 from local.quantemplate.pipelines import OLD_RUN
-from tests.unit.machine import Clock
+from tests.machine.agenda import Clock
 
 Order = tuple[str, dict[str, Any]]  # of the stand-in: its kind and its fields
 PATIENCE = 1.0  # seconds that the client waits for a reply that stalls or has no end

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import boto3
-
 from tests.faults.world import World
+from tests.machine.agenda import Clock
 from tests.unit.conftest import OUTBOX
-from tests.unit.machine import Clock
 
 LARGE = 8  # bytes of a part; an output has about 20
 
@@ -45,7 +43,7 @@ def released(world: World) -> None:
     two_files(world)
     for execution in list(world.machine.executions.values()):
         given = {"release": execution.name}
-        world.machine.start(boto3.client("stepfunctions"), f"r-{execution.name}", given)
+        world.machine.start(f"r-{execution.name}", given)
     world.settle()
 
 
@@ -56,8 +54,8 @@ def aborted(world: World) -> None:
     world.drop("first")
     world.drop("second")
     while not (world.first and world.first.passed[-1] == "UploadAndExecute"):
-        world.machine.step()
-    world.machine.abort(world.first)
+        world.step()
+    world.machine.end(world.first, "ABORTED")
     world.settle()
 
 

@@ -29,9 +29,9 @@ from quantemplate import client as quantemplate
 from straight_through.buckets import s3_objects
 from straight_through.telling.remedies import REMEDIES
 from tests.faults.faults import PATIENCE, Injected
-from tests.faults.machine import Execution
 from tests.faults.stories import STORIES, Story
 from tests.faults.world import World
+from tests.machine.machine import Execution
 
 FULL = bool(os.environ.get("FAULTS_FULL"))
 LONGEST = 4096  # characters of a message
@@ -147,7 +147,7 @@ def different(world: World, story: Story, expected: End) -> list[str]:
         found.append(f"{ended}; expected is: {expected}; {subject.cause}")
     others = [e for e in world.executions("FAILED", "RUNNING") if e is not subject]
     others = [e for e in others if e.name not in world.met]  # as two that publish at a time
-    others = [e for e in others if e.given.get("release") != subject.name]  # it was not held yet
+    others = [e for e in others if e.input.get("release") != subject.name]  # it was not held yet
     if others and not world.paused() and not story.all_end:
         found.append("another file has not gone through")
     found += [

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -22,13 +22,12 @@ from botocore.client import BaseClient
 import straight_through.aws
 from local.deploy import read_template
 from local.quantemplate import Control
-from straight_through.moments import iso
 from straight_through.names import run_folder
 from tests.faults.faults import Injected
-from tests.faults.machine import Execution, Machine
+from tests.machine import service
+from tests.machine.agenda import Agenda, Clock
+from tests.machine.machine import Call, Execution, Machine
 from tests.unit.conftest import INBOX, OUTBOX, ROOT
-from tests.unit.machine import Clock
-from tests.unit.world import milliseconds
 
 SWEEP_EVERY = 300  # seconds
 MOST_SWEEPS = 12 * 24 * 3  # in a row in which nothing else happens: three days
@@ -79,7 +78,8 @@ class World:
         self.injected = injected
         self.lose_events = False
         self.calls: set[tuple[str, str]] = set()  # function and call
-        self.machine = Machine(self.invoke, self._ended)
+        self.agenda = Agenda(lambda: Clock.now(UTC))
+        self.machine = Machine(self.agenda, self._begin, self._changed)
         self.queue = f"q{uuid.uuid4().hex[:8]}"
         self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
         self.causes: list[str] = []  # of all ends
@@ -120,15 +120,15 @@ class World:
         api_call, request = of_all._make_api_call, requests.Session.request
 
         def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
-            service = client.meta.service_model.service_name
-            call = self.machine.call if service == "stepfunctions" else api_call
+            name = client.meta.service_model.service_name
+            call = partial(service.call, self.machine) if name == "stepfunctions" else api_call
             do = lambda: call(client, operation, given)  # noqa: E731
             if operation == "Publish":
                 self.told.append(given["Subject"])
             if not self.function:
                 return do()
-            self.calls.add((self.function, f"{service}.{operation}"))
-            if self._meets(f"{service}.{operation}"):
+            self.calls.add((self.function, f"{name}.{operation}"))
+            if self._meets(f"{name}.{operation}"):
                 self.met += [self.about] * (self.about not in self.met)
                 return self.injected.in_aws(do, client, operation)  # type: ignore[union-attr]
             return do()
@@ -154,6 +154,10 @@ class World:
 
     def _meets(self, call: str) -> bool:
         return self.injected is not None and self.injected.is_at(self.function, call)
+
+    def _begin(self, call: Call) -> None:
+        """Put the invocation of a Task on the agenda."""
+        self.agenda.later(0, lambda: self.machine.run(call, self.invoke), call.execution)
 
     def invoke(self, name: str, event: Any) -> Any:
         """Run a function."""
@@ -197,7 +201,7 @@ class World:
         self.dropped.append((key, put["VersionId"], content))
         detail = {"bucket": {"name": INBOX}, "object": item}
         body = json.dumps({"time": Clock.now().astimezone().isoformat(), "detail": detail})
-        self.machine.later(0, lambda: self._deliver(body))
+        self.agenda.later(0, lambda: self._deliver(body))
 
     def _deliver(self, body: str, tried: int = 1) -> None:
         failed = self.invoke("start_run", {"Records": [{"messageId": "m", "body": body}]})
@@ -205,49 +209,47 @@ class World:
             tried == 1 and self.injected and self.injected.delivers_twice
         )
         if again and tried < SQS_TRIES:
-            self.machine.later(SQS_AGAIN, lambda: self._deliver(body, tried + 1))
+            self.agenda.later(SQS_AGAIN, lambda: self._deliver(body, tried + 1))
         elif failed["batchItemFailures"]:
             self.dead_letters.append(body)
 
-    def _ended(self, execution: Execution) -> None:
+    def _changed(self, execution: Execution) -> None:
         """Tell RunEnded of an end, unless the event is lost."""
+        if execution.status == "RUNNING":
+            return
         self.causes.append(execution.cause)
         if self.injected and execution.name in self.met[self.injected.files - 1 :]:
             self.injected.mend()
-        detail = {
-            "name": execution.name,
-            "executionArn": execution.arn,
-            "status": execution.status,
-            "redriveCount": execution.redrives,
-            "error": execution.error or None,
-            "cause": execution.cause or None,
-            "startDate": milliseconds(execution.started),
-            "stopDate": milliseconds(iso(Clock.now(UTC))),
-            "input": json.dumps(execution.given),
-            "output": json.dumps(execution.output) if execution.status == "SUCCEEDED" else None,
-        }
+        event = {"detail": execution.status_change()}
         if not self.lose_events:
-            self.machine.later(0, lambda: self._tell({"detail": detail}, EVENT_AGAIN))
+            self.agenda.later(0, lambda: self._tell(event, EVENT_AGAIN))
 
     def _tell(self, event: Any, again: tuple[int, ...]) -> None:
         try:
             self.invoke("run_ended", event)
         except Exception:  # noqa: BLE001 - as Lambda does
             if again:
-                self.machine.later(again[0], lambda: self._tell(event, again[1:]))
+                self.agenda.later(again[0], lambda: self._tell(event, again[1:]))
             else:
                 self.dead_letters.append(event["detail"]["name"])
+
+    def step(self) -> None:
+        """Do what is due next, at its time."""
+        due = self.agenda.next_due()
+        assert due
+        Clock.reach(due)
+        self.agenda.take()()
 
     def settle(self) -> None:
         """Go on, and sweep now and then, until everybody is at rest or nothing happens any more."""
         sweep_at, idle = Clock.now(UTC) + timedelta(seconds=SWEEP_EVERY), 0
         while idle < MOST_SWEEPS:
-            due = self.machine.next_due()
+            due = self.agenda.next_due()
             if due and due <= sweep_at:
-                self.machine.step()
+                self.step()
                 idle = 0
                 continue
-            Clock.ahead += max(sweep_at - Clock.now(UTC), timedelta())
+            Clock.reach(sweep_at)
             with suppress(Exception):
                 self.invoke("sweep_queues", {})
             sweep_at, idle = Clock.now(UTC) + timedelta(seconds=SWEEP_EVERY), idle + 1
@@ -299,7 +301,7 @@ class World:
         s3 = boto3.client("s3")
         published = list(self.machine.executions.values())
         for key, version, content in self.dropped:
-            of_it = [e for e in published if e.given.get("version_id") == version]
+            of_it = [e for e in published if e.input.get("version_id") == version]
             if not of_it:
                 found.append(f"{key} has no execution")
                 continue

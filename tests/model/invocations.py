@@ -9,21 +9,19 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
+from tests.machine.machine import Call, Execution, Killed
+
 _running: "list[Invocation]" = []  # one at most
-
-
-class Killed(BaseException):
-    """The function's process is gone: nothing that it would do after this happens."""
 
 
 class Invocation:
     """One invocation of a function; `at` names the call before which it stands."""
 
-    def __init__(self, name: str, function: Callable[[], Any], about: Any = None) -> None:
+    def __init__(self, name: str, function: Callable[[], Any], call: Call | None = None) -> None:
         """Stand before its beginning."""
         self.name = name
         self.number = 0
-        self.about = about  # the execution that it works for, if it does
+        self.call = call  # of the state that it works for, if it does
         self.at = "begin"
         self.result: Any = None
         self.error: BaseException | None = None
@@ -31,10 +29,15 @@ class Invocation:
         self.killed = False
         self.began_at_write = 0  # how many writes the table had seen
         self.deadline = datetime.max.replace(tzinfo=UTC)
-        self.attempt = 0  # the execution's redrive count when it began
         self.uploaded: str | None = None  # the dataset
         self._function = function
         self._runs = greenlet(self._run)
+
+    @property
+    def about(self) -> Execution:
+        """The execution that it works for."""
+        assert self.call
+        return self.call.execution
 
     def step(self, trouble: str = "") -> None:
         """Make the call, with or without trouble, and run to the next one or to the end."""

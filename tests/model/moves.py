@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.machine.machine import Call, Execution
 from tests.model.invocations import Invocation
-from tests.model.states import Execution
 from tests.model.world import World
 
 MOST_DROPS = 6
@@ -136,7 +136,7 @@ class Moves:
 
     def _meets(self, invocation: Invocation, then: str) -> None:
         """Let a function meet something where it stands, or its execution."""
-        world, execution = self.world, invocation.about
+        world, call = self.world, invocation.call
         if then in SOME_TROUBLES:
             world.step(invocation, then)
         elif then == "others":
@@ -147,19 +147,19 @@ class Moves:
             world.step(invocation)
             if not invocation.ended:
                 world.kill(invocation)
-        elif execution and execution.invocation is invocation:
-            self._execution_meets(execution, invocation, then)
+        elif call and call.awaited:
+            self._execution_meets(call, invocation, then)
 
-    def _execution_meets(self, execution: Execution, invocation: Invocation, then: str) -> None:
+    def _execution_meets(self, call: Call, invocation: Invocation, then: str) -> None:
         """Let an execution end or try again while its function goes on."""
-        world = self.world
+        world, execution = self.world, call.execution
         if then == "time out":
             world.states.time_out(execution)
         elif "abort" in then:
             world.states.abort(execution)
         elif "give up" in then:
             world.harmed = True
-            world.states.give_up(execution)
+            world.states.give_up(call)
             self._to_next_wake()
         if "tell" in then:
             world.invoke("run_ended", {"detail": world.states.ends.pop()})

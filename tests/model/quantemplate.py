@@ -68,6 +68,7 @@ class FakeQuantemplate:
     now: Callable[[], datetime]
     forbid: Callable[[str], NoReturn]  # says that an invariant does not hold
     kept: Callable[[str], int]  # the highest run number that we keep of a pipeline
+    content: Callable[[Any], bytes]  # that an execution's run must be made from
     style: str = "with a zone"  # of the times that it tells
     dated: bool = True  # whether it tells its own time
     late_by: timedelta = timedelta(0)  # how long the next new run is missing from the list
@@ -155,19 +156,19 @@ class FakeQuantemplate:
     def _made(self, pipeline_id: str) -> Run:
         """Return the run that the invocation makes, if it may make one now."""
         invocation = running()
-        if not invocation or not invocation.uploaded:
+        if not invocation or not invocation.call or not invocation.uploaded:
             self.forbid("Execute without an upload")
         dataset, execution = invocation.uploaded, invocation.about
         self._no_upload(dataset, "Execute is sent")
         self._no_run_of(dataset, "Execute is sent", pipeline_id)
-        attempt = invocation.attempt
+        attempt = invocation.call.attempt
         for earlier in (run for run in self.runs if run.made_for == execution.name):
             if earlier.status not in BAD or earlier.attempt >= attempt:
                 self.forbid(f"{execution.name} is executed again after {earlier}")
         run = self._new(pipeline_id, US)
         run.dataset, run.content = dataset, self.datasets[dataset]
         run.made_for, run.attempt = execution.name, attempt
-        if run.content != execution.content:
+        if run.content != self.content(execution):
             self.forbid(f"{execution.name} is executed with {run.content!r}")
         return run
 

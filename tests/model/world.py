@@ -7,11 +7,12 @@ from typing import Any, NoReturn
 
 from straight_through.errors import StraightThroughError
 from straight_through.queue.reconcile import SweepIncomplete
+from tests.machine.machine import Call, Execution
 from tests.model.dynamodb import DynamoDB
 from tests.model.functions import SECONDS, Functions, context_of
 from tests.model.invocations import Invocation, running
 from tests.model.quantemplate import SOMEBODY_ELSE, FakeQuantemplate
-from tests.model.states import Execution, States
+from tests.model.states import States
 from tests.model.storage import EventBus, Inbox, Parameters, Topic
 
 TICK = timedelta(milliseconds=1)
@@ -36,11 +37,11 @@ class World:
         self.harmed = False  # whether something happened that only a sweep may repair
         self.steps = 0
         self.dynamodb = DynamoDB(self._wrote)
-        self.states = States(self.now, self.invoke, self._content)
+        self.states = States(self.now, self._begin)
         self.inbox = Inbox()
         self.parameters = Parameters()
         clock = lambda: self._now + clocks_differ  # noqa: E731 - one short line
-        self.quantemplate = FakeQuantemplate(clock, self.forbid, self._kept)
+        self.quantemplate = FakeQuantemplate(clock, self.forbid, self._kept, self._content)
         self.services: dict[str, Any] = {
             "dynamodb": self.dynamodb,
             "stepfunctions": self.states,
@@ -82,18 +83,21 @@ class World:
         failed = self._functions.handler("start_run")({"Records": [message]}, None)
         assert failed == {"batchItemFailures": []}
 
-    def invoke(self, name: str, event: Any, execution: Execution | None = None) -> Invocation:
+    def invoke(self, name: str, event: Any, call: Call | None = None) -> Invocation:
         """Begin an invocation."""
         deadline = self._now + timedelta(seconds=SECONDS[name])
         handler, context = self._functions.handler(name), context_of(deadline, self)
-        invocation = Invocation(name, lambda: handler(event, context), execution)
+        invocation = Invocation(name, lambda: handler(event, context), call)
         invocation.deadline = deadline
-        invocation.attempt = execution.redrives if execution else 0
         invocation.began_at_write = self._writes
         self._invoked += 1
         invocation.number = self._invoked
         self.invocations.append(invocation)
         return invocation
+
+    def _begin(self, call: Call) -> None:
+        """Begin the invocation of a Task."""
+        self.invoke(call.function, call.payload, call)
 
     def step(self, invocation: Invocation, trouble: str = "") -> None:
         """Let an invocation make its next call."""
@@ -120,18 +124,11 @@ class World:
                 self._now = max(self._now, invocation.deadline)
                 self.kill(invocation)
         self._now = until
-        self._wake()
-
-    def _wake(self) -> None:
-        """End the waits that are over."""
-        for execution in self.states.executions.values():
-            if execution.wake_at and execution.wake_at <= self._now:
-                self.states.wake(execution)
+        self.states.wake()
 
     def next_wake(self) -> datetime | None:
         """Return when the next wait ends."""
-        wakes = [e.wake_at for e in self.states.executions.values() if e.wake_at]
-        return min(wakes, default=None)
+        return self.states.agenda.next_due()
 
     def close(self) -> None:
         """End all."""
@@ -151,8 +148,8 @@ class World:
             if not _foreseen(error):
                 self.violation = f"{type(error).__name__}: {error}"
                 raise error
-        if invocation.about:
-            self.states.invocation_ended(invocation.about, invocation)
+        if invocation.call:
+            self.states.invocation_ended(invocation.call, invocation)
 
     # --- invariants -----------------------------------------------------------------------------
     def check(self) -> None:
@@ -243,7 +240,7 @@ class World:
                 self.forbid(f"{run} is said to be made by {pk} and by {item['pk']['S']}")
         if run.created_by == SOMEBODY_ELSE and self._user_was_unknown(pk):
             return  # nothing tells somebody else's run from ours: a limit that is documented
-        if run.made_for != execution.name or run.content != execution.content:
+        if run.made_for != execution.name or run.content != self._content(execution):
             self.forbid(f"{execution.name} is said to have made {run}")
 
     def _kept(self, pipeline: str) -> int:
@@ -265,8 +262,9 @@ class World:
         (record,) = self.dynamodb.items(pk)
         return "NULL" in record["posted"]["M"]["user"]
 
-    def _content(self, named: dict[str, Any]) -> bytes:
-        """Return the bytes of the version that an input names."""
+    def _content(self, execution: Execution) -> bytes:
+        """Return the bytes that an execution's run must be made from."""
+        named = execution.input
         return self.inbox.versions[named["key"], named["version_id"]][0]
 
 
@@ -279,5 +277,6 @@ def _foreseen(error: BaseException) -> bool:
 
 def _name(invocation: Invocation) -> str:
     """Name an invocation in the log."""
-    about = f" {invocation.about.name[:6]} {invocation.attempt}" if invocation.about else ""
+    call = invocation.call
+    about = f" {call.execution.name[:6]} {call.attempt}" if call else ""
     return f"{invocation.number} {invocation.name}{about}"

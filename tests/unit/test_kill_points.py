@@ -16,9 +16,9 @@ import pytest
 
 from local.quantemplate import Control, running
 from straight_through.queue.table import Table
+from tests.machine.machine import ARN
 from tests.model.dynamodb import TABLE
 from tests.unit.conftest import OUTBOX
-from tests.unit.machine import MACHINE
 from tests.unit.world import Kill, World
 
 SWEEP = "sweep_queues"
@@ -71,7 +71,7 @@ def world(
     assert s3
     monkeypatch.setattr(boto3, "client", cache(boto3.client))  # making one takes long
     environment = {
-        "STATE_MACHINE_ARN": MACHINE,
+        "STATE_MACHINE_ARN": ARN,
         "IGNORE_PATTERNS": "*.filepart",
         "TURNS_TABLE": TABLE,
         "TOPIC_ARN": boto3.client("sns").create_topic(Name="topic")["TopicArn"],

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -23,10 +23,11 @@ from botocore.client import BaseClient
 
 import straight_through.aws
 from local.quantemplate import Control
-from straight_through.moments import iso
 from straight_through.names import run_folder
+from tests.machine import service
+from tests.machine.agenda import Agenda, Clock
+from tests.machine.machine import Call, Execution, Killed, Machine
 from tests.unit.conftest import INBOX, OUTBOX
-from tests.unit.machine import AT_REST, Clock, Execution, Killed, Machine
 
 CLOCKS = (
     *("queue.turns", "queue.reconcile", "queue.pauses"),
@@ -72,7 +73,8 @@ class World:
         self.kill, self.healing, self.lose_events = kill, healing, lose_events
         self.calls: dict[str, list[list[str]]] = defaultdict(list)  # of each invocation
         self.killed = False
-        self.machine = Machine(self.invoke, self._tell)
+        self.agenda = Agenda(lambda: Clock.now(UTC))
+        self.machine = Machine(self.agenda, self._begin, self._changed)
         self.queue = f"q{uuid.uuid4().hex[:8]}"
         self._dropped: list[tuple[str, str, bytes]] = []
         self.stand_in.reset()
@@ -96,7 +98,9 @@ class World:
 
         def make_api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
             if client.meta.service_model.service_name == "stepfunctions":
-                return self._through(operation, self.machine.call, client, operation, given)
+                return self._through(
+                    operation, service.call, self.machine, client, operation, given
+                )
             return self._through(operation, api_call, client, operation, given)
 
         def send(session: requests.Session, method: str, url: str, **options: Any) -> Any:
@@ -114,6 +118,10 @@ class World:
             monkeypatch.setattr(f"straight_through.{module}.datetime", Clock)
         stamp = lambda: Clock.now().astimezone().isoformat()  # noqa: E731 - one short line
         monkeypatch.setattr("local.quantemplate.pipelines.timestamp", stamp)
+
+    def _begin(self, call: Call) -> None:
+        """Put the invocation of a Task on the agenda."""
+        self.agenda.later(0, lambda: self.machine.run(call, self.invoke), call.execution)
 
     def invoke(self, name: str, event: Any) -> Any:
         """Run a function. Raises Killed."""
@@ -193,21 +201,10 @@ class World:
         except Killed:
             self.invoke(name, event)
 
-    def _tell(self, execution: Execution) -> None:
+    def _changed(self, execution: Execution) -> None:
         """Tell RunEnded of an end, unless the event is lost; a killed one is the sweep's matter."""
-        detail = {
-            "name": execution.name,
-            "executionArn": execution.arn,
-            "status": execution.status,
-            "redriveCount": execution.redrives,
-            "error": execution.error or None,
-            "startDate": milliseconds(execution.started),
-            "stopDate": milliseconds(iso(Clock.now(UTC))),
-            "input": json.dumps(execution.given),
-            "output": json.dumps(execution.data) if execution.status == "SUCCEEDED" else None,
-        }
-        if not self.lose_events:
-            self.quietly("run_ended", {"detail": detail})
+        if execution.status != "RUNNING" and not self.lose_events:
+            self.quietly("run_ended", {"detail": execution.status_change()})
 
     def quietly(self, name: str, event: Any) -> None:
         """Invoke a function; its death stays unseen."""
@@ -215,13 +212,16 @@ class World:
             self.invoke(name, event)
 
     def step(self, execution: Execution) -> bool:
-        """Go one step; whoever lost a function to a kill tries again, or is redriven."""
-        retries = execution.retries
-        went = self.machine.step(execution)
-        if execution.retries > retries and self.healing == "redrive":
+        """Go one step, if there is one; whoever lost a function tries again, or is redriven."""
+        due, retried = self.agenda.next_due(execution), len(execution.retried)
+        if not due:
+            return False
+        Clock.reach(due)
+        self.agenda.take(execution)()
+        if len(execution.retried) > retried and self.healing == "redrive":
             self.machine.end(execution, "FAILED", "Runtime.ExitError")
             self.machine.redrive(execution)
-        return went
+        return True
 
     def settle(self) -> None:
         """Go on until nobody can go further; where somebody still waits, sweep."""
@@ -233,7 +233,7 @@ class World:
                 going = any(steps)
             Clock.ahead += SWEEP_AFTER
             self.quietly("sweep_queues", {})
-            if all(e.status in AT_REST for e in everyone) and not self.left_over():
+            if all(e.status != "RUNNING" for e in everyone) and not self.left_over():
                 return
 
     def made(self, call: str) -> int:
@@ -277,8 +277,3 @@ class World:
             if told != version or list(stored.values()) != [content]:
                 found.append(f"{key}: {sorted(stored)} of version {told}")
         return found
-
-
-def milliseconds(moment: str) -> int:
-    """A moment as status-change events tell it."""
-    return int(datetime.fromisoformat(moment).timestamp() * 1000)
