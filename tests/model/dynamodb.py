@@ -214,5 +214,10 @@ def _fail_after(trouble: str) -> None:
 
 def _error(code: str, **more: Any) -> ClientError:
     """Return boto3's error."""
-    answer: Any = {"Error": {"Code": code, "Message": code}, **more}
+    status = 500 if code == "InternalServerError" else 400
+    answer: Any = {
+        "Error": {"Code": code, "Message": code},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **more,
+    }
     return ClientError(answer, "call")
