@@ -68,6 +68,12 @@ def test_a_redriven_state_goes_on_where_it_failed() -> None:
     assert [(each.began, each.ended) for each in visit.stretches] == [(at(0), at(3)), (at(9), None)]
 
 
+def test_a_try_after_a_redrive_is_of_the_state_that_goes_on_whatever_it_follows() -> None:
+    failed = [entered(0, "CheckStatus"), event(3, "ExecutionFailed"), event(9, "ExecutionRedriven")]
+    (visit,) = visits(history(failed, event(10, "TaskScheduled", after=0)))
+    assert visit.tries == 1
+
+
 def test_of_a_maps_iterations_those_are_failed_that_failed() -> None:
     found = visits(
         history(
@@ -102,11 +108,13 @@ def test_time_in_a_state_adds_up_over_its_visits_and_runs_on_while_it_is_open() 
         ("Check", 1, 1.0),
     ]
     assert ended_at(visits(history(LOOPED))) == ""
-    assert [(s.status, s.since) for s in steps(visits(history(LOOPED)))] == [
-        ("done", at(0)),
-        ("current", at(4)),
-        ("done", at(3)),
+    assert [(s.status, s.first, s.since) for s in steps(visits(history(LOOPED)))] == [
+        ("done", at(0), at(0)),
+        ("current", at(1), at(4)),
+        ("done", at(3), at(3)),
     ]
+    (_, wait, _) = steps(visits(history(LOOPED, exited(9, "Wait", "Wait"))))
+    assert (wait.status, wait.since) == ("done", at(4))
 
 
 def test_iterations_of_a_map_that_overlap_count_their_time_once() -> None:
@@ -228,6 +236,33 @@ def test_a_redriven_map_is_one_phase_with_its_iterations() -> None:
     assert (first.ended, first.failed) == (at(2), True)
     assert (again.state, again.began, again.ended) == ("DownloadOutputs", at(50), at(52))
     assert (again.redriven, again.failed) == (True, False)
+
+
+def test_each_redrive_has_a_phase_of_its_own() -> None:
+    again = [event(50, "ExecutionRedriven"), event(52, "ExecutionFailed")]
+    found = phases_of(
+        entered(0, "TakeTurn"),
+        event(2, "ExecutionFailed"),
+        again,
+        event(60, "ExecutionRedriven"),
+    )
+    assert [(p.began, p.ended, p.redriven) for p in found] == [
+        (at(0), at(2), False),
+        (at(50), at(52), True),
+        (at(60), None, True),
+    ]
+
+
+def test_a_map_that_failed_has_failed_though_an_iteration_did_not() -> None:
+    (phase,) = phases_of(
+        entered(0, "DownloadOutputs", "Map"),
+        entered(0, "DownloadOutput", after=1),
+        entered(1, "DownloadOutput", after=1),
+        exited(2, "DownloadOutput", after=3),
+        event(3, "TaskFailed", after=2, **FAILED),
+        event(4, "ExecutionFailed"),
+    )
+    assert (phase.failed, phase.ended) == (True, at(4))
 
 
 def test_a_run_that_failed_names_the_state() -> None:
