@@ -156,8 +156,11 @@ def start(stack: Stack, name: str, given: dict[str, Any]) -> str:
 
 def redriven(stack: Stack, run: Run) -> str:
     """Redrive a run; return why it could not be, "" if it could."""
-    if run.redrivable:
+    if run.redrivable and not run.ended_badly:
         return f"cannot be redriven: {run.redrivable}. Process the file anew: stp rerun {run.name}"
+    if run.redrivable:
+        command = _instead(stack, run, _stand_of(stack, run.arn)[0])
+        return f"cannot be redriven: {run.redrivable}. Start a new run instead: {command}"
     if full := _full(stack, run):
         return full
     try:
@@ -173,13 +176,17 @@ def _full(stack: Stack, run: Run) -> str:
     most = needed(state, stack.parameters)
     if events + most <= MOST_EVENTS:
         return ""
-    # Where it has an execution of its own, that one may have ended by now, or go on.
-    followed = record_of(stack, run.name).get("execution") and state != "UploadAndExecute"
-    command = "stp rerun --attach" if followed else "stp rerun"
     return (
         f"cannot be redriven: its history has {events:,} of {MOST_EVENTS:,} events, and to go on "
-        f"at {state} may take {most:,}. Start a new run instead: {command} {run.name}"
+        f"at {state} may take {most:,}. Start a new run instead: {_instead(stack, run, state)}"
     )
+
+
+def _instead(stack: Stack, run: Run, state: str) -> str:
+    """Return the command that starts a new run where one that ended in a state cannot go on."""
+    # Where it has an execution of its own, that one may have ended by now, or go on.
+    followed = record_of(stack, run.name).get("execution") and state != "UploadAndExecute"
+    return f"stp rerun --attach {run.name}" if followed else f"stp rerun {run.name}"
 
 
 def _stand_of(stack: Stack, arn: str) -> tuple[str, int]:

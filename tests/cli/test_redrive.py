@@ -20,6 +20,7 @@ class States:
 
     state: str
     events: int
+    refused: str = ""
     redriven: list[str] = field(default_factory=list)
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
@@ -31,7 +32,8 @@ class States:
             "error": "PipelineOverdue",
             "startDate": datetime(2026, 5, 4, tzinfo=UTC),
             "input": '{"bucket": "inbox", "key": "claims/may.csv"}',
-            "redriveStatus": "REDRIVABLE",
+            "redriveStatus": "NOT_REDRIVABLE" if self.refused else "REDRIVABLE",
+            "redriveStatusReason": self.refused,
         }
 
     def get_execution_history(self, **_: Any) -> dict[str, Any]:
@@ -80,3 +82,26 @@ def test_a_redrive_without_room_is_refused_with_what_to_start_instead(
     if instead:
         assert f"{events:,} of 25,000" in done.out
         assert done.out.strip().endswith(f"Start a new run instead: {instead}")
+
+
+@pytest.mark.parametrize(
+    ("state", "instead"),
+    [("CheckStatus", "stp rerun --attach may"), ("UploadAndExecute", "stp rerun may")],
+)
+def test_what_step_functions_redrives_no_more_is_refused_with_what_to_start_instead(
+    stp: Stp, deployed: Stack, monkeypatch: pytest.MonkeyPatch, state: str, instead: str
+) -> None:
+    # Given a run that failed for its history, and whose execution is known
+    why = "Execution history event limit exceeded"
+    states, client = States(state, 25_000, refused=why), Stack.client
+    monkeypatch.setattr(
+        Stack, "client", lambda s, name: states if name == "stepfunctions" else client(s, name)
+    )
+    made = {"execution_id": "e-7"}
+    deployed.table.update(record_key("may"), "SET #execution = :made", made=made)
+    # When it is redriven, then that is refused, and what follows its execution is named
+    done = stp("redrive", "may")
+    assert done.code == FAILED
+    assert why in done.out
+    assert done.out.strip().endswith(f"Start a new run instead: {instead}")
+    assert states.redriven == []

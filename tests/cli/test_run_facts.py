@@ -13,6 +13,7 @@ from straight_through.names import LONGEST_RUN_NAME
 
 BEGAN = datetime(2026, 5, 4, 8, 15, 30, tzinfo=UTC)
 ARN = "arn:aws:states:eu-west-1:000000000000:execution:straight-through:r"
+NEVER = "NOT_REDRIVABLE"
 FILE = {"bucket": "inbox", "key": "claims/eu/may.csv", "version_id": "v1"}
 
 
@@ -106,6 +107,8 @@ def test_whether_it_can_be_redriven_is_what_step_functions_says() -> None:
         (read("FAILED", error="ExecuteUncertain"), "stp rerun r"),
         (read("FAILED", {}, error="States.Runtime"), "stp drop"),
         (read("FAILED", error=None), "stp redrive r"),
+        (read("FAILED", error="States.Runtime", redriveStatus=NEVER), "stp rerun --attach r"),
+        (read("ABORTED", redriveStatus=NEVER), "stp rerun --attach r"),
         (read("TIMED_OUT"), "stp redrive r"),
         (read("ABORTED"), "stp redrive r"),
         (read("RUNNING"), "Wait for its end."),

@@ -152,6 +152,17 @@ def test_a_failure_has_its_error_and_message(event: Event) -> None:
         assert facts(event, cause=plain)["message"] == plain
 
 
+def test_what_can_be_redriven_no_more_is_followed_by_a_new_run(event: Event) -> None:
+    # Given a run whose history has no room any more
+    why = "Execution history event limit exceeded"
+    detail = change(event, redriveStatus="NOT_REDRIVABLE", redriveStatusReason=why)["detail"]
+    # When it is told of, then nobody is sent to a redrive that would be refused
+    following = facts_of(ended_of(detail), {})["next"]
+    assert "redrive the run" not in following
+    assert "start a new run, since this one can no longer be redriven:" in following
+    assert f"`stp rerun --attach {MAY}`" in following
+
+
 def test_a_success_has_its_rows_times_and_outputs(event: Event) -> None:
     text = text_of(succeeded(event, RESULT))
     for line in (

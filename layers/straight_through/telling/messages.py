@@ -41,6 +41,11 @@ OTHERS = (
 )
 # Where the console of each partition of AWS is, after the region's name.
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+# What a remedy's step is where Step Functions redrives no more: after 14 days, or 24,998 events.
+NO_REDRIVE = (
+    "start a new run, since this one can no longer be redriven: with its execution_id, if it has "
+    "made an execution (`stp rerun --attach <run>`), else with the same input"
+)
 NO_OUTPUTS = "Look in Quantemplate why the run made no outputs, if it should have made some."
 
 
@@ -58,6 +63,7 @@ class Ended:
     stopped: int
     input: str
     output: str
+    redrivable: bool = True
 
     @property
     def result(self) -> Item:
@@ -83,6 +89,7 @@ def ended_of(detail: dict[str, Any]) -> Ended:
         stopped=detail["stopDate"],
         input=detail.get("input") or "{}",
         output=detail.get("output") or "",
+        redrivable=detail.get("redriveStatus") != "NOT_REDRIVABLE",
     )
 
 
@@ -100,6 +107,8 @@ def facts_of(ended: Ended, record: RunRecord, steps: Mapping[str, str] = WORDS) 
     region = ended.execution_arn.split(":")[3]
     manifest = result.get("manifest", "")
     no_outputs = bool(result.get("no_outputs"))
+    if not ended.redrivable:
+        steps = {**steps, "redrive": NO_REDRIVE}
     known = NO_OUTPUTS if no_outputs else NEXT.get(status)
     following = known.format(**steps) if known else what_to_do(ended.error, steps)
     return {
