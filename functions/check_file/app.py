@@ -13,7 +13,7 @@ from straight_through.files.intake import FileState, Intake
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import Routes
+from straight_through.routes import KEPT, Routes
 from straight_through.settings import settings_of
 from straight_through.statuses import CHECKED, EMPTY, REPLACED
 from straight_through.time_left import within
@@ -34,7 +34,7 @@ logger = Logger()
 settings = settings_of(Settings)
 intake = Intake(
     client("s3"),
-    Routes(client("ssm"), settings.routes_path),
+    Routes(client("ssm"), settings.routes_path, KEPT),
     Records(Table(client("dynamodb"), settings.turns_table)),
     Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio),
 )

@@ -14,7 +14,7 @@ from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turns
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import Routes
+from straight_through.routes import KEPT, Routes
 from straight_through.settings import settings_of
 from straight_through.time_left import within
 
@@ -35,7 +35,7 @@ table = Table(client("dynamodb"), settings.turns_table)
 turns = Turns(table, client("stepfunctions"))
 intake = Intake(
     client("s3"),
-    Routes(client("ssm"), settings.routes_path),
+    Routes(client("ssm"), settings.routes_path, KEPT),
     Records(table),
     Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio),
 )

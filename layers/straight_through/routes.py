@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -78,13 +79,22 @@ class Route:
         object.__setattr__(self, "queue", self.queue or self.pipeline_id)
 
 
-class Routes:
-    """The routes of a stack, each as it is when it is asked for."""
+KEPT = 5  # seconds: Parameter Store answers 40 requests a second, for all of an account
 
-    def __init__(self, ssm: "SSMClient", path: str) -> None:
+
+class Routes:
+    """The routes of a stack, each as it is when it is asked for, or was `kept` seconds before."""
+
+    def __init__(self, ssm: "SSMClient", path: str, kept: float = 0) -> None:
         """Take Parameter Store, and the path under which the routes lie."""
         self._ssm = ssm
         self._path = path
+        self._kept = kept
+        self._found: dict[tuple[str, ...], tuple[float, Route]] = {}
+
+    def forget(self) -> None:
+        """Read every route anew: a person may have mended one."""
+        self._found.clear()
 
     def of(self, key: str) -> Route:
         """Return the route of the deepest folder of `key` that has one, with one request.
@@ -93,7 +103,19 @@ class Routes:
 
         Raises NoRoute and RouteInvalid.
         """
-        folders = routable_folders(key)
+        folders = tuple(routable_folders(key))
+        now = datetime.now(UTC).timestamp()  # which goes on while a function is frozen
+        self._found = {
+            names: (read_at, route)
+            for names, (read_at, route) in self._found.items()
+            if 0 <= now - read_at < self._kept
+        }
+        if folders not in self._found:
+            self._found[folders] = now, self._read_of(key, folders)
+        return self._found[folders][1]
+
+    def _read_of(self, key: str, folders: Sequence[str]) -> Route:
+        """Return the route of the deepest of these folders. Raises NoRoute and RouteInvalid."""
         names = [f"{self._path}/{folder}" for folder in folders]
         names = [name for name in names if len(name) <= LONGEST_NAME]
         found = _read(self._ssm, names) if names else []
@@ -295,7 +317,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _no_route(ssm: "SSMClient", key: str, folders: list[str], path: str) -> str:
+def _no_route(ssm: "SSMClient", key: str, folders: Sequence[str], path: str) -> str:
     """Say why `key` has no route, what it is like that has one, and how to give it one."""
     told = f"No route for {_quoted(key)}: "
     told += (

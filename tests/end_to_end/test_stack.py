@@ -306,7 +306,7 @@ def test_the_queue_passes_what_it_cannot_deliver_to_the_dead_letters(
 
     # Then
     assert json.loads(drops["RedrivePolicy"])["deadLetterTargetArn"] == letters["QueueArn"]
-    assert drops["VisibilityTimeout"] == "180"
+    assert drops["VisibilityTimeout"] == "360"
     name = letters["QueueArn"].split(":")[-1]
     assert alarms[0]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
     assert targets[0]["DeadLetterConfig"] == {"Arn": letters["QueueArn"]}

@@ -17,7 +17,9 @@ import straight_through.executing.execute_once
 import straight_through.executing.upload_and_execute
 import straight_through.queue.pauses
 import straight_through.queue.reconcile
+import straight_through.queue.table
 import straight_through.queue.turns
+import straight_through.routes
 import straight_through.telling.ends
 
 if TYPE_CHECKING:
@@ -75,6 +77,13 @@ class Functions:
         self.world: World | None = None
         self.apps: dict[str, ModuleType] = {}
 
+    def begin(self, world: "World") -> None:
+        """Be the functions of another world, each in a new process."""
+        self.world = world
+        for app in self.apps.values():
+            if hasattr(app, "intake"):
+                app.intake.routes.forget()
+
     def handler(self, name: str) -> Any:
         """Return a function's handler without its logging."""
         handler = self.apps[name].handler
@@ -127,6 +136,8 @@ def loaded() -> Iterator[Functions]:
         )
         for module in steps:
             patch.setattr(module, "metrics", Quiet())
+        # The model itself says when the next try comes.
+        patch.setattr(straight_through.queue.table, "back_off", lambda _tried: None)
         for name in SECONDS:
             app = _load(name)
             patch.setattr(app, "logger", Quiet())
@@ -138,6 +149,7 @@ def loaded() -> Iterator[Functions]:
             functions.apps[name] = app
         for module in (
             *steps,
+            straight_through.routes,
             straight_through.queue.turns,
             straight_through.executing.execute_once,
             straight_through.queue.pauses,

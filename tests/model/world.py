@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, functions: Functions, clocks_differ: timedelta = timedelta(0)) -> None:
         """Begin with nothing under way."""
-        functions.world = self
+        functions.begin(self)
         self._functions = functions
         self._now = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
         self.violation = ""

@@ -21,6 +21,7 @@ from straight_through.errors import (
 )
 from straight_through.files import intake
 from straight_through.files.checks import check_file, known_check
+from straight_through.names import run_name
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item, Table
 from straight_through.queue.turns import tickets
@@ -186,6 +187,31 @@ def test_an_input_without_a_file_is_told(check: Handler, given: dict[str, Any], 
 
 # --- empty versions -------------------------------------------------------------------------------
 Aged = Callable[[float], None]
+
+
+def test_a_mended_route_counts_at_once_for_a_redrive_and_for_a_person(
+    check: Handler, s3: Any, given: dict[str, Any]
+) -> None:
+    # Given a file that was refused by its route's header, in a process that has read the route
+    named = drop(s3, given)["execution"]["Input"]
+    run = run_name(named["bucket"], named["key"], named["version_id"])
+    given["execution"] |= {"Name": run}  # as an S3 event starts it
+    ssm, name = boto3.client("ssm"), "/straight-through/routes/claims"
+    wrong = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
+    right = json.dumps(wrong)
+    ssm.put_parameter(Name=name, Value=json.dumps(wrong | {"header": ["no"]}), Overwrite=True)
+    with pytest.raises(HeaderMismatch):
+        check(given)
+    # When a person mends the route and redrives the run; then the new one counts
+    ssm.put_parameter(Name=name, Value=right, Overwrite=True)
+    given["execution"] |= {"RedriveCount": 1, "RedriveTime": given["execution"]["StartTime"]}
+    assert check(given)["status"] == "Checked"
+    # And so for a run that a person starts
+    ssm.put_parameter(Name=name, Value=json.dumps(wrong | {"header": ["no"]}), Overwrite=True)
+    by_hand = given["execution"] | {"RedriveCount": 0, "Name": "by-hand"}
+    by_hand["Input"] = {k: v for k, v in by_hand["Input"].items() if k in ("bucket", "key")}
+    with pytest.raises(HeaderMismatch):
+        check({"execution": by_hand})
 
 
 @pytest.fixture

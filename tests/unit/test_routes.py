@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -53,6 +54,43 @@ def test_a_route_is_found_with_one_call_however_many_there_are(
     # Then one call has found it
     assert route.name == "claims/eu"
     assert calls == ["GetParameters"]
+
+
+def test_a_burst_of_files_reads_their_route_once_in_five_seconds(
+    ssm: Any, add: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given routes that are kept for five seconds, and a clock
+    seconds, calls = [1000.0], []
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.fromtimestamp(seconds[0], tz)
+
+    monkeypatch.setattr("straight_through.routes.datetime", Clock)
+    ssm.meta.events.register("before-call.ssm", lambda model, **_: calls.append(model.name))
+    routes = Routes(ssm, PATH, kept=5)
+    # When there is none yet, each file asks anew: one that was added counts at once
+    for _ in range(2):
+        with pytest.raises(NoRoute):
+            routes.of("claims/may.csv")
+    add("claims")
+    calls.clear()
+    # And files of one folder ask once in the time
+    for second in range(12):
+        seconds[0] = 1000.0 + second
+        assert routes.of(f"claims/{second}.csv").pipeline_id == "p-claims"
+        assert routes.of(f"claims/sub/{second}.csv").name == "claims"
+    assert len(calls) == 2 * 3
+    # And a route that a person has mended counts at once where it is told to forget
+    add("claims", pipeline_id="p-other")
+    assert routes.of("claims/a.csv").pipeline_id == "p-claims"
+    routes.forget()
+    assert routes.of("claims/a.csv").pipeline_id == "p-other"
+    # And where the clock was set back
+    add("claims", pipeline_id="p-third")
+    seconds[0] = 500.0
+    assert routes.of("claims/a.csv").pipeline_id == "p-third"
 
 
 def test_the_deepest_folder_with_a_route_wins(ssm: Any, add: Callable[..., None]) -> None:

@@ -45,12 +45,24 @@ def written(table: Table, conflicts: int, *, together: bool) -> Any:
     return (table.get(KEY) or {})["n"]
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it waited between two tries, without waiting."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    return waited
+
+
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("conflicts", [0, 1, 19])
 def test_a_write_that_others_are_in_the_way_of_is_made_again(
-    table: Table, conflicts: int, *, together: bool
+    table: Table, pauses: list[float], conflicts: int, *, together: bool
 ) -> None:
     assert written(table, conflicts, together=together) == 1
+    # And between two tries it waits, for a time that others do not wait too, longer and longer
+    assert len(pauses) == len(set(pauses)) == conflicts
+    assert all(0 <= pause <= min(0.05 * 2**n, 1) for n, pause in enumerate(pauses))
+    assert not conflicts > 1 or max(pauses) > 0.05
 
 
 @pytest.mark.parametrize("together", [False, True])

@@ -661,6 +661,32 @@ def test_a_damaged_ticket_keeps_no_other_from_its_turn_and_its_end(
     assert world.waiting() == 1
 
 
+# --- many at once -----------------------------------------------------------------------------
+def test_who_asks_for_the_first_time_writes_only_what_is_its_own(world: World) -> None:
+    # Given a queue whose turn is held, and what its writes name
+    world.taken(world.drop("a"))
+    real, named = world.table._dynamodb, []
+
+    class Seen:
+        def __getattr__(self, name: str) -> Any:
+            def call(**given: Any) -> Any:
+                for item in given.get("TransactItems", []):
+                    named.extend(part["Key"]["pk"]["S"] for part in item.values())
+                return getattr(real, name)(**given)
+
+            return call
+
+    world.table._dynamodb = Seen()  # type: ignore[assignment]
+    # When another file asks for its turn
+    waiting = world.drop("b")
+    world.take(waiting)
+    # Then no write touches the queue's item, which those of all other files do
+    assert sorted(named) == [f"run#{waiting.run}", tickets(QUEUE)]
+    # And only when it asks again, since it may hold the turn by now
+    world.take(waiting)
+    assert named[2:].count("queues") == 1
+
+
 # --- what it costs ------------------------------------------------------------------------------
 @pytest.mark.parametrize("length", [10, 1000])
 def test_a_turn_costs_the_same_however_long_the_queue_is(world: World, length: int) -> None:

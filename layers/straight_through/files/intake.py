@@ -58,6 +58,8 @@ class Intake:
         """
         named = attempt.input
         record = self.records.get(attempt.run)
+        if attempt.redrive_count or not attempt.was_dropped or "queue" in record:
+            self.routes.forget()  # a person may have mended it, or it has left that queue
         source = Source(**record["source"]) if "source" in record else None
         route: Route | None = None
         refused: StraightThroughError | None = None

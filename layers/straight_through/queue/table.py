@@ -1,6 +1,8 @@
 """The DynamoDB table of turns, run records and bindings: consistent reads, conditional writes."""
 
+import random
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,14 @@ Item = dict[str, Any]
 Key = tuple[str, str]
 Write = dict[str, Any]
 
-# Two writes of one item at the same time: the one that is refused for it is simply repeated.
+# Two writes of one item at the same time: the one that is refused for it is repeated.
 CONFLICTS = {
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
 }
 TRIES = 20
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1  # seconds, with full jitter: seven for all tries on average
 
 
 class Refused(Exception):
@@ -89,7 +92,8 @@ class Table:
             {kind: {"TableName": self._name, **part} for kind, part in write.items()}
             for write in writes
         ]
-        for _ in range(TRIES):
+        for tried in range(TRIES):
+            back_off(tried)
             try:
                 with answering("DynamoDB"):
                     self._dynamodb.transact_write_items(TransactItems=parts)  # type: ignore[arg-type]
@@ -123,7 +127,8 @@ class Table:
 
     def _write(self, operation: str, write: Mapping[str, Any], **options: Any) -> Any:
         """Make one conditional write. Raises Refused with the item that stood there."""
-        for _ in range(TRIES):
+        for tried in range(TRIES):
+            back_off(tried)
             try:
                 return self._call(operation, **write, **options)
             except ClientError as error:
@@ -138,6 +143,13 @@ class Table:
         """Call DynamoDB."""
         with answering("DynamoDB"):
             return getattr(self._dynamodb, operation)(TableName=self._name, **parameters)
+
+
+def back_off(tried: int) -> None:
+    """Wait before another try, so that those who met do not meet again."""
+    if tried:
+        most = min(SHORTEST_PAUSE * 2 ** (tried - 1), LONGEST_PAUSE)
+        time.sleep(random.uniform(0, most))  # noqa: S311 - no secret
 
 
 def update(key: Key, change: str, condition: str = "", /, **values: Any) -> Write:

@@ -114,16 +114,18 @@ class Turns:
                 asked_at=attempt.began,
                 route=route,
             )
-            not_holding = check(
-                queue_key(queue),
-                "attribute_not_exists(#holder) OR #holder.#execution_arn <> :arn",
-                arn=attempt.execution_arn,
-            )
+            # Who asks for the first time holds no turn: what all others of the queue write stays
+            # untouched, so that many can ask at once.
+            asked = [ticket, remember]
+            if "queue" in record:
+                not_holding = "attribute_not_exists(#holder) OR #holder.#execution_arn <> :arn"
+                arn = attempt.execution_arn
+                asked.append(check(queue_key(queue), not_holding, arn=arn))
             try:
-                self.table.together(not_holding, ticket, remember)
+                self.table.together(*asked)
                 break
             except Refused as refused:
-                holds = refused.items[0]
+                holds = refused.items[2] if len(asked) > 2 else None
             if holds and self._take_again(queue, holds["holder"], attempt, token, remember):
                 return
         self._resume_for(queue, attempt)
