@@ -88,7 +88,7 @@ def main() -> int:
     scratch = Scratch("local-aws-")
     try:
         journal = Journal(options.journal) if options.journal else None
-        set_environment(scratch.path, listener.getsockname()[1])
+        set_environment(scratch.path, listener.getsockname()[1], options.time_scale)
         from emulator.server import serve  # noqa: PLC0415 - ministack reads the environment
 
         scale, workers, mounts = options.time_scale, options.workers, options.mount
@@ -99,8 +99,12 @@ def main() -> int:
     return 0
 
 
-def set_environment(root: Path, port: int) -> None:
-    """Replace this process's environment by ministack's settings, before ministack is imported."""
+def set_environment(root: Path, port: int, time_scale: float) -> None:
+    """Replace this process's environment by ministack's settings, before ministack is imported.
+
+    A failed asynchronous invocation is tried again after one minute, and after two:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
     path = os.environ.get("PATH", os.defpath)
     os.environ.clear()
     os.environ.update(
@@ -113,6 +117,8 @@ def set_environment(root: Path, port: int) -> None:
         GATEWAY_PORT=str(port),
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         DOCKER_HOST=f"unix://{root}/no-docker",
+        LAMBDA_ASYNC_RETRY_BASE_SECONDS=str(60 * time_scale),
+        LAMBDA_ASYNC_RETRY_MAX_SECONDS=str(120 * time_scale),
     )
     tempfile.tempdir = str(root)
 

@@ -1,4 +1,4 @@
-"""Asynchronous invocations of functions: when they are tried again, and where they end."""
+"""Asynchronous invocations of functions: where they end."""
 
 import json
 from collections.abc import Callable
@@ -10,21 +10,13 @@ from ministack.services.cloudformation import provisioners
 from emulator.concurrency import with_reservation
 from emulator.seams import replace, replace_item, seam
 
-FIRST_RETRY, LAST_RETRY = 60, 300  # seconds after which a failed function is invoked again
 Fields = dict[str, Any]
 functions = seam(lambda_svc, "_functions")
 send_to_sqs = seam(sqs, "_act_send_message")
 
 
-def install(time_scale: float, updating: Callable[[Any], Any]) -> None:
-    """Try again as AWS does; `time_scale` is the length of a second until then.
-
-    `updating` is what an update of a stack's function goes through.
-
-    AWS documentation: "How Lambda handles errors and retries with asynchronous invocation".
-    """
-    replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_BASE_SECONDS", lambda _: FIRST_RETRY * time_scale)
-    replace(lambda_svc, "_LAMBDA_ASYNC_RETRY_MAX_SECONDS", lambda _: LAST_RETRY * time_scale)
+def install(updating: Callable[[Any], Any]) -> None:
+    """Give up as AWS does; `updating` is what an update of a stack's function goes through."""
     replace(lambda_svc, "_route_async_failure", keeping_events)
 
     def function_handlers(handlers: Fields) -> Fields:

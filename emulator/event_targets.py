@@ -24,11 +24,6 @@ class Delivery:
     rule_arn: str
     target: Fields
 
-    @property
-    def by_role(self) -> bool:
-        """Whether EventBridge Scheduler delivers: with a role, which is not checked here."""
-        return ":scheduler:" in self.rule_arn
-
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 function_of = seam(lambda_svc, "_get_func_record_for_ref")
@@ -95,7 +90,7 @@ def may_send_to(queue_arn: str) -> bool:
     """Whether a queue's policy lets EventBridge send to it for the rule at hand."""
     delivery = _delivery.get()
     allowed: bool = policy_allows(queue_arn, EVENTBRIDGE, delivery.rule_arn, get_account_id())
-    return allowed or delivery.by_role
+    return allowed
 
 
 def may_invoke(function_arn: str, policy: Fields) -> bool:
@@ -113,8 +108,8 @@ def may_invoke(function_arn: str, policy: Fields) -> bool:
             "aws:sourceaccount": get_account_id(),
         },
     )
-    decision = evaluate(policy, context, service=EVENTBRIDGE).decision
-    return decision == "Allow" or delivery.by_role
+    allowed: bool = evaluate(policy, context, service=EVENTBRIDGE).decision == "Allow"
+    return allowed
 
 
 def keep_as_dead_letter(payload: str, code: str, message: str) -> None:

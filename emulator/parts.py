@@ -54,7 +54,7 @@ def install(
     schedules.install(time_scale)
     concurrency.install(quotas, time_scale)
     updates.install()
-    async_invocations.install(time_scale, updates.in_two_calls)
+    async_invocations.install(updates.in_two_calls)
     stack_waits.install()
     secrets_manager.install()
     parameters.install()

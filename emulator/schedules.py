@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ministack.services import eventbridge, scheduler
+from ministack.services import eventbridge
 
 from emulator.seams import replace
 
@@ -23,8 +23,4 @@ def install(time_scale: float) -> None:
         return seconds
 
     replace(eventbridge, "_parse_rate_seconds", scaled)
-    for module, name in (
-        (eventbridge, "_SCHEDULER_TICK_INTERVAL"),
-        (scheduler, "_SCHEDULE_TICK_INTERVAL"),
-    ):
-        replace(module, name, lambda _: LOOK * min(time_scale, 1.0))
+    replace(eventbridge, "_SCHEDULER_TICK_INTERVAL", lambda _: LOOK * min(time_scale, 1.0))
