@@ -21,6 +21,7 @@ from emulator import (
     logs,
     mounted,
     parameters,
+    roles,
     schedules,
     secrets_manager,
     stack_waits,
@@ -58,6 +59,7 @@ def install(
     stack_waits.install()
     secrets_manager.install()
     parameters.install()
+    roles.install()
     tables.install()
     dynamodb_expressions.install()
     transactions.install(quotas)

@@ -13,11 +13,12 @@ Properties = dict[str, Any]
 SETTINGS = {
     "TimeToLiveSpecification": "_update_ttl",
     "PointInTimeRecoverySpecification": "_update_continuous_backups",
+    "SSESpecification": "_update_table",
 }
 
 
 def install() -> None:
-    """Let a table expire its items and be restorable where its template says so.
+    """Let a table expire its items, be restorable and have a key where its template says so.
 
     AWS documentation: "AWS::DynamoDB::Table" (AWS CloudFormation template reference).
     """

@@ -20,9 +20,10 @@ def install() -> None:
 
 
 def for_their_owners(handlers: dict[str, Any]) -> dict[str, Any]:
-    """Give a stack's topic the policy of other topics: ministack's lets anybody publish.
+    """Give a stack's topic the policy of other topics, and its key: ministack's has neither.
 
-    AWS documentation: "Give users permissions to publish to the Amazon SNS topic".
+    AWS documentation: "Give users permissions to publish to the Amazon SNS topic";
+    "AWS::SNS::Topic" (AWS CloudFormation template reference).
     """
     topics, create = seam(sns, "_topics"), handlers["create"]
 
@@ -33,6 +34,8 @@ def for_their_owners(handlers: dict[str, Any]) -> dict[str, Any]:
         for statement in policy["Statement"]:
             statement["Condition"] = {"StringEquals": {"AWS:SourceOwner": owner}}
         topics[arn]["attributes"]["Policy"] = json.dumps(policy)
+        if key := properties.get("KmsMasterKeyId"):
+            topics[arn]["attributes"]["KmsMasterKeyId"] = key
         return arn, attributes
 
     return {**handlers, "create": create_topic}

@@ -49,8 +49,13 @@ def deploy(
 ) -> dict[str, str]:
     """Package and create the stack of `root`; return its outputs. Raises DeployFailed."""
     progress("uploading the code")
-    template = package(read_template(root / "template.yaml"), root, layer, uploader(client("s3")))
-    return create_stack(client("cloudformation"), template, parameters, progress)
+    s3 = client("s3")
+    upload = uploader(s3)
+    template = package(read_template(root / "template.yaml"), root, layer, upload)
+    # From S3, as what is sent with the request has 51,200 bytes at most.
+    stored = upload("template.json", json.dumps(template, ensure_ascii=False).encode())
+    url = f"{s3.meta.endpoint_url}/{stored.removeprefix('s3://')}"
+    return create_stack(client("cloudformation"), url, parameters, progress)
 
 
 # --- the template ------------------------------------------------------------------------------
@@ -119,7 +124,7 @@ def uploader(s3: Any) -> Upload:
 # --- the stack ---------------------------------------------------------------------------------
 def create_stack(
     cloudformation: Any,
-    template: Template,
+    template_url: str,
     parameters: Mapping[str, str],
     progress: Callable[[str], None],
 ) -> dict[str, str]:
@@ -127,8 +132,7 @@ def create_stack(
     progress(f"deploying {STACK_NAME}")
     cloudformation.create_stack(
         StackName=STACK_NAME,
-        # Without blanks: what is not fetched from S3 has 51,200 bytes at most.
-        TemplateBody=json.dumps(template, ensure_ascii=False, separators=(",", ":")),
+        TemplateURL=template_url,
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=CAPABILITIES,
     )

@@ -36,6 +36,24 @@ def test_cloudformation_makes_the_table_and_keeps_it_when_the_stack_goes(account
     assert api.describe_table(TableName=name)["Table"]["TableName"] == name
 
 
+def test_cloudformation_makes_a_table_with_a_key_of_ones_own(account: Account) -> None:
+    """AWS CloudFormation template reference, "AWS::DynamoDB::Table SSESpecification".
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
+    """
+    # Given a table that is encrypted with a key
+    key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
+    sse = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    table: dict[str, Any] = TABLE
+    properties = table["Properties"] | {"SSESpecification": sse}
+    # When
+    with created(account, {"Turns": table | {"Properties": properties}}) as stack:
+        described = account.client("dynamodb").describe_table(TableName=stack["Turns"])["Table"]
+    # Then
+    assert described["SSEDescription"]["SSEType"] == "KMS"
+    assert described["SSEDescription"]["KMSMasterKeyArn"] == key
+
+
 def test_a_query_is_ordered_by_the_bytes_of_its_sort_key(table: Table) -> None:
     """DynamoDB developer guide, "Query": results are sorted, strings by their UTF-8 bytes."""
     # Given

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator.tests.account import ANYTHING, REGION, Account, eventually
-from emulator.tests.sessions import session_clients
+from emulator.tests.sessions import WHOAMI, clients_of, session_clients
+from emulator.tests.stacks import created, function_resource
 
 
 class Things:
@@ -301,6 +302,30 @@ def test_several_parameters_are_given_only_to_who_may_have_each(account: Account
     assert found["InvalidParameters"] == [f"{path}/mine/none"]
     with pytest.raises(ClientError, match=f"AccessDenied.*{path}/other"):
         ssm.get_parameters(Names=names)
+
+
+def test_a_stacks_role_may_no_more_than_its_boundary(account: Account) -> None:
+    """AWS CloudFormation template reference, "AWS::IAM::Role": PermissionsBoundary.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    """
+    # Given a stack's function that may list all buckets, and a boundary that allows one
+    ours, other = account.bucket(), account.bucket()
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+    within = listing | {"Resource": f"arn:aws:s3:::{ours}"}
+    boundary = account.client("iam").create_policy(
+        PolicyName=f"boundary-{uuid.uuid4().hex[:12]}",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [within]}),
+    )["Policy"]["Arn"]
+    policies = [{"Version": "2012-10-17", "Statement": [listing]}]
+    function = function_resource(account, WHOAMI, Policies=policies, PermissionsBoundary=boundary)
+    # When it lists them
+    with created(account, {"Lister": function}) as stack:
+        s3 = clients_of(account, stack["Lister"])("s3")
+        # Then it may list that one
+        s3.list_objects_v2(Bucket=ours)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.list_objects_v2(Bucket=other)
 
 
 def test_a_wrong_secret_key_is_refused(account: Account) -> None:

@@ -41,7 +41,7 @@ def stack(account: Account) -> Iterator[dict[str, str]]:
     publish = {"Effect": "Allow", "Action": "sns:Publish", "Resource": {"Ref": "Failures"}}
     resources = {
         "Failures": TOPIC,
-        "Others": TOPIC,
+        "Others": TOPIC | {"Properties": {"KmsMasterKeyId": "alias/ours"}},
         **{each: {"Type": "AWS::SQS::Queue"} for each in ("Heard", "Raw", "Closed")},
         "Policy": {
             "Type": "AWS::SQS::QueuePolicy",
@@ -99,6 +99,19 @@ def test_a_function_publishes_only_to_the_topics_that_its_role_allows(
     # When, then
     with pytest.raises(ClientError, match=r"AuthorizationError.*sns:Publish"):
         sns.publish(TopicArn=stack["Others"], Message="{}")
+
+
+def test_a_stacks_topic_has_its_key(account: Account, stack: dict[str, str]) -> None:
+    """AWS CloudFormation template reference, "AWS::SNS::Topic": KmsMasterKeyId.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-sns-topic.html
+    """
+    sns = account.client("sns")
+    keys = [
+        sns.get_topic_attributes(TopicArn=stack[topic])["Attributes"].get("KmsMasterKeyId")
+        for topic in ("Others", "Failures")
+    ]
+    assert keys == ["alias/ours", None]
 
 
 @pytest.mark.parametrize("subject", ["two\nlines", "x" * 101])

@@ -155,7 +155,7 @@ def test_a_stack_is_waited_for_with_progress_and_gives_its_outputs() -> None:
     )
     said: list[str] = []
     # When
-    outputs = create_stack(cloudformation, {"Resources": {}}, {"Url": "http://x"}, said.append)
+    outputs = create_stack(cloudformation, "http://s3/t.json", {"Url": "http://x"}, said.append)
     # Then
     assert outputs == {"InboxBucket": "inbox"}
     assert said == ["deploying straight-through", "deploying straight-through: 1 resources made"]
@@ -177,7 +177,7 @@ def test_a_stack_that_fails_names_the_resources_that_failed_by_themselves() -> N
     )
     # When
     with pytest.raises(DeployFailed) as failed:
-        create_stack(cloudformation, {}, {}, lambda _: None)
+        create_stack(cloudformation, "", {}, lambda _: None)
     # Then
     assert str(failed.value).splitlines() == [
         "the stack ended as ROLLBACK_COMPLETE",
@@ -188,7 +188,7 @@ def test_a_stack_that_fails_names_the_resources_that_failed_by_themselves() -> N
 def test_a_stack_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deploy, "DEADLINE", 0)
     with pytest.raises(DeployFailed, match="not ready after 0 seconds"):
-        create_stack(FakeCloudFormation("CREATE_IN_PROGRESS"), {}, {}, lambda _: None)
+        create_stack(FakeCloudFormation("CREATE_IN_PROGRESS"), "", {}, lambda _: None)
 
 
 def test_three_routes_are_put_each_a_json_document_of_its_folder() -> None:

@@ -32,6 +32,8 @@ def resources(**parameters: Any) -> dict[str, Any]:
                 return filled(TEMPLATE["Conditions"][name])
             case {"Fn::Equals": [left, right]}:
                 return str(filled(left)) == str(filled(right))
+            case {"Fn::Join": ["", {"Ref": name}]} if name in given:
+                return "".join(given[name])
             case {"Fn::Not": [condition]}:
                 return not filled(condition)
             case {"Fn::If": [name, yes, no]}:
@@ -195,19 +197,49 @@ MAY = {
 }
 
 
-def rights(function: str) -> set[str]:
-    """What a function may, its managed policies included; of S3 with the bucket."""
-    made = resources(ExistingInboxBucket="inbox", DestinationBuckets="lake")
+# And with keys of one's own: those alone, and only by who reads and writes what they encrypt.
+DATA_KEY, INBOX_KEY, LAKE_KEY = (
+    f"arn:aws:kms:eu-west-1:000000000000:key/{of}" for of in ("data", "inbox", "lake")
+)
+KEYS = {
+    "DataKeyArn": DATA_KEY,
+    "InboxKeyArn": INBOX_KEY,
+    "DestinationKeyArns": [LAKE_KEY],
+}
+USE_DATA_KEY = {f"kms:Decrypt {DATA_KEY}", f"kms:GenerateDataKey {DATA_KEY}"}
+READ_KEY = {f"kms:Decrypt {INBOX_KEY}"}
+MAY_WITH_KEYS = {
+    "CheckFile": READ_KEY,
+    "TakeTurn": READ_KEY,
+    "UploadAndExecute": READ_KEY,
+    "PublishRun": {
+        f"kms:{may} {key}"
+        for may in ("Decrypt", "GenerateDataKey")
+        for key in (INBOX_KEY, LAKE_KEY)
+    },
+}
+
+
+def rights(function: str, **parameters: Any) -> set[str]:
+    """What a function may, its managed policies included; of S3 with the bucket, of KMS the key."""
+    made = resources(ExistingInboxBucket="inbox", DestinationBuckets="lake", **parameters)
     found = set()
     for policy in made[function]["Policies"]:
         document = made[policy["Ref"]]["PolicyDocument"] if "Ref" in policy else policy
         for statement in document["Statement"]:
-            assert statement["Effect"] == "Allow"
+            if statement["Effect"] == "Deny":
+                continue
             actions = statement["Action"]
             where = str(statement["Resource"])
             bucket = next((b for b in ("lake", "inbox", "OutboxBucket") if b in where), "")
-            assert where != "*"
+            assert "*" not in (where, statement["Resource"])
             for action in [actions] if isinstance(actions, str) else actions:
+                if action.startswith("kms:"):
+                    keys = statement["Resource"]
+                    found |= {
+                        f"{action} {key}" for key in ([keys] if isinstance(keys, str) else keys)
+                    }
+                    continue
                 told = f" {bucket.removesuffix('Bucket').lower()}" if "s3:" in action else ""
                 found.add(action + told)
     return found
@@ -216,6 +248,89 @@ def rights(function: str) -> set[str]:
 @pytest.mark.parametrize("function", MAY)
 def test_a_function_may_what_it_needs_and_nothing_else(function: str) -> None:
     assert rights(function) == MAY[function]
+
+
+@pytest.mark.parametrize("function", MAY)
+def test_keys_of_ones_own_may_be_used_and_no_other(function: str) -> None:
+    with_keys = MAY[function] | USE_DATA_KEY | MAY_WITH_KEYS.get(function, set())
+    assert rights(function, **KEYS) == with_keys
+
+
+def test_no_function_may_touch_a_network_though_sam_lets_its_role() -> None:
+    """Lambda developer guide, "Using source function ARN to control function access behavior".
+
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+    """
+    made = transformed()["Resources"]
+    for function in MAY:
+        role = made[f"{function}Role"]["Properties"]
+        # Given what SAM adds, which AWS has written, and nothing beside it
+        added = {
+            str(each).rpartition("/")[2] for each in role["ManagedPolicyArns"] if "arn" in each
+        }
+        logs = {"AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole"}
+        assert added == logs | (
+            {"AWSLambdaSQSQueueExecutionRole"} if function == "StartRun" else set()
+        )
+        # Then the code of the function may nothing of it that is about networks
+        assert {"Ref": "EveryFunction"} in role["ManagedPolicyArns"]
+        name = made[function]["Properties"]["FunctionName"]["Fn::Sub"]
+        assert name.startswith("${AWS::StackName}-")
+    deny, *_ = made["EveryFunction"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Action"], deny["Resource"]) == ("Deny", "ec2:*", "*")
+    code = deny["Condition"]["ArnLike"]["lambda:SourceFunctionArn"]["Fn::Sub"]
+    assert code.endswith(":function:${AWS::StackName}-*")
+
+
+# --- keys, boundary, networks --------------------------------------------------------------------
+ENCRYPTED: dict[str, dict[str, Any]] = {
+    "TurnsTable": {
+        "SSESpecification": {"KMSMasterKeyId": DATA_KEY, "SSEType": "KMS", "SSEEnabled": True}
+    },
+    "Credentials": {"KmsKeyId": DATA_KEY},
+    "Topic": {"KmsMasterKeyId": DATA_KEY},
+    "FunctionLogs": {"KmsKeyId": DATA_KEY},
+    "StateMachineLogs": {"KmsKeyId": DATA_KEY},
+}
+
+
+def encryption(bucket: dict[str, Any]) -> dict[str, Any]:
+    """How a bucket encrypts what nobody says more of."""
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    return dict(rule["ServerSideEncryptionByDefault"])
+
+
+def test_whatever_the_stack_keeps_is_encrypted_with_its_key() -> None:
+    # Given a key, then each kind of resource that holds data names it
+    made, kinds = resources(DataKeyArn=DATA_KEY), TEMPLATE["Resources"]
+    for name, wanted in ENCRYPTED.items():
+        assert made[name].items() >= wanted.items()
+    queues = [name for name in made if kinds[name]["Type"] == "AWS::SQS::Queue"]
+    assert queues
+    for queue in queues:
+        assert made[queue]["KmsMasterKeyId"] == DATA_KEY
+        assert "SqsManagedSseEnabled" not in made[queue]
+    for bucket in ("InboxBucket", "OutboxBucket"):
+        wanted = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": DATA_KEY}
+        assert encryption(made[bucket]) == wanted
+    # And without one, AWS's own keys encrypt all of it
+    made = resources()
+    assert not [name for name, each in made.items() if "Kms" in str(each) or "KMS" in str(each)]
+    assert all(made[queue]["SqsManagedSseEnabled"] is True for queue in queues)
+    assert encryption(made["OutboxBucket"]) == {"SSEAlgorithm": "AES256"}
+
+
+def test_every_role_has_the_boundary_and_every_function_the_network() -> None:
+    made = transformed()["Resources"]
+    roles = [each["Properties"] for each in made.values() if each["Type"] == "AWS::IAM::Role"]
+    functions = [
+        each["Properties"] for each in made.values() if each["Type"] == "AWS::Lambda::Function"
+    ]
+    boundary = {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundaryArn"}, NO_VALUE]}
+    assert len(roles) == len(MAY) + 1
+    assert all(role["PermissionsBoundary"] == boundary for role in roles)
+    assert len(functions) == len(MAY)
+    assert {each["VpcConfig"]["Fn::If"][0] for each in functions} == {"InNetwork"}
 
 
 def test_what_several_functions_may_is_said_once() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from samtranslator.yaml_helper import yaml_parse
 
 from local.deploy import REGION, clients
@@ -42,6 +43,11 @@ def new_bucket(client: Client) -> str:
     )
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
+
+
+def new_key(client: Client) -> str:
+    """The ARN of a key of one's own."""
+    return str(client("kms").create_key()["KeyMetadata"]["Arn"])
 
 
 def packed(name: str, text: str) -> bytes:
@@ -119,9 +125,96 @@ def stack(client: Client) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def stack_beside(client: Client) -> Iterator[dict[str, Any]]:
     """A stack whose inbox exists already, under "existing", and has claims/ for it."""
-    existing = new_bucket(client)
-    with stack_of(client, ExistingInboxBucket=existing, InboxPrefix="claims/") as made:
-        yield made | {"existing": existing}
+    existing, lake = new_bucket(client), new_bucket(client)
+    keys = [new_key(client) for _ in range(3)]
+    with stack_of(
+        client,
+        ExistingInboxBucket=existing,
+        InboxPrefix="claims/",
+        InboxKeyArn=keys[0],
+        DestinationBuckets=lake,
+        DestinationKeyArns=",".join(keys[1:]),
+    ) as made:
+        yield made | {"existing": existing, "keys": set(keys)}
+
+
+@pytest.fixture(scope="module")
+def stack_within(client: Client) -> Iterator[dict[str, Any]]:
+    """A stack with a key, a boundary and a network, each under its parameter's name."""
+    ec2, everything = client("ec2"), {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"]
+        for n in range(2)
+    ]
+    group = ec2.create_security_group(GroupName="files", Description="-", VpcId=vpc)["GroupId"]
+    boundary = client("iam").create_policy(
+        PolicyName=f"boundary-{uuid.uuid4().hex[:8]}",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+    )["Policy"]["Arn"]
+    given = {
+        "DataKeyArn": new_key(client),
+        "PermissionsBoundaryArn": boundary,
+        "SubnetIds": ",".join(subnets),
+        "SecurityGroupIds": group,
+    }
+    with stack_of(client, **given) as made:
+        yield made | given
+
+
+def test_a_key_of_ones_own_encrypts_what_the_stack_keeps(
+    client: Client, stack_within: dict[str, Any]
+) -> None:
+    """docs/keys.md: DataKeyArn. That of buckets is read from the template: tests/build."""
+    # Given a stack with a key, then each of its services has it
+    key, made = stack_within["DataKeyArn"], stack_within
+    table = client("dynamodb").describe_table(TableName=made["TurnsTable"])["Table"]
+    assert table["SSEDescription"]["KMSMasterKeyArn"] == key
+    secret = client("secretsmanager").describe_secret(SecretId=made["CredentialsSecretArn"])
+    assert secret["KmsKeyId"] == key
+    topic = client("sns").get_topic_attributes(TopicArn=made["TopicArn"])["Attributes"]
+    assert topic["KmsMasterKeyId"] == key
+    for queue in ("Drops", "DropsDeadLetters", "EndsDeadLetters"):
+        asked = {"QueueUrl": made[queue], "AttributeNames": ["All"]}
+        assert client("sqs").get_queue_attributes(**asked)["Attributes"]["KmsMasterKeyId"] == key
+    for group in ("FunctionLogs", "StateMachineLogs"):
+        asked = {"logGroupNamePrefix": made[group]}
+        (found,) = [
+            each
+            for each in client("logs").describe_log_groups(**asked)["logGroups"]
+            if each["logGroupName"] == made[group]
+        ]
+        assert found["kmsKeyId"] == key
+    # And a drop reaches StartRun as ever
+    client("s3").put_object(Bucket=made["InboxBucket"], Key="claims/may.csv", Body=b"x")
+    assert told_by_start_run(client, made)["event"]["Records"]
+
+
+def test_every_role_has_the_boundary(client: Client, stack_within: dict[str, Any]) -> None:
+    """docs/keys.md: PermissionsBoundaryArn."""
+    roles = [name for logical, name in stack_within.items() if logical.endswith("Role")]
+    assert len(roles) == 11
+    for name in roles:
+        role = client("iam").get_role(RoleName=name)["Role"]
+        boundary = role["PermissionsBoundary"]["PermissionsBoundaryArn"]
+        assert boundary == stack_within["PermissionsBoundaryArn"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({"SubnetIds": "subnet-1"}, "Functions in SubnetIds need SecurityGroupIds too"),
+        ({"SecurityGroupIds": "sg-1"}, "give both or neither"),
+        ({"InboxKeyArn": "arn:aws:kms:eu-west-1:1:key/a"}, "the key of ExistingInboxBucket"),
+        ({"DataKeyArn": "alias/mine"}, "DataKeyArn"),
+    ],
+)
+def test_parameters_that_do_not_belong_together_are_refused(
+    client: Client, parameters: dict[str, str], why: str
+) -> None:
+    """AWS CloudFormation user guide, "Rules"."""
+    with pytest.raises(ClientError, match=why):
+        stack_made(client, f"stack-{uuid.uuid4().hex[:8]}", **parameters)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +303,9 @@ def test_an_existing_bucket_takes_the_place_of_the_inbox(
     assert json.loads(rule["EventPattern"])["detail"]["bucket"]["name"] == [existing]
     readable = readable_objects(client, stack_beside["UploadAndExecuteRole"])
     assert readable == {f"{existing}/claims/*"}
+    # And PublishRun may use the keys of inbox and destinations
+    used = resources_of(client, stack_beside["PublishRunRole"], "kms:GenerateDataKey")
+    assert used == stack_beside["keys"]
     # When something else is put there, and then a file is dropped below the prefix
     client("s3").put_object(Bucket=existing, Key="photos/cat.jpg", Body=b"x")
     client("s3").put_object(Bucket=existing, Key="claims/may.csv", Body=b"x")
@@ -326,6 +422,12 @@ def told_by_start_run(client: Client, stack: dict[str, Any]) -> dict[str, Any]:
 
 def readable_objects(client: Client, role: str) -> set[str]:
     """The objects that a role may read, as bucket and key."""
+    arns = resources_of(client, role, "s3:GetObject")
+    return {arn.removeprefix("arn:aws:s3:::") for arn in arns}
+
+
+def resources_of(client: Client, role: str, action: str) -> set[str]:
+    """What a role may do this with."""
     iam = client("iam")
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -337,5 +439,5 @@ def readable_objects(client: Client, role: str) -> set[str]:
         found = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
         documents.append(found["Document"])
     statements = [statement for document in documents for statement in document["Statement"]]
-    resources = [s["Resource"] for s in statements if "s3:GetObject" in s["Action"]]
-    return {str(arn).removeprefix("arn:aws:s3:::") for arn in resources}
+    named = [each["Resource"] for each in statements if action in each["Action"]]
+    return {arn for each in named for arn in ([each] if isinstance(each, str) else each)}
