@@ -209,9 +209,7 @@ class Machine:
 
     def answer(self, token: str, output: Any) -> None:
         """Let the Task succeed that waits with a token. Raises TaskTimedOut."""
-        frame = self._of(token)
-        frame.token, frame.call = "", None
-        self._output(frame, output)
+        self._output(self._of(token), output)
 
     def refuse(self, token: str, error: str, cause: str) -> None:
         """Let the Task fail that waits with a token. Raises TaskTimedOut."""
