@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.faults.world import World
 from tests.machine.agenda import Clock
+from tests.machine.road import PIPELINE
 from tests.unit.conftest import OUTBOX
 
 LARGE = 8  # bytes of a part; an output has about 20
@@ -77,12 +78,12 @@ def redriven(world: World) -> None:
 
 def overdue(world: World) -> None:
     """The queue is paused by hand for longer than a file may wait for its turn."""
-    by_hand(world, {"pause": "p-faults"})
+    by_hand(world, {"pause": PIPELINE})
     two_files(world)
     for _ in range(4):  # a fault may last, meanwhile
         Clock.ahead += timedelta(days=31)
         world.settle()
-    by_hand(world, {"resume": "p-faults"})
+    by_hand(world, {"resume": PIPELINE})
     world.settle()
 
 

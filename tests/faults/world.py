@@ -4,17 +4,14 @@ Its real functions run on moto's AWS and the stand-in Quantemplate, the state ma
 definition is played in virtual time, and events, SQS and the sweep come as the template says.
 """
 
-import json
 import sys
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 import requests
 from botocore.client import BaseClient
@@ -22,12 +19,12 @@ from botocore.client import BaseClient
 import straight_through.aws
 from local.deploy import read_template
 from local.quantemplate import Control
-from straight_through.names import run_folder
 from tests.faults.faults import Injected
 from tests.machine import service
-from tests.machine.agenda import Agenda, Clock
-from tests.machine.machine import Call, Execution, Machine
-from tests.unit.conftest import INBOX, OUTBOX, ROOT
+from tests.machine.agenda import Clock
+from tests.machine.definition import ROOT
+from tests.machine.machine import Execution
+from tests.machine.road import Road
 
 SWEEP_EVERY = 300  # seconds
 MOST_SWEEPS = 12 * 24 * 3  # in a row in which nothing else happens: three days
@@ -60,16 +57,14 @@ def environment() -> dict[str, str]:
     return found
 
 
-class World:
+class World(Road):
     """The road, on which files are dropped."""
 
     def __init__(
         self, load: Callable[..., ModuleType], stand_in: Control, variables: dict[str, str]
     ) -> None:
         """Nothing is dropped yet."""
-        self.stand_in = stand_in
-        self._load, self._variables = load, environment() | variables
-        self._apps: dict[str, ModuleType] = {}
+        super().__init__(load, stand_in, environment() | variables)
         self.function = ""
         self.begin()
 
@@ -78,10 +73,6 @@ class World:
         self.injected = injected
         self.lose_events = False
         self.calls: set[tuple[str, str]] = set()  # function and call
-        self.agenda = Agenda(lambda: Clock.now(UTC))
-        self.machine = Machine(self.agenda, self._begin, self._changed)
-        self.queue = f"q{uuid.uuid4().hex[:8]}"
-        self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
         self.causes: list[str] = []  # of all ends
         self.told: list[str] = []  # the subjects of all messages to people
         self.waited: set[str] = set()  # the executions that have waited for something
@@ -89,28 +80,7 @@ class World:
         self.about = ""  # the execution that a function works for
         self.subject: Callable[[], Execution | None] = lambda: self.first  # if none meets the fault
         self.dead_letters: list[str] = []
-        self.stand_in.reset()
-        self.stand_in.rotate_credentials("s3cr3t")  # those that the secret holds
-        self._apps.clear()
-        self.stand_in.define_dataset("d-faults")
-        self.stand_in.define_pipeline(
-            "p-faults", datasets=["d-faults"], outputs=["Copy"], seconds=0
-        )
-        self.route = {
-            "organisation_id": "c-broker",
-            "dataset_id": "d-faults",
-            "pipeline_id": "p-faults",
-            "notify": "always",
-            **route,
-        }
-        boto3.client("ssm").put_parameter(
-            Name=f"/straight-through/routes/{self.queue}",
-            Type="String",
-            Value=json.dumps(self.route),
-        )
-        dynamodb, table = boto3.client("dynamodb"), self._variables["TURNS_TABLE"]
-        for item in dynamodb.scan(TableName=table)["Items"]:
-            dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+        self.set_up(notify="always", **route)
 
     # --- functions ------------------------------------------------------------------------------
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,30 +125,16 @@ class World:
     def _meets(self, call: str) -> bool:
         return self.injected is not None and self.injected.is_at(self.function, call)
 
-    def _begin(self, call: Call) -> None:
-        """Put the invocation of a Task on the agenda."""
-        self.agenda.later(0, lambda: self.machine.run(call, self.invoke), call.execution)
-
     def invoke(self, name: str, event: Any) -> Any:
         """Run a function."""
-        while name == "check_status" and any(
-            "finishedAt" not in run for run in self.stand_in.pipelines()["p-faults"]["runs"]
-        ):
-            pass  # runs end at once, in a thread of their own
-        if name not in self._apps:
-            self._apps[name] = self._load(name, **self._variables)
-            one_clock(self._monkeypatch, self._apps[name])
-        context = SimpleNamespace(
-            function_name=name,
-            memory_limit_in_mb=256,
-            invoked_function_arn=f"arn:aws:lambda:eu-west-1:000000000000:function:{name}",
-            aws_request_id=uuid.uuid4().hex,
-            get_remaining_time_in_millis=lambda: 60_000,
-        )
+        while name == "check_status" and not self.pipelines_end():
+            pass
+        if name not in self.apps:
+            one_clock(self._monkeypatch, self.app(name))
         self.about = event.get("execution", {}).get("Name") or event.get("run", "")
         before, self.function = self.function, name
         try:
-            result = json.loads(json.dumps(self._apps[name].handler(event, context)))
+            result = self.handled(name, event)
             if isinstance(result, dict) and result.keys() & WAITS.get(name, {"waiting"}):
                 self.waited.add(self.about)
             return result
@@ -188,32 +144,20 @@ class World:
     # --- what happens ---------------------------------------------------------------------------
     def drop(self, name: str) -> None:
         """Drop a file, whose event SQS gives to StartRun."""
-        key = f"{self.queue}/{name}.csv"
-        content = f"Policy,Insured\r\n007,{name} {self.queue}\r\n".encode()
-        put = boto3.client("s3").put_object(Bucket=INBOX, Key=key, Body=content)
-        item = {
-            "key": key,
-            "version-id": put["VersionId"],
-            "size": len(content),
-            "etag": put["ETag"].strip('"'),
-            "sequencer": f"{len(self.dropped):016X}",
-        }
-        self.dropped.append((key, put["VersionId"], content))
-        detail = {"bucket": {"name": INBOX}, "object": item}
-        body = json.dumps({"time": Clock.now().astimezone().isoformat(), "detail": detail})
-        self.agenda.later(0, lambda: self._deliver(body))
+        event = self.put(name, f"Policy,Insured\r\n007,{name} {self.queue}\r\n")
+        self.agenda.later(0, lambda: self._deliver(event))
 
-    def _deliver(self, body: str, tried: int = 1) -> None:
-        failed = self.invoke("start_run", {"Records": [{"messageId": "m", "body": body}]})
+    def _deliver(self, event: Any, tried: int = 1) -> None:
+        failed = self.invoke("start_run", event)
         again = failed["batchItemFailures"] or (
             tried == 1 and self.injected and self.injected.delivers_twice
         )
         if again and tried < SQS_TRIES:
-            self.agenda.later(SQS_AGAIN, lambda: self._deliver(body, tried + 1))
+            self.agenda.later(SQS_AGAIN, lambda: self._deliver(event, tried + 1))
         elif failed["batchItemFailures"]:
-            self.dead_letters.append(body)
+            self.dead_letters.append("start_run")
 
-    def _changed(self, execution: Execution) -> None:
+    def changed(self, execution: Execution) -> None:
         """Tell RunEnded of an end, unless the event is lost."""
         if execution.status == "RUNNING":
             return
@@ -232,13 +176,6 @@ class World:
                 self.agenda.later(again[0], lambda: self._tell(event, again[1:]))
             else:
                 self.dead_letters.append(event["detail"]["name"])
-
-    def step(self) -> None:
-        """Do what is due next, at its time."""
-        due = self.agenda.next_due()
-        assert due
-        Clock.reach(due)
-        self.agenda.take()()
 
     def settle(self) -> None:
         """Go on, and sweep now and then, until everybody is at rest or nothing happens any more."""
@@ -272,55 +209,13 @@ class World:
         met = [e for e in self.machine.executions.values() if e.name in self.met[:1]]
         return met[0] if met else self.subject()
 
-    def items(self) -> list[dict[str, Any]]:
-        """All items of the table."""
-        found = boto3.client("dynamodb").scan(TableName=self._variables["TURNS_TABLE"])["Items"]
-        return list(found)
-
     def paused(self) -> bool:
         """Whether a queue is paused."""
         return any("paused" in item for item in self.items())
 
-    def left_over(self) -> list[str]:
-        """Tickets and holders in the table."""
-        return [
-            f"{item['pk']['S']} {item['sk']['S']}"
-            for item in self.items()
-            if item["pk"]["S"].startswith("tickets#") or "holder" in item
-        ]
-
-    def problems(self) -> list[str]:
-        """What is not as it must be: every file processed once, whole, as its own; nothing left."""
-        found = [str(v) for v in self.stand_in.violations()]
-        found += [f"left over: {item}" for item in self.left_over()]
-        found += [f"{e.name} {e.status} {e.error}" for e in self.executions("FAILED", "RUNNING")]
-        runs = [run for run in self.stand_in.journal("run_ended") if run["by"] == "u-api"]
-        made = [run["inputs"][0]["sha256"] for run in runs]
-        if len(made) != len(self.dropped) or len(set(made)) != len(made):
-            found.append(f"{len(made)} runs of {len(self.dropped)} files")
-        s3 = boto3.client("s3")
-        published = list(self.machine.executions.values())
-        for key, version, content in self.dropped:
-            of_it = [e for e in published if e.input.get("version_id") == version]
-            if not of_it:
-                found.append(f"{key} has no execution")
-                continue
-            (execution,) = of_it
-            folder = run_folder(key.split("/")[0], key, execution.name)
-            listed = s3.list_objects_v2(Bucket=OUTBOX, Prefix=folder).get("Contents", [])
-            stored = {
-                each["Key"]: s3.get_object(Bucket=OUTBOX, Key=each["Key"])["Body"].read()
-                for each in listed
-            }
-            manifest = json.loads(stored.pop(f"{folder}manifest.json", b"{}"))
-            told = manifest.get("source", {}).get("version_id")
-            if told != version or list(stored.values()) != [content]:
-                found.append(f"{key}: {sorted(stored)} of version {told}")
-        return found
-
-    def executions(self, *statuses: str) -> list[Execution]:
-        """The executions that stand so."""
-        return [e for e in self.machine.executions.values() if e.status in statuses]
+    def counts(self, run: dict[str, Any]) -> bool:
+        """Whether there may be one such run of each file: any of ours."""
+        return bool(run["by"] == "u-api")
 
 
 def one_clock(monkeypatch: pytest.MonkeyPatch, app: ModuleType) -> None:
