@@ -4,11 +4,12 @@ RUN := .venv/.run
 TESTS := .venv/.tests
 SAM := .venv-sam/.installed
 AWS := .venv-aws/.installed
+CHECKOV := .venv-checkov/.installed
 BUILT := .aws-sam/build/template.yaml
 SOURCES := template.yaml layers/requirements.txt \
   $(shell find functions layers statemachine -type f ! -name '*.pyc' ! -name '*.in')
 INSTALL := .venv/bin/uv pip install --quiet --require-hashes --only-binary :all: --python
-LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam-cli tests/requirements
+LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam-cli local/checkov tests/requirements
 # Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
 DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
@@ -64,7 +65,7 @@ bench: $(TESTS) ## measure what a run costs and how soon its end is seen (minute
 bench-quick: $(TESTS) ## the same, with less to go by (a minute)
 	@PYTHONPATH=layers .venv/bin/python -m tests.bench --quick
 
-check: $(TESTS) $(SAM) ## lint, types and template; the page's JavaScript too
+check: $(TESTS) $(SAM) $(CHECKOV) ## lint, types and template; the page's JavaScript too
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/oxlint -c local/console/.oxlintrc.json --deny-warnings local/console/page
@@ -73,6 +74,7 @@ check: $(TESTS) $(SAM) ## lint, types and template; the page's JavaScript too
 	.venv/bin/mypy tests
 	.venv-sam/bin/cfn-lint template.yaml
 	.venv-sam/bin/sam validate --lint --region eu-west-1
+	.venv-checkov/bin/checkov --config-file local/checkov.yaml
 
 docs: $(RUN) ## write the reference (docs/reference/) anew from the code
 	@PYTHONPATH=layers:cli .venv/bin/python -m docs
@@ -124,6 +126,12 @@ $(SAM): local/sam-cli.txt .venv/bin/uv
 	@printf 'Installing the SAM CLI (once) '
 	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-sam
 	@$(DOTS) $(INSTALL) .venv-sam -r local/sam-cli.txt
+	@touch $@
+
+$(CHECKOV): local/checkov.txt .venv/bin/uv
+	@printf 'Installing checkov (once) '
+	@.venv/bin/uv venv --quiet --clear --python .venv/bin/python .venv-checkov
+	@$(DOTS) $(INSTALL) .venv-checkov -r local/checkov.txt
 	@touch $@
 
 # Only where the machine has no aws client that runs; client/ holds nothing else, for the PATH.

@@ -124,3 +124,15 @@ def test_a_machine_whose_browser_cannot_be_installed_says_so_and_ci_fails(
     (line,) = [line for line in done.stdout.splitlines() if "browser" in line]
     assert "the tests of the page are left out" in line
     assert "install chromium or Google Chrome" in line
+
+
+def test_check_asks_checkov_and_each_check_that_is_left_out_has_its_reason(machine: Path) -> None:
+    # Given what checkov is asked
+    assert "checkov --config-file local/checkov.yaml" in planned(machine, "check")
+    lines = (ROOT / "local" / "checkov.yaml").read_text("utf-8").splitlines()
+    left_out = [number for number, line in enumerate(lines) if line.startswith("  - ")]
+    # Then above each check that is left out stands why
+    assert left_out
+    for number in left_out:
+        assert re.fullmatch(r"  - CKV\w+", lines[number])
+        assert lines[number - 1].startswith("  # ")
