@@ -1,5 +1,6 @@
 """Whether a deployment can do its work, from the first bucket event to the last message."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from straight_through.errors import StraightThroughError
 
 GOOD, LOOK, BAD = "ok", "look", "failed"
 STABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+USERS_OF_THE_KEY = ("events", "cloudwatch", "logs")
 ROLLED_BACK = ("UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE")
 
 
@@ -38,6 +40,7 @@ def checks(stack: Stack) -> list[tuple[str, Check]]:
         "the inbox": _inbox,
         "the rules": _rules,
         "the queues": _queues,
+        "the key": _key,
         "the state machine": _machine,
         "the secret and Quantemplate": _quantemplate,
         "the routes": _routes,
@@ -136,6 +139,36 @@ def _queues(stack: Stack) -> list[Finding]:
         else:
             found.append(Finding(f"queue {name}", LOOK, f"{count} wait", "Look again in a minute."))
     return found + _reader(stack)
+
+
+def _key(stack: Stack) -> list[Finding]:
+    """Whether the key of the stack's data lets those services use it that act for no role."""
+    key = stack.parameters.get("DataKeyArn", "")
+    if not key:
+        return [Finding("key", GOOD, "AWS's own keys encrypt what the stack keeps")]
+    policy = json.loads(
+        stack.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    )
+    found = policy["Statement"]
+    statements = [found] if isinstance(found, dict) else found
+    lacks = [each for each in USERS_OF_THE_KEY if not any(_lets(s, each) for s in statements)]
+    if not lacks:
+        return [Finding("key", GOOD, f"{key} lets events, alarms and logs use it")]
+    what = f"{key} does not let these services use it: {', '.join(lacks)}"
+    return [Finding("key", BAD, what, "Add what docs/keys.md shows to the key's policy.")]
+
+
+def _lets(statement: dict[str, Any], service: str) -> bool:
+    """Whether a statement of a key's policy lets a service use it; of logs, any region's."""
+    principal = statement["Principal"]
+    named = principal.get("Service", []) if isinstance(principal, dict) else []
+    services = [named] if isinstance(named, str) else named
+    if statement["Effect"] != "Allow" or not any(
+        ".amazonaws.com" in each and each.split(".")[0] == service for each in services
+    ):
+        return False
+    # SNS's documentation: EventBridge uses a key without saying for which account or rule.
+    return service != "events" or "aws:source" not in str(statement.get("Condition", "")).lower()
 
 
 def _reader(stack: Stack) -> list[Finding]:

@@ -83,6 +83,53 @@ def test_events_in_a_dead_letter_queue(stack: Stack, monkeypatch: pytest.MonkeyP
     assert finding["queue DropsDeadLetters"].state == BAD
 
 
+def key_with(stack: Stack, *statements: dict[str, Any]) -> Stack:
+    """Give the stack a key of one's own with this policy."""
+    policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    key = stack.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    return replace(stack, parameters={**stack.parameters, "DataKeyArn": key})
+
+
+def lets(*services: str, **more: Any) -> dict[str, Any]:
+    """A statement that lets services use a key."""
+    principal = {"Service": [f"{each}.amazonaws.com" for each in services]}
+    return {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*", **more}
+
+
+OURS = {"Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}
+ROLES = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+LOGS = "logs.eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("statements", "lacks"),
+    [
+        ([ROLES, lets("events"), lets("cloudwatch", **OURS), lets(LOGS)], ""),
+        ([ROLES, lets("events", "cloudwatch", LOGS)], ""),
+        ([ROLES], "events, cloudwatch, logs"),
+        ([ROLES, lets("events", "cloudwatch", **OURS), lets(LOGS)], "events"),
+        ([ROLES, lets("events", LOGS), lets("cloudwatch", Effect="Deny")], "cloudwatch"),
+    ],
+)
+def test_a_key_that_events_alarms_or_logs_may_not_use(
+    stack: Stack, statements: list[dict[str, Any]], lacks: str
+) -> None:
+    """Amazon SNS developer guide, "Managing Amazon SNS encryption keys and costs".
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    # Given a stack with a key of one's own, whose policy lets some services use it
+    finding = found(key_with(stack, *statements), "the key")["key"]
+    # Then those that it does not let are told: events that are not let in are lost
+    assert finding.state == (BAD if lacks else GOOD)
+    assert finding.what.endswith(f"use it: {lacks}" if lacks else "logs use it")
+    assert bool(finding.todo) is bool(lacks)
+
+
+def test_without_a_key_of_ones_own_none_is_asked(stack: Stack) -> None:
+    assert found(stack, "the key")["key"].state == GOOD
+
+
 @pytest.mark.parametrize(
     "value", ["", "s3cr3t-text", '["s3cr3t-text"]', '{"client_id": "a", "client_secret": ""}']
 )
