@@ -47,14 +47,6 @@ def set_up(table: str, properties: Properties) -> None:
     for name, action in SETTINGS.items():
         update: Callable[[Properties], Any] = seam(dynamodb, action)
         if specification := properties.get(name):
-            status, _, body = update({"TableName": table, name: typed(specification)})
+            status, _, body = update({"TableName": table, name: specification})
             if status != HTTPStatus.OK:
                 raise ValueError(f"AWS::DynamoDB::Table {name}: {body!r}")
-
-
-def typed(specification: Properties) -> Properties:
-    """A specification whose booleans may be strings, as template parameters are."""
-    return {
-        name: {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
-        for name, value in specification.items()
-    }

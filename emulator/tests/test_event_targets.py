@@ -32,14 +32,20 @@ def status_pattern(machine: str, *statuses: str) -> dict[str, Any]:
 
 
 def allow_rule(rule: str, *queues: str) -> dict[str, Any]:
-    """The policy that lets a rule send to queues."""
+    """The policy that lets a rule send to queues, over TLS only, as EventBridge does.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption.html
+    """
     arns = [{"Fn::GetAtt": [queue, "Arn"]} for queue in queues]
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": arns,
-        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule, "Arn"]}}},
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule, "Arn"]}},
+            "Bool": {"aws:SecureTransport": "true"},
+        },
     }
     document = {"Version": "2012-10-17", "Statement": [statement]}
     references = [{"Ref": queue} for queue in queues]
