@@ -79,6 +79,7 @@ AWS: Mapping[str, tuple[str, ...]] = {  # by function
         "dynamodb.DeleteItem",
         "dynamodb.GetItem",
         "dynamodb.Query",
+        "dynamodb.TransactWriteItems",
         "dynamodb.UpdateItem",
         "events.PutEvents",
         "sns.Publish",

@@ -8,7 +8,6 @@ from aws_lambda_powertools import Logger
 
 from straight_through.aws import client, later
 from straight_through.queue.reconcile import Reconciler
-from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.settings import settings_of
 from straight_through.telling.ends import Ends
@@ -28,7 +27,7 @@ settings = settings_of(Settings)
 table = Table(client("dynamodb"), settings.turns_table)
 tell_people = partial(tell, later("sns"), settings.topic_arn)
 reconciler = Reconciler(table, later("stepfunctions"), tell_people)
-ends = Ends(Records(table), client("events"), tell_people, logger)
+ends = Ends(table, client("events"), tell_people, logger)
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.name")
@@ -36,7 +35,9 @@ def handler(event: dict[str, Any], _context: object) -> None:
     """Take one status change of an execution; the same one twice, or late, changes nothing more."""
     ended = ended_of(event["detail"])
     logger.info("Ended", status=ended.status, error=ended.error)
-    reconciler.run_ended(ended.run, ended.execution_arn, ended.redrive_count, ended.error)
-    facts = ends.tell(ended)
+    try:
+        reconciler.run_ended(ended.run, ended.execution_arn, ended.redrive_count, ended.error)
+    finally:  # it is told, whatever keeps its turn
+        facts = ends.tell(ended)
     if other := ended.result.get("not_ours"):
-        reconciler.tell_of_auto_run(ended.result["queue"], facts["route"], other)
+        ends.tell_of_auto_run(ended.result["queue"], facts["route"], other)

@@ -162,6 +162,7 @@ TURNS = {
     *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
     *("dynamodb:ConditionCheckItem", "states:SendTaskSuccess", "states:DescribeExecution"),
 }
+TELL = {"events:PutEvents", "sns:Publish"}
 READ_INBOX = {"s3:GetObject inbox", "s3:GetObjectVersion inbox", "s3:ListBucket inbox"}
 WRITE_OUTBOX = {"s3:PutObject outbox", "s3:AbortMultipartUpload outbox"}
 TAG_OUTPUTS = "s3:PutObjectTagging outbox"
@@ -191,8 +192,8 @@ MAY = {
         *("s3:PutObject inbox", "s3:AbortMultipartUpload inbox"),
         *("ssm:GetParameters", "dynamodb:UpdateItem"),
     },
-    "RunEnded": {*TURNS, "events:PutEvents", "sns:Publish"},
-    "SweepQueues": {*TURNS, "sns:Publish", "states:SendTaskFailure"},
+    "RunEnded": {*TURNS, *TELL},
+    "SweepQueues": {*TURNS, *TELL, "states:SendTaskFailure"},
     "PauseQueue": TURNS,
 }
 

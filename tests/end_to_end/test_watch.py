@@ -24,7 +24,7 @@ CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"
 DOCUMENTED = {
     ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName"),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName"),
-    ("AWS/Lambda", "AsyncEventsDropped", "FunctionName"),
+    ("AWS/Lambda", "Errors", "FunctionName"),
 }
 SEARCH = re.compile(r"""SEARCH\('\{"(.+)",(\w+)\} MetricName="(\w+)"', '\w+'\)""")
 

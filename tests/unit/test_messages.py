@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
@@ -11,10 +11,11 @@ import pytest
 import straight_through.aws
 from quantemplate.executions import Execution
 from quantemplate.listing import Listing
+from straight_through.errors import AwsUnavailable
 from straight_through.executing.progress import not_ours
-from straight_through.queue.records import record_key
+from straight_through.queue.records import noted, record_key
 from straight_through.queue.table import Table
-from straight_through.queue.turns import queue_key
+from straight_through.queue.tellings import TELLINGS, Tellings
 from straight_through.telling.messages import (
     LONGEST_SUBJECT,
     concerns_people,
@@ -24,10 +25,11 @@ from straight_through.telling.messages import (
     subject_of,
     text_of,
 )
-from tests.unit.conftest import ROOT, Event
+from tests.unit.conftest import ROOT, Event, unhurried
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/run_ended.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+NOW = datetime(2026, 5, 4, 9, 20, tzinfo=UTC)
 MAY = "claims-Schaden-a-b-100-6cc3ff7ed5f238c85e51"
 RESULT = {
     "run": MAY,
@@ -262,20 +264,28 @@ def test_an_event_that_is_not_taken_is_an_error(event: Event) -> None:
 
 
 # --- once -----------------------------------------------------------------------------------------
+class Killed(BaseException):
+    """The function's process dies."""
+
+
 class Told:
-    """What is told by each way; one may be broken."""
+    """What is told by each way; one may be broken, or be the death of who tells."""
 
     def __init__(self) -> None:
         """Nothing yet."""
         self.messages: list[str] = []
         self.events: list[Any] = []
-        self.broken = ""
+        self.broken = self.dies = ""
 
     def publish(self, **given: Any) -> None:
         """Take a message."""
         if self.broken == "sns":
             raise ConnectionError
+        if self.dies == "before":
+            raise Killed
         self.messages.append(given["Subject"])
+        if self.dies == "after":
+            raise Killed
 
     def put_events(self, **given: Any) -> Any:
         """Take an event."""
@@ -356,19 +366,112 @@ def test_a_chain_that_leads_to_no_route_is_told_of_each_run(
     assert len(told.messages) == 2
 
 
+def later(table: Table) -> None:
+    """Let the minutes pass after which a sweep takes over what was not told."""
+    for item in table.items(TELLINGS):
+        table.update((TELLINGS, item["sk"]), "SET #since = :then", then="2026-05-04T08:00:00.000Z")
+
+
 @pytest.mark.parametrize("broken", ["sns", "events"])
-def test_what_could_not_be_told_is_told_by_the_next_try_and_nothing_twice(
-    told: Told, handler: Any, event: Event, broken: str
+def test_what_could_not_be_told_is_told_by_a_sweep_and_nothing_twice(
+    told: Told, handler: Any, event: Event, table: Table, broken: str
 ) -> None:
-    ended = handler("run_ended")
+    ended, sweep = handler("run_ended"), handler("sweep_queues")
+    # Given a service that does not take it; the other one is told all the same
     told.broken = broken
-    for _ in range(2):
-        with pytest.raises(ConnectionError):
-            ended(change(event))
+    with pytest.raises(ConnectionError):
+        ended(change(event))
+    assert len(told.messages) + len(told.events) == 1
+    # When Lambda tries again, nothing is told twice
+    ended(change(event))
+    # And a sweep that comes at once leaves it to whoever may be telling it
+    sweep({})
+    assert len(told.messages) + len(told.events) == 1
+    # When one comes later, and fails too, it says so
+    later(table)
+    with pytest.raises(ConnectionError):
+        sweep({})
+    # When one comes that can, it is told, once
     told.broken = ""
     for _ in range(2):
-        ended(change(event))
+        later(table)
+        sweep({})
     assert (len(told.messages), len(told.events)) == (1, 1)
+    assert list(table.items(TELLINGS)) == []
+
+
+@pytest.mark.parametrize(("dies", "times"), [("before", 1), ("after", 2)])
+def test_an_end_is_told_though_its_function_dies_before_or_after_it_has_sent_it(
+    told: Told, handler: Any, event: Event, table: Table, dies: str, times: int
+) -> None:
+    # Given a function that is killed just before, or after, it tells people
+    ended, sweep = handler("run_ended"), handler("sweep_queues")
+    told.dies = dies
+    with pytest.raises(Killed):
+        ended(change(event))
+    told.dies = ""
+    # When Lambda gives the event again, and a sweep comes some minutes later
+    ended(change(event))
+    assert len(told.messages) == times - 1
+    later(table)
+    sweep({})
+    # Then it was told: twice where nobody can know
+    assert (len(told.messages), len(told.events)) == (times, 1)
+
+
+def test_an_end_that_release_one_has_told_is_not_told_again(
+    told: Told, handler: Any, event: Event, table: Table
+) -> None:
+    # Given a record with the marks of release 1.0.0, of an event but of no message
+    table.update(record_key(MAY), "SET #event_0 = :yes", yes=True)
+    # When the status event comes again
+    handler("run_ended")(change(event))
+    # Then only what is missing is told
+    assert (len(told.messages), len(told.events)) == (1, 0)
+
+
+def test_an_end_is_told_though_its_queue_cannot_be_seen_to(
+    told: Told, handler: Any, event: Event, table: Table
+) -> None:
+    # Given a record with which nothing can be passed on
+    table.update(record_key(MAY), "SET #queue = :queue", queue="p-claims")
+    with pytest.raises(KeyError):
+        handler("run_ended")(change(event))
+    assert (len(told.messages), len(told.events)) == (1, 1)
+
+
+def test_of_many_that_cannot_be_told_a_sweep_tries_one_and_tells_those_that_can(
+    table: Table,
+) -> None:
+    # Given a topic that does not answer, and a hundred messages for it beside one event
+    tried: list[str] = []
+
+    def message(what: dict[str, Any]) -> None:
+        tried.append(what["n"])
+        raise AwsUnavailable("SNS does not answer.")
+
+    events: list[Any] = []
+    tellings = Tellings(table, {"message": message, "event": events.append})
+    for n in range(100):
+        mark = noted(f"run-{n}", "message_0", NOW)
+        with pytest.raises(AwsUnavailable):
+            tellings.tell(f"run-{n}", "message", {"n": n}, mark, NOW)
+    table.update(
+        (TELLINGS, "z"), "SET #way = :way, #what = :w, #since = :s", way="event", w="{}", s="2026"
+    )
+    table.update((TELLINGS, "a"), "SET #way = :way", way="event")  # what nobody can read
+    tried.clear()
+    # When a sweep comes
+    with pytest.raises(KeyError):
+        tellings.tell_late(NOW + timedelta(minutes=3), unhurried)
+    # Then it does not wait for each of them
+    assert (len(tried), events) == (1, [{}])
+    # And one that has no time left goes no further
+    with pytest.raises(KeyError):
+        tellings.tell_late(NOW + timedelta(minutes=9), unhurried)
+    tried.clear()
+    tellings.tell_late(NOW + timedelta(minutes=15), lambda: 29)
+    assert tried == []
 
 
 def test_what_is_noted_of_it_expires(told: Told, handler: Any, event: Event, table: Table) -> None:
@@ -504,10 +607,13 @@ def test_a_run_by_itself_is_told_once(told: Told, handler: Any, event: Event, ta
     told.broken = "sns"
     with pytest.raises(ConnectionError):
         ended(change(event, "SUCCEEDED", output=output))
-    assert "auto_run_told" not in (table.get(queue_key("p-claims")) or {})
     told.broken = ""
     for name in ("may", "may", "june"):
         ended(change(event, "SUCCEEDED", output=output, name=name))
+    assert told.messages == []
+    # When the sweep comes that tells it
+    later(table)
+    handler("sweep_queues")({})
     assert told.messages == ["Route claims: its pipeline also runs by itself"]
 
 

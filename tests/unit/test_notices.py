@@ -30,7 +30,7 @@ class World:
         self.record: Any = {"turn": "x"}
         self.told: list[tuple[str, str]] = []
         self.ended: set[str] = set()
-        self.broken = False
+        self.broken: type[BaseException] | None = None
 
     def waits(self, trouble: WaitedFor, hours: float = 0, every: float = 300) -> None:
         """Meet the trouble for so many hours, in looks of so many seconds; sweep meanwhile."""
@@ -57,7 +57,7 @@ class World:
 
     def _tell(self, subject: str, text: str) -> None:
         if self.broken:
-            raise ConnectionError
+            raise self.broken
         self.told.append((subject, text))
 
 
@@ -87,6 +87,23 @@ def test_a_wait_of_an_hour_is_told_once(
     assert type(trouble).__name__ in subject
     for part in (ABOUT, str(trouble), "since 2026-05-04T08:00:00.000Z", until, todo, "arn:may"):
         assert part in text, text
+
+
+def test_a_wait_is_told_though_the_sweep_dies_that_tells_it(world: World) -> None:
+    # Given a sweep that is killed while it tells
+    world.broken = KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        world.waits(ApiUnavailable("Down."), 5)
+    world.broken = None
+    # When the next one comes, it leaves it to whoever may be at it still
+    world.now += timedelta(minutes=1)
+    world.sweep()
+    assert world.told == []
+    # When others come later, it is told once
+    world.now += timedelta(minutes=2)
+    for _ in range(2):
+        world.sweep()
+    assert len(world.told) == 1
 
 
 def test_a_shorter_wait_is_not_told(world: World) -> None:
@@ -156,10 +173,10 @@ def test_nothing_is_told_of_a_run_that_has_ended(world: World) -> None:
 def test_a_message_that_failed_is_told_by_the_next_sweep(world: World) -> None:
     world.waits(ApiUnavailable("Down."), 0.9)
     world.now += HOUR
-    world.broken = True
+    world.broken = ConnectionError
     with pytest.raises(ConnectionError):
         world.sweep()
-    world.broken = False
+    world.broken = None
     world.sweep()
     assert len(world.told) == 1
 

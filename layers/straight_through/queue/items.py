@@ -155,7 +155,8 @@ class CheckedFile(TypedDict):
 class RunRecord(TypedDict, total=False):
     """Key `run#<run>`, `record`: what is known of a run beyond its turn and every redrive.
 
-    Beside these it has `event_<redrive count>` and `message_<redrive count>`, once they were told.
+    Beside these it has `event_<redrive count>` and `message_<redrive count>`, once it was noted
+    that they are to be told.
     """
 
     expires_at: int  # the year 9999 while the run is held; by release 1.0.0 sooner, or none
@@ -225,6 +226,17 @@ class Notice(TypedDict):
     subject: str
     text: str
     told: bool
+    telling: NotRequired[str]  # when somebody began to tell it
+    expires_at: int
+
+
+class Telling(TypedDict):
+    """Key `tellings`, a name: what is to be told, until it was. By RunEnded and the sweep."""
+
+    sk: str
+    way: str  # by which it is told: "event", "message" or "words"
+    what: str  # as JSON: what is told of an end, or a message's subject and text
+    since: str  # when somebody last began to tell it
     expires_at: int
 
 

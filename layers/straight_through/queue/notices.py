@@ -12,6 +12,7 @@ from straight_through.attempts import Attempt
 from straight_through.moments import from_iso, iso
 from straight_through.queue.items import Notice
 from straight_through.queue.table import Key, Refused, Table
+from straight_through.queue.tellings import PATIENCE as MAY_TELL
 from straight_through.run_state import RunState, Waiting
 from straight_through.text import shown
 
@@ -123,14 +124,24 @@ class Notices:
                 self._table.delete(key, "#told = :no", no=False)
             return
         try:
-            self._table.update(key, "SET #told = :yes", "#told = :no", yes=True, no=False)
+            self._table.update(
+                key,
+                "SET #telling = :now",
+                "#told = :no AND (attribute_not_exists(#telling) OR #telling < :died)",
+                now=iso(now),
+                no=False,
+                died=iso(now - MAY_TELL),
+            )
         except Refused:
             return  # another sweep tells it, or it is over
         try:
             tell(notice["subject"], notice["text"])
         except Exception:
-            self._table.update(key, "SET #told = :no", no=False)
+            with suppress(Refused):
+                self._table.update(key, "REMOVE #telling", "#told = :no", no=False)
             raise
+        with suppress(Refused):  # it is over meanwhile
+            self._table.update(key, "SET #told = :yes", "#told = :no", yes=True, no=False)
 
 
 def _key(attempt: Attempt, waiting: Waiting) -> Key:

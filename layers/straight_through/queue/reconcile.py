@@ -14,8 +14,7 @@ from straight_through.queue.items import EndedExecution, Holder, QueueItem, Tick
 from straight_through.queue.pauses import Pauses
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item, Refused, Table
-from straight_through.queue.turns import QUEUES, Turns, queue_key, tickets, whole
-from straight_through.text import shown
+from straight_through.queue.turns import QUEUES, Turns, tickets, whole
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -84,28 +83,6 @@ class Reconciler:
     def ended(self, execution_arn: str) -> EndedExecution | None:
         """Return how an execution has ended, None if it runs."""
         return self._turns.ended(execution_arn)
-
-    def tell_of_auto_run(self, queue: str, route: str, execution_id: str) -> None:
-        """Tell once that somebody else's execution follows our uploads."""
-        try:
-            self._table.update(
-                queue_key(queue),
-                "SET #auto_run_told = :yes",
-                "attribute_not_exists(#auto_run_told)",
-                yes=True,
-            )
-        except Refused:
-            return
-        try:
-            self._tell(
-                f"Route {route}: its pipeline also runs by itself",
-                f"Execution {shown(execution_id)}, which is not ours, followed our upload for "
-                f"route {route}. If Auto Run is switched on for this pipeline in Quantemplate, "
-                "each file is processed twice there: switch it off. This is told once.",
-            )
-        except Exception:
-            self._table.update(queue_key(queue), "REMOVE #auto_run_told")
-            raise
 
     # --- the sweep ------------------------------------------------------------------------------
     def sweep(self, turn_deadline: timedelta) -> list[Standing]:

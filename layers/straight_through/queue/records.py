@@ -1,6 +1,6 @@
 """What is known of each run beyond its turn; it outlives the turn and every redrive."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -42,6 +42,17 @@ def record_update(run: str, seen_stamp: str | None, values: dict[str, Any], now:
         expires_at=_expiry(now),
         **values,
         **({"seen": seen_stamp} if seen_stamp else {}),
+    )
+
+
+def noted(run: str, mark: str, now: datetime) -> Write:
+    """Return the write that notes something of a run, if it was not noted before."""
+    return update(
+        record_key(run),
+        f"SET #{mark} = :yes, #expires_at = if_not_exists(#expires_at, :expires_at)",
+        f"attribute_not_exists(#{mark})",
+        yes=True,
+        expires_at=_expiry(now),
     )
 
 
@@ -198,27 +209,6 @@ class Records:
             now=iso(now),
             expires_at=_expiry(now),
         )
-
-    def tell_once(self, run: str, what: str, tell: Callable[[], None], now: datetime) -> None:
-        """Tell what nobody has told yet; where that fails, the next try tells it.
-
-        A function that dies before it has told it leaves it untold: better than twice.
-        """
-        try:
-            self._table.update(
-                record_key(run),
-                f"SET #{what} = :yes, #expires_at = if_not_exists(#expires_at, :expires_at)",
-                f"attribute_not_exists(#{what})",
-                yes=True,
-                expires_at=_expiry(now),
-            )
-        except Refused:
-            return
-        try:
-            tell()
-        except Exception:
-            self._table.update(record_key(run), f"REMOVE #{what}")
-            raise
 
     def _settle(self, post: Post, change: str, **values: Any) -> bool:
         """Note what became of one Execute, once, whoever finds out first."""

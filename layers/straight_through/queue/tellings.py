@@ -1,0 +1,102 @@
+"""What is to be told: noted before it is sent, and forgotten once it was.
+
+Whoever notes it sends it at once. Where that fails, or its function dies, the sweep sends it later:
+so all is told at least once, and twice only where a function dies after sending it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from straight_through.errors import AwsDenied, AwsUnavailable
+from straight_through.moments import iso
+from straight_through.queue.items import Telling
+from straight_through.queue.table import Refused, Table, Write, update
+from straight_through.time_left import LAST, Left
+
+TELLINGS = "tellings"  # the partition
+PATIENCE = timedelta(minutes=2)  # longer than a function lives that has begun to tell
+LIFETIME = timedelta(days=14)
+Way = Callable[[dict[str, Any]], None]
+
+
+class Tellings:
+    """All that is to be told yet."""
+
+    def __init__(self, table: Table, ways: Mapping[str, Way]) -> None:
+        """Take the table and, by their names, the ways by which things are told."""
+        self._table = table
+        self._ways = ways
+
+    def tell(
+        self, name: str, way: str, what: Mapping[str, Any], once: Write, now: datetime
+    ) -> None:
+        """Tell something once, by the condition of the write `once`.
+
+        Raises Refused, whose second item is what that write met: it was noted before. Any other
+        error is one of telling it, which the sweep does again.
+        """
+        telling: Telling = {
+            "sk": name,
+            "way": way,
+            "what": json.dumps(what),
+            "since": iso(now),
+            "expires_at": int((now + LIFETIME).timestamp()),
+        }
+        note = update(
+            (TELLINGS, name),
+            "SET #way = :way, #what = :what, #since = :since, #expires_at = :expires_at",
+            way=way,
+            what=telling["what"],
+            since=telling["since"],
+            expires_at=telling["expires_at"],
+        )
+        self._table.together(note, once)
+        self._send(telling)
+
+    def tell_late(self, now: datetime, left: Left) -> None:
+        """Tell what was noted and not told, while there are seconds `left`.
+
+        One that cannot be told keeps no other back, unless the service that would tell it does not
+        answer. The first error is raised at the end.
+        """
+        errors: list[Exception] = []
+        silent: set[str] = set()  # the ways that do not work now
+        for item in self._table.items(TELLINGS):
+            if left() < LAST:
+                break  # the next sweep goes on
+            telling = cast("Telling", item)
+            try:
+                if telling["since"] > iso(now - PATIENCE) or telling["way"] in silent:
+                    continue
+                if taken := self._taken(telling, now):
+                    self._send(taken)
+            except (AwsDenied, AwsUnavailable) as error:
+                silent.add(telling["way"])
+                errors.append(error)
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _taken(self, telling: Telling, now: datetime) -> Telling | None:
+        """Take over what another has not told; None where it was told, or taken over, meanwhile."""
+        try:
+            self._table.update(
+                (TELLINGS, telling["sk"]),
+                "SET #since = :now",
+                "#since = :since",
+                now=iso(now),
+                since=telling["since"],
+            )
+        except Refused:
+            return None
+        return {**telling, "since": iso(now)}
+
+    def _send(self, telling: Telling) -> None:
+        """Tell it, and forget it."""
+        self._ways[telling["way"]](json.loads(telling["what"]))
+        with suppress(Refused):  # it took so long that another tells it too
+            self._table.delete((TELLINGS, telling["sk"]), "#since = :since", since=telling["since"])
