@@ -11,7 +11,7 @@ settings.register_profile(
 settings.load_profile("calm")
 
 # Begun last, one of these would go on alone while the other workers have nothing left.
-LONGEST = ("tests/storm/", "tests/unit/test_kill_points.py", "tests/build/test_make_up.py")
+LONGEST = ("tests/storm/", "tests/kills/test_kill_points.py", "tests/build/test_make_up.py")
 
 
 @pytest.hookimpl(trylast=True)

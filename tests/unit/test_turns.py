@@ -665,7 +665,8 @@ def test_a_damaged_ticket_keeps_no_other_from_its_turn_and_its_end(
 def test_who_asks_for_the_first_time_writes_only_what_is_its_own(world: World) -> None:
     # Given a queue whose turn is held, and what its writes name
     world.taken(world.drop("a"))
-    real, named = world.table._dynamodb, []
+    real: Any = world.table._dynamodb
+    named: list[str] = []
 
     class Seen:
         def __getattr__(self, name: str) -> Any:

@@ -8,31 +8,30 @@ import pytest
 
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table, update
+from tests.kills.world import World
 from tests.machine.definition import DEFINITION, definition_of
 from tests.machine.machine import Execution
 from tests.model.dynamodb import TABLE
-from tests.unit.test_kill_points import stand_in, world  # noqa: F401 - its fixtures
-from tests.unit.world import World
 
 OLD = "1.0.0"
 OF_OLD = ["Release?", "TakeTurn"]  # how its executions begin
 
 
 @pytest.fixture
-def before(world: World) -> World:  # noqa: F811
+def before(world: World) -> World:
     """A stack whose executions begin with the definition of the release before."""
     world.machine.definition = definition_of(OLD)
     return world
 
 
-def route_with(world: World, **fields: Any) -> None:  # noqa: F811
+def route_with(world: World, **fields: Any) -> None:
     """Give the world's route more fields."""
     ssm, name = boto3.client("ssm"), f"/straight-through/routes/{world.queue}"
     document = json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"]) | fields
     ssm.put_parameter(Name=name, Value=json.dumps(document), Overwrite=True)
 
 
-def went_through(world: World, execution: Execution) -> bool:  # noqa: F811
+def went_through(world: World, execution: Execution) -> bool:
     """Whether the file came back, and no state was entered that its definition has not."""
     known = {*definition_of(OLD)["States"], "DownloadOutput"}
     return world.problems() == [] and set(execution.passed) <= known
