@@ -194,8 +194,8 @@ def test_an_end_without_a_time_is_told_without_one() -> None:
 
 
 def test_a_redrive_waits_on_for_as_long_again() -> None:
-    assert look(execution("Started"), after=10**5, redriven_after=10**5).wait_seconds == 300
-    assert look(execution("Started"), after=10**5 + 7199, redriven_after=10**5).wait_seconds == 300
+    assert look(execution("Started"), after=10**5, redriven_after=10**5).wait_seconds == 1000
+    assert look(execution("Started"), after=10**5 + 7199, redriven_after=10**5).wait_seconds == 1071
     with pytest.raises(PipelineOverdue):
         look(execution("Started"), after=10**5 + 7201, redriven_after=10**5)
 
