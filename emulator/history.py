@@ -16,6 +16,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_manager import (
 from emulator.resumption import Place
 
 Event = dict[str, Any]
+UNSUCCESSFUL = ("Failed", "TimedOut")  # ends of the names of a try's last event
 
 
 def now() -> float:
@@ -46,6 +47,10 @@ class History:
             }
             self._events.append(event)
             return len(self._events)
+
+    def kind_of(self, event: int) -> str:
+        """The kind of the event with this id; empty for 0, which is none."""
+        return str(self._events[event - 1]["type"]) if event else ""
 
     @property
     def is_full(self) -> bool:
@@ -79,7 +84,7 @@ class Recorder(EventManager):  # type: ignore[misc] # untyped library
     """Writes one attempt's events into the history, until the attempt is cut off.
 
     `outgrown` is called when an event has no room there; `entering` waits until a state may be
-    entered.
+    entered, or tried again.
     """
 
     def __init__(
@@ -102,7 +107,7 @@ class Recorder(EventManager):  # type: ignore[misc] # untyped library
         """Record what the engine says; after the end of the attempt nothing it says counts."""
         kind = event_type.value
         place = getattr(context, "place", None)
-        if kind.endswith("StateEntered") and not self.closed:
+        if not self.closed and self._is_transition(kind, context.source_event_id):
             self._entering()
         with self._history.lock:
             if self.closed or (place and kind.endswith("StateEntered") and place.reenters()):
@@ -119,3 +124,8 @@ class Recorder(EventManager):  # type: ignore[misc] # untyped library
         if update_source_event_id:
             context.source_event_id = event_id
         return event_id
+
+    def _is_transition(self, kind: str, previous: int) -> bool:
+        """Whether an event after another one enters a state, or tries one again."""
+        again = self._history.kind_of(previous).endswith(UNSUCCESSFUL)
+        return kind.endswith("StateEntered") or (kind.endswith("Scheduled") and again)

@@ -236,7 +236,7 @@ class StepFunctions:
         return {}
 
     def _wait_to_enter(self, execution: Execution) -> None:
-        """Wait while the account's executions have entered too many states; no retry counts here.
+        """Wait while the account's executions have entered, and tried again, too many states.
 
         AWS documentation, "Quotas related to state throttling" and ExecutionThrottled:
         https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html

@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 
 from emulator.tests.account import Account, eventually
 from emulator.tests.quotas import limited, told
+from emulator.tests.server_process import running_aws
 from emulator.tests.stacks import created, function_resource
-from emulator.tests.state_machines import StateMachines
+from emulator.tests.state_machines import TIME_SCALE, StateMachines
 
 ACCOUNTS = "ConcurrentInvocationLimitExceeded"
 FUNCTIONS = "ReservedFunctionConcurrentInvocationLimitExceeded"
@@ -38,6 +39,20 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """A local AWS of their own, in which no other test's functions run."""
+    log = tmp_path_factory.mktemp("concurrency") / "log"
+    with running_aws(log, "--time-scale", str(TIME_SCALE)) as (endpoint, _):
+        yield Account(endpoint)
+
+
+@pytest.fixture(scope="module")
+def machines(account: Account) -> StateMachines:
+    """What state machines need, on that local AWS."""
+    return StateMachines(account, account.role(), function="none")
+
+
+@pytest.fixture
 def waiting(account: Account) -> tuple[str, str]:
     """Two functions that wait for a file, where one is named."""
     role = account.role()
@@ -70,7 +85,7 @@ def busy(account: Account, function: str, folder: Path) -> Iterator[None]:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(account.invoked, function, {"begun": str(begun), "until": str(until)})
         try:
-            eventually(begun.exists)
+            eventually(lambda: begun.exists() or running.done())
             yield
         finally:
             until.touch()

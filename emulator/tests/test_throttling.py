@@ -175,6 +175,24 @@ def test_states_are_entered_late_and_nothing_fails(
     assert len(machines.events(execution)) == 8
 
 
+def test_a_retry_is_a_transition_too(account: Account, machines: StateMachines) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html.
+
+    "Retries are treated as state transitions."
+    """
+    # Given a task that is tried three times
+    retry = [{"ErrorEquals": ["Refused"], "MaxAttempts": 2, "IntervalSeconds": 1}]
+    machine = machines.create({"Task": machines.task({"raise": "Refused"}, Retry=retry)})
+    with limited(account.endpoint, rates={"StateTransition": [2, NEVER]}):
+        # When two transitions may be made, then the last try is late
+        execution = machines.start(machine)
+        machines.until(execution, "TaskFailed", 2)
+        eventually(lambda: throttled_events(account, machine) == 1)
+        assert machines.describe(execution)["status"] == "RUNNING"
+    assert machines.end(execution)["error"] == "Refused"
+    assert machines.kinds(execution).count("TaskScheduled") == 3
+
+
 def test_an_execution_that_waits_to_enter_a_state_can_be_stopped(machines: StateMachines) -> None:
     machine = machines.create(DONE)
     with limited(machines.account.endpoint, rates={"StateTransition": [1, NEVER]}):
