@@ -12,6 +12,7 @@ from emulator.seams import replace, replace_item, seam
 
 Fields = dict[str, Any]
 functions = seam(lambda_svc, "_functions")
+network_of = seam(lambda_svc, "_vpc_config_with_id")
 send_to_sqs = seam(sqs, "_act_send_message")
 
 
@@ -27,7 +28,7 @@ def install(updating: Callable[[Any], Any]) -> None:
 
 
 def completing(create: Callable[..., Any], update: Callable[..., Any]) -> Fields:
-    """How CloudFormation makes functions: with their dead letters and reservations."""
+    """How CloudFormation makes functions: with dead letters, networks and reservations."""
 
     def create_function(logical_id: str, properties: Fields, stack: str) -> Any:
         return completed(create(logical_id, properties, stack), properties)
@@ -40,7 +41,19 @@ def completing(create: Callable[..., Any], update: Callable[..., Any]) -> Fields
 
 def completed(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:
     """A stack's function, with what ministack leaves out of its properties."""
-    return with_reservation(with_dead_letters(made, properties), properties)
+    return with_reservation(
+        with_network(with_dead_letters(made, properties), properties), properties
+    )
+
+
+def with_network(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:
+    """Let a stack's function say which network it is in; it runs on this machine all the same.
+
+    AWS documentation: "AWS::Lambda::Function VpcConfig" (AWS CloudFormation template reference).
+    """
+    config = functions[made[0]]["config"]
+    config["VpcConfig"] = network_of(properties.get("VpcConfig"))
+    return made
 
 
 def with_dead_letters(made: tuple[str, Fields], properties: Fields) -> tuple[str, Fields]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emulator.tests.account import Account, eventually, packed
+from emulator.tests.stacks import created, function_resource
 
 WHERE = """
 import os, sys
@@ -277,3 +278,32 @@ def handler(event, context):
     )["Datapoints"]
     assert sum(point["Sum"] for point in points) == 7
     assert sum(point["SampleCount"] for point in points) == 2
+
+
+def test_a_stacks_function_says_which_network_it_is_in(account: Account) -> None:
+    """AWS CloudFormation template reference, "AWS::Lambda::Function VpcConfig".
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-lambda-function-vpcconfig.html
+    """
+    # Given a function in a subnet, and one in none
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="inside", Description="-", VpcId=vpc)["GroupId"]
+    network = {"SubnetIds": [subnet], "SecurityGroupIds": [group]}
+    code = "def handler(event, context): return event"
+    resources = {
+        "Inside": function_resource(account, code, VpcConfig=network),
+        "Outside": function_resource(account, code),
+    }
+    # When
+    with created(account, resources) as stack:
+        inside, outside = (
+            account.client("lambda").get_function_configuration(FunctionName=stack[name])
+            for name in resources
+        )
+        # Then both run
+        assert account.invoked(stack["Inside"], {"a": 1}) == {"a": 1}
+    # And the first says where
+    assert inside["VpcConfig"].items() >= network.items()
+    assert not outside["VpcConfig"]["SubnetIds"]

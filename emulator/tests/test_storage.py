@@ -275,3 +275,28 @@ def test_a_table_has_a_time_to_live(account: Account, table: str) -> None:
     # Then
     found = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     assert found == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
+
+
+def test_a_stacks_bucket_is_encrypted_as_its_template_says(account: Account) -> None:
+    """AWS CloudFormation template reference, "AWS::S3::Bucket BucketEncryption".
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-s3-bucket-bucketencryption.html
+    """
+    # Given a bucket with a key, and one of which nothing is said
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/ours"}
+    rule = {"ServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+    encryption = {"ServerSideEncryptionConfiguration": [rule]}
+    kind = "AWS::S3::Bucket"
+    resources = {
+        "Ours": {"Type": kind, "Properties": {"BucketEncryption": encryption}},
+        "Plain": {"Type": kind},
+    }
+    # When
+    with created(account, resources) as stack:
+        asked = [
+            account.client("s3").get_bucket_encryption(Bucket=stack[name]) for name in resources
+        ]
+    # Then
+    ours, plain = (each["ServerSideEncryptionConfiguration"]["Rules"] for each in asked)
+    assert ours == [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    assert plain[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}

@@ -165,7 +165,7 @@ def stack_within(client: Client) -> Iterator[dict[str, Any]]:
 def test_a_key_of_ones_own_encrypts_what_the_stack_keeps(
     client: Client, stack_within: dict[str, Any]
 ) -> None:
-    """docs/keys.md: DataKeyArn. That of buckets is read from the template: tests/build."""
+    """docs/keys.md: DataKeyArn."""
     # Given a stack with a key, then each of its services has it
     key, made = stack_within["DataKeyArn"], stack_within
     table = client("dynamodb").describe_table(TableName=made["TurnsTable"])["Table"]
@@ -185,19 +185,34 @@ def test_a_key_of_ones_own_encrypts_what_the_stack_keeps(
             if each["logGroupName"] == made[group]
         ]
         assert found["kmsKeyId"] == key
+    for bucket in ("InboxBucket", "OutboxBucket"):
+        asked = client("s3").get_bucket_encryption(Bucket=made[bucket])
+        (rule,) = asked["ServerSideEncryptionConfiguration"]["Rules"]
+        default = rule["ApplyServerSideEncryptionByDefault"]
+        assert default == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     # And a drop reaches StartRun as ever
     client("s3").put_object(Bucket=made["InboxBucket"], Key="claims/may.csv", Body=b"x")
     assert told_by_start_run(client, made)["event"]["Records"]
 
 
-def test_every_role_has_the_boundary(client: Client, stack_within: dict[str, Any]) -> None:
-    """docs/keys.md: PermissionsBoundaryArn."""
+def test_every_role_has_the_boundary_and_every_function_the_network(
+    client: Client, stack_within: dict[str, Any]
+) -> None:
+    """docs/keys.md: PermissionsBoundaryArn, SubnetIds, SecurityGroupIds."""
     roles = [name for logical, name in stack_within.items() if logical.endswith("Role")]
     assert len(roles) == 11
     for name in roles:
         role = client("iam").get_role(RoleName=name)["Role"]
         boundary = role["PermissionsBoundary"]["PermissionsBoundaryArn"]
         assert boundary == stack_within["PermissionsBoundaryArn"]
+    pages = client("lambda").get_paginator("list_functions").paginate()
+    functions = [each for page in pages for each in page["Functions"]]
+    ours = [each for each in functions if each["FunctionName"].startswith(stack_within["name"])]
+    assert len(ours) == 10
+    for function in ours:
+        network = function["VpcConfig"]
+        assert ",".join(network["SubnetIds"]) == stack_within["SubnetIds"]
+        assert ",".join(network["SecurityGroupIds"]) == stack_within["SecurityGroupIds"]
 
 
 @pytest.mark.parametrize(
