@@ -1,13 +1,17 @@
 """Task states of moto's engine, where they behave otherwise than on AWS."""
 
+import json
 from collections.abc import Callable
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils import (
+    LambdaFunctionErrorException,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501 - moto's name
     StateTaskServiceCallback,
 )
@@ -46,16 +50,26 @@ def with_own_token(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_lambda_error_names(original: Callable[..., FailureEvent]) -> Callable[..., FailureEvent]:
-    """Name a refusal of Lambda itself as AWS does; one by IAM is a Lambda.AWSLambdaException.
+    """Name what a function or Lambda failed with as AWS does.
 
-    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html: by
+    Lambda.Unknown the function returned an error without a type. A refusal by IAM comes as
+    Lambda.AWSLambdaException, a reply that never came as Lambda.SdkClientException.
     """
 
     def from_error(
         self: StateTaskServiceLambda, env: AttemptEnvironment, ex: Exception
     ) -> FailureEvent:
+        if isinstance(ex, LambdaFunctionErrorException) and not error_type(ex.payload):
+            cause = (
+                "The cause could not be determined because Lambda did not return an error type. "
+                f"Returned payload: {ex.payload}"
+            )
+            return task_failed(self, env, "Lambda.Unknown", cause)
         if isinstance(ex, ClientError):
             return task_failed(self, env, *refusal_by_lambda(ex))
+        if isinstance(ex, BotoCoreError):
+            return task_failed(self, env, "Lambda.SdkClientException", str(ex))
         return original(self, env, ex)
 
     return from_error
@@ -69,6 +83,12 @@ def refusal_by_lambda(refusal: ClientError) -> tuple[str, str]:
     status, request = answer["HTTPStatusCode"], answer.get("RequestId", "")
     cause = f"{message} (Service: Lambda, Status Code: {status}, Request ID: {request})"
     return f"Lambda.{name}", cause
+
+
+def error_type(payload: str) -> str | None:
+    """The error's class name in what a failed function returned."""
+    error = json.loads(payload)
+    return error.get("errorType") if isinstance(error, dict) else None
 
 
 def task_failed(

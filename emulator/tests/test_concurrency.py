@@ -172,7 +172,7 @@ def test_a_task_fails_with_lambdas_name_and_can_be_tried_again(
         # Given a task that is refused
         ended = machines.run({"Task": task})
         assert (ended["status"], ended["error"]) == ("FAILED", "Lambda.TooManyRequestsException")
-        patient = {**task, "Retry": [{**retry[0], "MaxAttempts": 99, "BackoffRate": 1}]}
+        patient = {**task, "Retry": [{**retry[0], "MaxAttempts": 9999, "BackoffRate": 1}]}
         execution = machines.start(machines.create({"Task": patient}))
         machines.until(execution, "TaskFailed")
     # When there is room, then one that is tried again succeeds
