@@ -165,8 +165,11 @@ def handler(
     table: Table,
     states: FakeStates,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Handler]:
-    """The handler of a function in a stack with a route, a secret and a scripted Quantemplate."""
+) -> Callable[..., Handler]:
+    """The handler of a function in a stack with a route, a secret and a scripted Quantemplate.
+
+    What is named beside the function takes the place of its settings.
+    """
     assert s3
     assert table
     boto3.client("ssm").put_parameter(
@@ -182,7 +185,7 @@ def handler(
         lambda service: states if service == "stepfunctions" else real(service),
     )
 
-    def handler(name: str) -> Handler:
+    def handler(name: str, **settings: str) -> Handler:
         app = load(
             name,
             TURNS_TABLE=TURNS,
@@ -199,9 +202,9 @@ def handler(
             QUANTEMPLATE_TOKEN_URL=wire.token_url,
             CREDENTIALS_SECRET_ARN=secret_arn,
             OUTBOX_BUCKET=OUTBOX,
-            INBOX_PREFIX="",
             ROUTES_PATH="/straight-through/routes",
             PIPELINE_DEADLINE_HOURS="168",
+            **({"INBOX_PREFIX": ""} | settings),
         )
         return lambda event: app.handler(event, lambda_context(name))
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import jsonschema
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ConnectTimeoutError
 
-from straight_through.errors import OutboxUnavailable
-from tests.unit.conftest import OUTBOX, ROOT, Event, Handler
+from straight_through.errors import OutboxUnavailable, RouteInvalid
+from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler
 
 SCHEMA = json.loads(
     (ROOT / "layers/straight_through/manifest.schema.json").read_text(encoding="utf-8")
@@ -48,6 +49,20 @@ def test_the_result_says_where_the_manifest_lies(
         "exported": 0,
         "chained": 0,
     }
+
+
+def test_a_chain_to_keys_that_start_nothing_is_refused_with_file_and_route(
+    handler: Callable[..., Handler], event: Event
+) -> None:
+    # Given a stack that takes keys below claims/ alone, and a route that chains on to another
+    ssm, route = boto3.client("ssm"), {**ROUTE, "then": [{"route": "central", "output": "*"}]}
+    path = "/straight-through/routes"
+    ssm.put_parameter(Name=f"{path}/claims", Type="String", Value=json.dumps(route), Overwrite=True)
+    ssm.put_parameter(Name=f"{path}/central", Type="String", Value=json.dumps(ROUTE))
+    publish = handler("publish_run", INBOX_PREFIX="claims/")
+    # When a run of it is published, then it is refused, and nothing is chained into silence
+    with pytest.raises(RouteInvalid, match=r"'central'.*'claims/' \(InboxPrefix\).*route claims"):
+        publish(event("publish_run"))
 
 
 def test_a_manifest_that_cannot_be_written_names_file_and_route(
