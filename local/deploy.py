@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,17 @@ def deploy(
 ) -> dict[str, str]:
     """Package and create the stack of `root`; return its outputs. Raises DeployFailed."""
     progress("uploading the code")
-    s3 = client("s3")
+    url = packaged(client("s3"), root, layer)
+    return create_stack(client("cloudformation"), url, parameters, progress)
+
+
+def packaged(s3: Any, root: Path, layer: Path) -> str:
+    """Upload the stack of `root`; return where its template lies."""
     upload = uploader(s3)
     template = package(read_template(root / "template.yaml"), root, layer, upload)
     # From S3, as what is sent with the request has 51,200 bytes at most.
     stored = upload("template.json", json.dumps(template, ensure_ascii=False).encode())
-    url = f"{s3.meta.endpoint_url}/{stored.removeprefix('s3://')}"
-    return create_stack(client("cloudformation"), url, parameters, progress)
+    return f"{s3.meta.endpoint_url}/{stored.removeprefix('s3://')}"
 
 
 # --- the template ------------------------------------------------------------------------------
@@ -111,7 +116,8 @@ def package(template: Template, root: Path, layer: Path, upload: Upload) -> Temp
 
 def uploader(s3: Any) -> Upload:
     """Puts an artefact into the local S3 and returns its s3:// address; the content names it."""
-    s3.create_bucket(Bucket=ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def upload(name: str, content: bytes) -> str:
         key = f"{hashlib.sha256(content).hexdigest()[:16]}/{name}"
@@ -136,10 +142,17 @@ def create_stack(
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=CAPABILITIES,
     )
+    return outputs_when(cloudformation, "CREATE_COMPLETE", progress)
+
+
+def outputs_when(
+    cloudformation: Any, status: str, progress: Callable[[str], None]
+) -> dict[str, str]:
+    """Wait until the stack has this status; return its outputs. Raises DeployFailed."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-        if stack["StackStatus"] == "CREATE_COMPLETE":
+        if stack["StackStatus"] == status:
             return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
         events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
         if not stack["StackStatus"].endswith("_IN_PROGRESS"):
