@@ -9,11 +9,12 @@ from aws_lambda_powertools import Logger
 from straight_through.attempts import attempt_of
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
-from straight_through.files.intake import FileState, Intake
+from straight_through.files.intake import Intake
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import KEPT, Routes
+from straight_through.run_state import FileState
 from straight_through.settings import settings_of
 from straight_through.statuses import CHECKED, EMPTY, REPLACED
 from straight_through.time_left import within

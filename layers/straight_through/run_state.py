@@ -1,11 +1,25 @@
 """What travels between the states of one run, each shape once; the JSON keys are as the names here.
 
 The state machine carries a run's state as it is and reads of it only `status`, `wait_seconds`,
-`outputs` and what each output is fetched with. Moments are ISO 8601 in UTC.
+`outputs` and what each output is fetched with. Moments are ISO 8601 in UTC. Executions carry it
+across updates: what is read may be another release's, so that no field that is unknown may harm.
 """
 
 from collections.abc import Mapping
-from typing import NotRequired, TypedDict, cast
+from dataclasses import fields
+from typing import Any, NotRequired, TypedDict, TypeVar, cast
+
+SCHEMA = 2  # of what travels and what lies in the table; release 1.0.0 has written none
+Kind = TypeVar("Kind")
+
+
+def of_any_release(kind: type[Kind], found: Mapping[str, Any]) -> Kind:
+    """Return a dataclass with those of its fields that are there; others are ignored.
+
+    Raises TypeError where one is missing that has no default.
+    """
+    names = [field.name for field in fields(cast("Any", kind))]
+    return kind(**{name: found[name] for name in names if name in found})
 
 
 class FileState(TypedDict):
@@ -156,9 +170,10 @@ class Chained(TypedDict):
 class RunState(TypedDict, total=False):
     """A run on its way: TakeTurn's answer, and what each later function adds.
 
-    Release 1.0.0 has written no `executed_at`, `seen` and `prepared`.
+    Release 1.0.0 has written no `schema`, `executed_at`, `seen` and `prepared`.
     """
 
+    schema: int  # of the release that wrote it
     turn: TurnState | None  # None for a run that follows an execution which exists
     run: str
     execution_arn: str

@@ -20,6 +20,7 @@ from straight_through.queue.pipelines import pipeline_key
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key
+from straight_through.run_state import SCHEMA
 from tests.unit.conftest import Event, Handler, give_turn
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
@@ -119,7 +120,7 @@ def test_the_next_file_gets_the_turn_of_a_run_that_ended(
     # Then it is woken with a turn of its own
     holder = (table.get(queue_key("p-claims")) or {})["holder"]
     turn = {"queue": "p-claims", "turn_id": holder["turn_id"]}
-    assert states.answers == {"june": {"turn": turn}}
+    assert states.answers == {"june": {"schema": SCHEMA, "turn": turn}}
     assert holder["run"] == "june"
     assert table.first("tickets#p-claims") is None
 

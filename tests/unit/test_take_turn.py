@@ -18,6 +18,7 @@ from straight_through.errors import (
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key, tickets
+from straight_through.run_state import SCHEMA
 from tests.unit.conftest import INBOX, ROUTE, Event, Handler
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import Wire
@@ -66,6 +67,24 @@ def test_a_free_queue_gives_its_turn_at_once(
     assert table.first(tickets("p-claims")) is None
 
 
+def test_what_is_noted_of_a_turn_tells_its_schema(
+    take: Handler, s3: Any, event: Event, states: FakeStates, table: Table
+) -> None:
+    # Given a file that has the turn, and another that waits for it
+    given, waits = drop(s3, event("take_turn")), event("take_turn")
+    states.wait(given["token"], given["execution"]["Id"])
+    take(given)
+    source = {"bucket": INBOX, "key": given["execution"]["Input"]["key"]}
+    take(typed(waits, "by-hand", **source))
+    # Then each item tells it, so that a release to come knows what it reads
+    noted = [
+        (table.get(queue_key("p-claims")) or {})["holder"],
+        table.first(tickets("p-claims")) or {},
+        table.get(record_key("by-hand")) or {},
+    ]
+    assert [item["schema"] for item in noted] == [SCHEMA, SCHEMA, SCHEMA]
+
+
 def test_what_a_person_types_pins_the_version_of_the_first_attempt(
     take: Handler, s3: Any, event: Event, table: Table
 ) -> None:
@@ -92,7 +111,7 @@ def test_an_attached_execution_needs_no_turn(
     given = typed(event("take_turn"), "by-hand", **named)
     states.wait(given["token"], "arn:by-hand")
     take(given)
-    assert states.answers == {given["token"]: {"turn": None}}
+    assert states.answers == {given["token"]: {"schema": SCHEMA, "turn": None}}
     assert table.first(tickets("p-claims")) is None
     # And where nobody waits for the answer any more, all is well
     take(given)

@@ -20,6 +20,7 @@ from straight_through.queue.records import record_key
 from straight_through.queue.table import Table, update
 from straight_through.queue.turns import queue_key
 from straight_through.routes import Route, parse_route
+from straight_through.run_state import SCHEMA
 from tests.unit.conftest import ROUTE, Event, Handler, give_turn
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
@@ -150,6 +151,36 @@ def test_what_was_judged_is_not_judged_again(
     noted(table, given, settings=settings_of(with_header("other")), whole=True, mark=False)
     upload(given)
     assert wire.calls("POST", DATASET)[0].body == FILE
+
+
+def test_what_another_release_has_added_harms_nothing(
+    upload: Handler, given: dict[str, Any], table: Table
+) -> None:
+    # Given a turn, a file and a check, each with a field that this release does not know
+    run, later = record_key(given["execution"]["Name"]), {"schema": 9, "later": {"is": "unknown"}}
+    noted(table, given, settings=settings_of(with_header("id", "paid")), whole=True, **later)
+    given["record"] = {**given["record"], "turn": given["record"]["turn"] | later, **later}
+    source = (table.get(run) or {})["source"]
+    table.update(run, "SET #source = :source, #later = :yes", source=source | later, yes=True)
+    table.update(queue_key("p-claims"), "SET #later = :yes, #holder.#later = :yes", yes=True)
+    # When the function of this one takes them up
+    record = upload(given)
+    # Then it does its work, and says whose state this is
+    assert (record["status"], record["schema"]) == ("Started", SCHEMA)
+    # And what it does not know stays where it lies
+    assert (table.get(run) or {})["later"]
+    assert holder(table)["later"]
+
+
+@pytest.mark.parametrize("lacks", ["settings", "whole"])
+def test_a_check_without_what_this_release_asks_for_is_made_anew(
+    upload: Handler, given: dict[str, Any], table: Table, lacks: str
+) -> None:
+    checked = {"settings": settings_of(with_header("id", "paid")), "whole": True}
+    noted(table, given, **{name: value for name, value in checked.items() if name != lacks})
+    assert upload(given)["status"] == "Started"
+    record = table.get(record_key(given["execution"]["Name"])) or {}
+    assert record["checked"]["whole"]
 
 
 def test_it_asks_quantemplate_three_times(

@@ -22,6 +22,7 @@ from straight_through.moments import iso
 from straight_through.names import file_names
 from straight_through.queue.items import MadeExecution
 from straight_through.run_state import (
+    SCHEMA,
     DroppedFile,
     DuplicateOf,
     ExecutionState,
@@ -239,6 +240,7 @@ def executed_state(
     if "rows_reason" in measures:
         measured["rows_reason"] = measures["rows_reason"]
     state: RunState = {
+        "schema": SCHEMA,
         "run": attempt.run,
         "execution_arn": attempt.execution_arn,
         "turn": turn,
@@ -273,6 +275,7 @@ def skipped_state(
 ) -> RunState:
     """Return the state of a file whose bytes were processed before, and that is skipped."""
     return {
+        "schema": SCHEMA,
         "run": attempt.run,
         "execution_arn": attempt.execution_arn,
         "turn": turn,

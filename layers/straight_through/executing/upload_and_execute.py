@@ -25,7 +25,7 @@ from straight_through.queue.table import Table
 from straight_through.queue.turns import Turn, Turns
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route, Routes
-from straight_through.run_state import RunState, TurnState
+from straight_through.run_state import RunState, TurnState, of_any_release
 from straight_through.statuses import NOT_EXECUTED
 from straight_through.time_left import Left
 
@@ -85,7 +85,7 @@ class UploadAndExecute:
         Raises what `check_file` and `ExecuteOnce.make` do, and what is waited for, at its deadline.
         """
         known = self._records.get(attempt.run)
-        file = SourceBody(self._s3, Source(**known["source"]), left)
+        file = SourceBody(self._s3, of_any_release(Source, known["source"]), left)
         about = f"file s3://{file.source.bucket}/{file.source.key}"
         with self._records.noting(attempt), concerning(about):
             route = self._routes.of(file.source.key)
@@ -145,7 +145,7 @@ class UploadAndExecute:
         if turn is None:
             return once.attach(route, attempt.input.execution_id or ""), NO_DURATIONS
         body = self._intake.to_send(attempt, route, file, judged, self._settings.outbox_bucket)
-        made = once.make(Turn(**turn), attempt, route, body, until, self._routes)
+        made = once.make(of_any_release(Turn, turn), attempt, route, body, until, self._routes)
         if once.uploaded:
             metrics.record({metrics.BYTES_UPLOADED: once.uploaded})
         return made, once.durations

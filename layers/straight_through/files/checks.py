@@ -16,6 +16,7 @@ from straight_through.reading.formats import XLS, XLSX, check_kind, check_unzipp
 from straight_through.reading.headers import LONGEST_HEADER, check_header, check_header_row
 from straight_through.reading.unzipping import MARK, Limits, WithoutMark, unzipped
 from straight_through.routes import Route
+from straight_through.run_state import of_any_release
 from straight_through.time_left import Left, unhurried
 
 # The fields of a route by which its files are judged; where they change, a file is judged anew.
@@ -47,10 +48,11 @@ def settings_of(route: Route) -> str:
 def known_check(record: Mapping[str, object], route: Route) -> Checked | None:
     """Return what a run's record says of its file, None where it must be judged anew."""
     noted = record.get("checked")
-    checked = Checked(**noted) if isinstance(noted, dict) else None
-    if checked is None or not checked.whole or checked.settings != settings_of(route):
+    if not isinstance(noted, dict) or not noted.get("whole"):
         return None
-    return checked
+    if noted.get("settings") != settings_of(route):
+        return None
+    return of_any_release(Checked, noted)
 
 
 def check_file(route: Route, file: File, limits: Limits, left: Left = unhurried) -> Checked:

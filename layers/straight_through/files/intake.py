@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from quantemplate.bodies import Body, File
 from straight_through.attempts import Attempt
@@ -23,22 +23,13 @@ from straight_through.queue.records import Records
 from straight_through.reading.formats import is_text
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import Route, Routes
-from straight_through.run_state import Measures
+from straight_through.run_state import Measures, of_any_release
 from straight_through.time_left import Left, unhurried
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SOON = 15  # seconds until a look at what may replace an empty version; then twice as many
-
-
-class FileState(TypedDict):
-    """What CheckFile returns; the Choice after it reads `status`."""
-
-    run: str
-    route: str
-    status: str  # CHECKED, EMPTY or REPLACED
-    wait_seconds: int  # until the next look, where it is EMPTY
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class Intake:
         record = self.records.get(attempt.run)
         if attempt.redrive_count or not attempt.was_dropped or "queue" in record:
             self.routes.forget()  # a person may have mended it, or it has left that queue
-        source = Source(**record["source"]) if "source" in record else None
+        source = of_any_release(Source, record["source"]) if "source" in record else None
         route: Route | None = None
         refused: StraightThroughError | None = None
         try:

@@ -1,7 +1,8 @@
 """What lies in the table, each shape once: its key, its fields, their units and who writes them.
 
 Moments are ISO 8601 in UTC and sort as texts; `expires_at` is in seconds since 1970. What release
-1.0.0 has written without a field, or in another place, is marked so.
+1.0.0 has written without a field, or in another place, is marked so. A `schema` tells which release
+has written an item; what is unknown in it stays as it is. Numbers are whole.
 """
 
 from typing import NotRequired, TypedDict
@@ -19,6 +20,7 @@ class Mark(TypedDict):
 class Holder(TypedDict):
     """Who has the turn; written by whoever grants it."""
 
+    schema: NotRequired[int]  # release 1.0.0 has written none
     execution_arn: str
     run: str
     redrive_count: int
@@ -121,6 +123,7 @@ class Ticket(TypedDict):
     """Key `tickets#<queue>`, the run's place: who waits for the turn; TakeTurn's."""
 
     sk: str
+    schema: NotRequired[int]  # release 1.0.0 has written none
     execution_arn: str
     run: str
     redrive_count: int
@@ -159,6 +162,7 @@ class RunRecord(TypedDict, total=False):
     that they are to be told.
     """
 
+    schema: int  # by TakeTurn; release 1.0.0 has written none
     expires_at: int  # the year 9999 while the run is held; by release 1.0.0 sooner, or none
     source: DroppedFile  # by CheckFile
     route: str

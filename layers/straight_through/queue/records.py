@@ -11,6 +11,7 @@ from straight_through.moments import iso
 from straight_through.queue.items import Answered, CheckedFile, MadeExecution, Post, RunRecord
 from straight_through.queue.pipelines import claim
 from straight_through.queue.table import Key, Refused, Table, Write, update
+from straight_through.run_state import SCHEMA
 
 # Redrive ends 14 days after an execution's end, and names are kept 90 days.
 LIFETIME = timedelta(days=180)
@@ -37,9 +38,10 @@ def record_update(run: str, seen_stamp: str | None, values: dict[str, Any], now:
     return update(
         record_key(run),
         "SET #execution_arn = :arn, #queue = :queue, #ticket = :ticket, #stamp = :stamp,"
-        " #source = :source, #route = :route, #expires_at = :expires_at",
+        " #source = :source, #route = :route, #expires_at = :expires_at, #schema = :schema",
         unchanged,
         expires_at=_expiry(now),
+        schema=SCHEMA,
         **values,
         **({"seen": seen_stamp} if seen_stamp else {}),
     )

@@ -28,7 +28,7 @@ from straight_through.queue.items import (
 )
 from straight_through.queue.records import record_key, record_update
 from straight_through.queue.table import Item, Key, Refused, Table, Write, check, delete, update
-from straight_through.run_state import DroppedFile, RunState, TurnState
+from straight_through.run_state import SCHEMA, DroppedFile, RunState, TurnState
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -106,13 +106,14 @@ class Turns:
             ticket = update(
                 (tickets(queue), attempt.order),
                 "SET #execution_arn = :arn, #run = :run, #redrive_count = :count, #token = :token,"
-                " #asked_at = :asked_at, #route = :route",
+                " #asked_at = :asked_at, #route = :route, #schema = :schema",
                 arn=attempt.execution_arn,
                 run=attempt.run,
                 count=attempt.redrive_count,
                 token=token,
                 asked_at=attempt.began,
                 route=route,
+                schema=SCHEMA,
             )
             # Who asks for the first time holds no turn: what all others of the queue write stays
             # untouched, so that many can ask at once.
@@ -141,6 +142,7 @@ class Turns:
             "turn_id": uuid.uuid4().hex,
             "granted_at": iso(self._now()),
             "entered": False,
+            "schema": SCHEMA,
         }
         anew.pop("ended", None)
         try:
@@ -191,6 +193,7 @@ class Turns:
             if ticket is None:
                 return
             holder: Holder = {
+                "schema": SCHEMA,
                 "execution_arn": ticket["execution_arn"],
                 "run": ticket["run"],
                 "redrive_count": ticket["redrive_count"],
@@ -248,9 +251,10 @@ class Turns:
     def _wake(self, token: str, turn: TurnState | None) -> bool:
         """Answer a task token; False where nobody waits with it any more."""
         errors = self._states.exceptions
+        granted: RunState = {"schema": SCHEMA, "turn": turn}
         try:
             with answering("Step Functions"):
-                self._states.send_task_success(taskToken=token, output=json.dumps({"turn": turn}))
+                self._states.send_task_success(taskToken=token, output=json.dumps(granted))
         except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
             return False
         return True
