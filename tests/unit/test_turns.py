@@ -27,7 +27,7 @@ from straight_through.names import run_name
 from straight_through.queue.reconcile import Reconciler, SweepIncomplete
 from straight_through.queue.records import Records, record_key
 from straight_through.queue.table import Table
-from straight_through.queue.turns import QUEUES, Turn, Turns, queue_key, tickets
+from straight_through.queue.turns import Turn, Turns, queue_key, tickets
 from tests.unit.fake_states import FakeStates
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -597,10 +597,10 @@ def test_a_pause_by_hand_that_comes_in_between_stays(world: World) -> None:
     fails(world, "a", CredentialsRejected, "token")
     at = iso(START + timedelta(seconds=1))
     world.table.update(queue_key("other"), "SET #executed_at = :at", at=at)
-    seen: Any = {item["sk"]: item for item in world.table.items(QUEUES)}
+    seen = world.turns.state(QUEUE)
     # When a person pauses the queue before it goes on
     world.reconciler._pauses.pause(QUEUE, "closing")
-    world.reconciler._sweep_queue(QUEUE, seen, timedelta(hours=1))
+    world.reconciler._sweep_queue(QUEUE, seen, at, timedelta(hours=1))
     # Then that pause stays
     assert world.turns.state(QUEUE)["paused"]["reason"] == "closing"
 

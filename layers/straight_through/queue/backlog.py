@@ -36,14 +36,17 @@ class Standing:
 
 
 def standing_of(state: QueueItem, tickets: Iterable[Item], now: datetime) -> Standing:
-    """Return how a queue stands, by its item and its tickets."""
-    tickets = list(tickets)
-    asked = [ticket["asked_at"] for ticket in tickets if whole(ticket)]
+    """Return how a queue stands, by its item and its tickets: they go by, and none is kept."""
+    waiting, first = 0, None
+    for ticket in tickets:
+        waiting += 1
+        # Not since the drop: a redriven file's may be days ago.
+        if whole(ticket) and (first is None or ticket["asked_at"] < first):
+            first = ticket["asked_at"]
     return Standing(
         paused="paused" in state,
-        waiting=len(tickets),
-        # Not since the drop: a redriven file's may be days ago.
-        longest_wait=_seconds(min(asked), now) if asked else 0.0,
+        waiting=waiting,
+        longest_wait=_seconds(first, now) if first is not None else 0.0,
         turn=_seconds(state["holder"]["granted_at"], now) if "holder" in state else 0.0,
     )
 

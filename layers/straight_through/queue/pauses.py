@@ -1,6 +1,6 @@
 """Pauses: a queue stands still where every next file would meet what a run has ended with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -129,15 +129,15 @@ class Pauses:
         )
         self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
 
-    def resume_after_success(
-        self, queue: str, state: QueueItem, states: Mapping[str, QueueItem]
-    ) -> None:
-        """Resume a queue that rejected credentials have paused once they worked in another."""
+    def resume_after_success(self, queue: str, state: QueueItem, executed_at: str) -> None:
+        """Resume a queue that rejected credentials have paused once they worked in another.
+
+        `executed_at` is when an Execute of any queue was last answered.
+        """
         paused = state.get("paused", {})
         if paused.get("error") not in OF_ALL_QUEUES:
             return
-        executed = [other.get("executed_at") for other in states.values()]
-        if any(isinstance(at, str) and at > paused["since"] for at in executed):
+        if executed_at > paused["since"]:
             with suppress(Refused):  # a person has paused it since, or resumed it
                 self._table.update(
                     queue_key(queue),

@@ -1,13 +1,14 @@
 """Reconciling: what ended runs still have of their queues, and what their events have missed."""
 
 import json
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from straight_through.aws import answering
-from straight_through.errors import TurnOverdue
+from straight_through.errors import AwsUnavailable, TurnOverdue
 from straight_through.moments import iso
 from straight_through.queue.backlog import Standing, standing_of
 from straight_through.queue.items import EndedExecution, Holder, QueueItem, Ticket
@@ -22,15 +23,22 @@ if TYPE_CHECKING:
 UNANSWERED = timedelta(seconds=60)  # after which a grant is sent again
 NAMED = 20  # queues of a message; 20 of 150 characters each leave room below 4 KB
 LONGEST = 150  # characters of an error in a message
+# DescribeExecution has 15 requests a second for the whole account, and 300 at once; 10 and 250 in
+# small regions (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). A sweep
+# looks at so many holders, the next one at those behind them.
+LOOKS = 240
+MOST_LOOKS = 300  # with those that tell why a token is dead
+UNANSWERED_LOOK = 60  # looks that one counts for which nobody answers: its tries take their time
+ENDS = 500  # overdue files that a sweep ends, each in two requests: half a minute at most
 
 
 class TicketsDamaged(Exception):
     """Tickets of one queue that nobody can read; all others were seen to."""
 
-    def __init__(self, places: list[str]) -> None:
-        """Name their places in the queue."""
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        super().__init__(f"ticket {places[0]!r}{more} of the table cannot be read")
+    def __init__(self, first: str, count: int) -> None:
+        """Name the first one's place in the queue."""
+        more = f" and {count - 1} more" if count > 1 else ""
+        super().__init__(f"ticket {first!r}{more} of the table cannot be read")
 
 
 class SweepIncomplete(Exception):
@@ -70,6 +78,8 @@ class Reconciler:
         self._turns = Turns(table, states, now)
         self._records = Records(table)
         self._pauses = Pauses(table, self._turns, tell, now)
+        self._swept_until: str | None = None  # the last queue for which there were looks
+        self._ended = 0  # overdue files, by this sweep
 
     def run_ended(self, run: str, execution_arn: str, redrive_count: int, error: str) -> None:
         """Give back what an ended execution has of its queue; pause the queue if need be."""
@@ -88,40 +98,58 @@ class Reconciler:
     def sweep(self, turn_deadline: timedelta) -> list[Standing]:
         """Find what events have missed: turns of ended runs, unanswered grants, overdue tickets.
 
-        Return how the queues stand. Raises SweepIncomplete, when all are done, where one failed.
+        Return how the queues stand. What one sweep has no time and no quota for, the next ones do,
+        in turn. Raises SweepIncomplete, when all are done, where one failed.
         """
         standing, failed = [], {}
         states = {item["sk"]: cast("QueueItem", item) for item in self._table.items(QUEUES)}
-        for queue, state in states.items():
+        executed = [state.get("executed_at") for state in states.values()]
+        executed_at = max((at for at in executed if isinstance(at, str)), default="")
+        self._turns.looks = self._ended = 0
+        for queue in self._in_turn(states):
+            state = states[queue]
+            if self._turns.looks < LOOKS:
+                self._swept_until = queue
             try:
-                waiting = self._sweep_queue(queue, states, turn_deadline)
-                standing.append(standing_of(state, waiting, self._now()))
+                standing.append(self._sweep_queue(queue, state, executed_at, turn_deadline))
             except Exception as error:  # noqa: BLE001 - whatever it is: the others are swept first
                 failed[queue] = error
+                if isinstance(error, AwsUnavailable):
+                    self._turns.looks += UNANSWERED_LOOK
                 with suppress(Exception):  # it has failed already: where it can be, it is measured
-                    waiting = self._waiting(queue)
+                    waiting = self._table.items(tickets(queue))
                     standing.append(standing_of(state, waiting, self._now()))
         if failed:
             raise SweepIncomplete(standing, failed) from ExceptionGroup("", [*failed.values()])
         return standing
 
-    def _waiting(self, queue: str) -> list[Item]:
-        """Return the tickets of a queue, damaged ones too."""
-        return list(self._table.items(tickets(queue)))
+    def _in_turn(self, queues: Iterable[str]) -> list[str]:
+        """Return all queues, first those for which the sweep before had no looks left.
+
+        A new process knows of none: the minute says where it begins, as if there had been others.
+        """
+        names = sorted(queues)
+        if self._swept_until is not None:
+            begin = bisect_right(names, self._swept_until)
+        elif len(names) > LOOKS:
+            begin = int(self._now().timestamp() // 60) * LOOKS % len(names)
+        else:
+            begin = 0
+        return names[begin:] + names[:begin]
 
     def _sweep_queue(
-        self, queue: str, states: dict[str, QueueItem], turn_deadline: timedelta
-    ) -> list[Item]:
-        """Sweep one queue; return the tickets that waited in it."""
-        state = states[queue]
-        self._pauses.resume_after_success(queue, state, states)
+        self, queue: str, state: QueueItem, executed_at: str, turn_deadline: timedelta
+    ) -> Standing:
+        """Sweep one queue; return how it stands. Raises TicketsDamaged, last."""
+        self._pauses.resume_after_success(queue, state, executed_at)
         if "holder" in state:
-            self._sweep_holder(queue, state["holder"])
-        else:
+            if self._turns.looks < LOOKS:
+                self._sweep_holder(queue, state["holder"])
+        elif "paused" not in state and self._turns.looks < MOST_LOOKS:
+            if self._table.first(tickets(queue)) is None:
+                return standing_of(state, (), self._now())  # who comes now grants
             self._turns.grant(queue)
-        waiting = self._waiting(queue)
-        self._end_overdue(queue, waiting, turn_deadline)
-        return waiting
+        return standing_of(state, self._seen_to(queue, turn_deadline), self._now())
 
     def _sweep_holder(self, queue: str, holder: Holder) -> None:
         """Pass on the turn of a run that has ended; wake a holder that may never have been."""
@@ -136,15 +164,22 @@ class Reconciler:
         elif not holder["entered"] and holder["granted_at"] < iso(self._now() - UNANSWERED):
             self._turns.answer_again(queue, holder)
 
-    def _end_overdue(self, queue: str, waiting: list[Item], turn_deadline: timedelta) -> None:
-        """Fail the executions whose turn has not come in time. Raises TicketsDamaged, last."""
+    def _seen_to(self, queue: str, turn_deadline: timedelta) -> Iterator[Item]:
+        """Give the tickets one by one, and fail the executions whose turn has not come in time.
+
+        Raises TicketsDamaged, last.
+        """
         latest = iso(self._now() - turn_deadline)
-        damaged = [str(ticket["sk"]) for ticket in waiting if not whole(ticket)]
-        for ticket in filter(whole, waiting):
-            if ticket["asked_at"] <= latest:
+        damaged, first = 0, ""
+        for ticket in self._table.items(tickets(queue)):
+            if not whole(ticket):
+                damaged += 1
+                first = first or str(ticket["sk"])
+            elif ticket["asked_at"] <= latest and self._ended < ENDS:
                 self._end_one(queue, ticket, turn_deadline)
+            yield ticket
         if damaged:
-            raise TicketsDamaged(damaged)
+            raise TicketsDamaged(first, damaged)
 
     def _end_one(self, queue: str, ticket: Ticket, turn_deadline: timedelta) -> None:
         """Fail one execution whose turn has not come in time."""
@@ -161,8 +196,9 @@ class Reconciler:
                     taskToken=ticket["token"], error=TurnOverdue.__name__, cause=_as_lambda(cause)
                 )
         except (errors.TaskTimedOut, errors.TaskDoesNotExist, errors.InvalidToken):
-            if not self._turns.ended(ticket["execution_arn"]):
+            if self._turns.looks >= MOST_LOOKS or not self._turns.ended(ticket["execution_arn"]):
                 return  # a later try has a ticket of its own, under this very key
+        self._ended += 1
         with suppress(Refused):
             self._table.delete(
                 (tickets(queue), ticket["sk"]), "#token = :token", token=ticket["token"]

@@ -78,6 +78,7 @@ class Turns:
         self.table = table
         self._states = states
         self._now = now
+        self.looks = 0  # calls of DescribeExecution, of which an account has few
 
     # --- asking for a turn ----------------------------------------------------------------------
     def take(
@@ -261,6 +262,7 @@ class Turns:
 
     def ended(self, execution_arn: str) -> EndedExecution | None:
         """Return how an execution has ended, with the attempt's redrive count; None if it runs."""
+        self.looks += 1
         try:
             with answering("Step Functions"):
                 found = self._states.describe_execution(executionArn=execution_arn)
