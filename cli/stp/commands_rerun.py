@@ -10,7 +10,7 @@ from stp import new_runs
 from stp.commands_runs import find_runs
 from stp.here import Here, here_of
 from stp.history_room import MOST_EVENTS, needed
-from stp.run_facts import Run, released_by
+from stp.run_facts import BAD, Run, released_by
 from stp.runs import named, record_of
 from stp.said import FAILED, USAGE, Stop, counted
 from stp.stack import Stack
@@ -69,18 +69,20 @@ def redrive(
     if failed == bool(runs) or failed != bool(since):
         raise Stop("Name the runs, or all of a time: stp redrive --failed --since 2h", USAGE)
     if failed:
-        listed = find_runs(here, route=route, failed=True, since=since, limit=MOST)
         # One that a person has stopped is named, if it is meant.
-        chosen = [run for run in listed if not run.redrivable and run.status != "Aborted"]
+        bad = [status for status in BAD if status != "ABORTED"]
+        listed = find_runs(here, route=route, bad=bad, since=since, limit=MOST)
+        chosen = [run for run in listed if not run.redrivable]
         if not chosen:
             here.said.result([], f"No run that can be redriven has failed since {since}.")
             return
         here.said.confirm(f"Redrive {counted(len(chosen), 'failed run')}?", yes=yes)
     else:
         chosen = _named(here, runs or [])
-    results = []
-    for run in sorted(chosen, key=lambda each: each.order):
-        with here.said.doing(f"Redriving {run.name}"):
+    results: list[dict[str, str]] = []
+    with here.said.progress("Redriving") as tell:
+        for run in sorted(chosen, key=lambda each: each.order):
+            tell(f"{run.name}, {len(results) + 1:,} of {len(chosen):,}")
             results.append({"run": run.name, "trouble": redriven(here.stack, run)})
     lines = [
         f"{each['run']} goes on" if not each["trouble"] else f"{each['run']}: {each['trouble']}"

@@ -1,8 +1,10 @@
 """`stp runs`, `stp show`, `stp watch`, `stp doctor`."""
 
 import time
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -15,8 +17,9 @@ from stp.doctor import BAD, GOOD, checks
 from stp.here import Here, here_of
 from stp.moments import local
 from stp.moments import since as moment_of
+from stp.run_facts import BAD as ENDED_BADLY
 from stp.run_facts import Run
-from stp.runs import described, listed, named
+from stp.runs import MOST_LISTED, described, listed, named
 from stp.said import FAILED, USAGE, Stop, as_json, counted
 from stp.shown_runs import run_details, runs_table, status_text
 from stp.stack import Stack
@@ -47,7 +50,8 @@ def runs(
 ) -> None:
     """List runs, the newest first."""
     here = here_of(context)
-    found = find_runs(here, route=route, failed=failed, since=since, limit=limit)
+    bad = tuple(ENDED_BADLY) if failed else ()
+    found = find_runs(here, route=route, bad=bad, since=since, limit=limit)
     shown: list[Any] = [runs_table(found)]
     if not found:
         what = "failed runs" if failed else "runs"
@@ -58,14 +62,12 @@ def runs(
     here.said.result([run.facts for run in found], *shown)
 
 
-def find_runs(here: Here, *, route: str, failed: bool, since: str, limit: int) -> list[Run]:
-    """Return the runs that the options name. Raises Stop."""
+def find_runs(here: Here, *, route: str, bad: Collection[str], since: str, limit: int) -> list[Run]:
+    """Return the runs that the options name; `bad` are the statuses asked for. Raises Stop."""
     began, stack = moment_of(since), here.stack
-    with here.said.doing("Reading the runs"):
-        executions = listed(stack, began, failed=failed)
-        return described(
-            stack, executions, lambda run: not route or run.facts["route"] == route, limit
-        )
+    with here.said.progress("Reading the runs") as tell:
+        executions = listed(stack, began, bad=bad, at_once=MOST_LISTED if bad or route else limit)
+        return described(stack, executions, limit, route=route, tell=tell)
 
 
 def show(
@@ -121,14 +123,14 @@ def watch(
 ) -> None:
     """Watch the newest runs, until Ctrl-C."""
     here = here_of(context)
-    stack = here.stack
+    newest = Newest(here.stack)
     live = here.said.out.is_terminal and not here.said.json
     drawn = Live(Text("Reading the runs …"), console=here.said.out) if live else nullcontext()
     with drawn as picture:
         seen: dict[str, Run] = {}
         while True:
             with here.said.doing("Reading the runs") if not (live or seen) else nullcontext():
-                found = newest(stack)
+                found = newest.look()
             if picture is not None:
                 shown = runs_table(found) if found else Text("No runs yet. stp drop FILE")
                 picture.update(shown, refresh=True)
@@ -142,14 +144,26 @@ def watch(
             time.sleep(LOOK_EVERY)
 
 
-def newest(stack: Stack) -> list[Run]:
-    """Return the newest runs as they are now."""
-    executions = []
-    for each in listed(stack, None, failed=False):
-        executions.append(each)
-        if len(executions) == WATCHED:
-            break
-    return described(stack, executions, lambda _: True, WATCHED)
+class Newest:
+    """The newest runs; those of which the list tells nothing new are not asked for again."""
+
+    def __init__(self, stack: Stack) -> None:
+        """Know none yet."""
+        self._stack = stack
+        self._known: dict[str, tuple[Mapping[str, Any], Run]] = {}
+
+    def look(self) -> list[Run]:
+        """Return them as they are now."""
+        executions = list(islice(listed(self._stack, None, at_once=WATCHED), WATCHED))
+        known = self._known
+        changed = [each for each in executions if known.get(each["executionArn"], ({},))[0] != each]
+        runs = {run.arn: run for run in described(self._stack, changed, WATCHED)}
+        self._known = {
+            arn: (each, runs[arn] if arn in runs else known[arn][1])
+            for each in executions
+            for arn in [each["executionArn"]]
+        }
+        return [run for _, run in self._known.values()]
 
 
 def _tell(out: Console, run: Run, *, json: bool) -> None:

@@ -1,19 +1,22 @@
 """Runs, as Step Functions tells of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stp.run_facts import BAD, Run, run_of
-from stp.said import UNKNOWN, Stop
+from stp.run_facts import Run, run_of
+from stp.said import UNKNOWN, Stop, counted
 from stp.stack import Stack
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item
 
 AT_ONCE = 8  # executions that are described at the same time
+MOST_LISTED = 1000  # executions that one ListExecutions tells of
+MOST_RECORDS = 100  # items that one BatchGetItem reads
 # What a person types for each step of a remedy.
 COMMANDS = {
     "redrive": "redrive it (stp redrive {run})",
@@ -24,17 +27,20 @@ COMMANDS = {
 
 
 # --- reading ------------------------------------------------------------------------------------
-def listed(stack: Stack, since: datetime | None, *, failed: bool) -> Iterator[dict[str, Any]]:
-    """Yield the executions, newest start first; with `failed`, those that ended badly.
+def listed(
+    stack: Stack, since: datetime | None, *, bad: Collection[str] = (), at_once: int = 100
+) -> Iterator[dict[str, Any]]:
+    """Yield the executions, newest start first; with `bad`, those that have one of these statuses.
 
-    Of failed ones the time of the failure counts for `since`, of others that of the start.
+    Of these the time of the failure counts for `since`, of others that of the start. `at_once` is
+    how many a request asks for.
     """
     pages = stack.client("stepfunctions").get_paginator("list_executions")
-    ask = {"stateMachineArn": stack.machine, "maxResults": 100}
-    if failed:
+    ask = {"stateMachineArn": stack.machine, "maxResults": min(at_once, MOST_LISTED)}
+    if bad:
         found = [
             each
-            for status in BAD
+            for status in bad
             for page in pages.paginate(**ask, statusFilter=status)
             for each in page["executions"]
             if since is None or each["stopDate"] >= since
@@ -49,27 +55,38 @@ def listed(stack: Stack, since: datetime | None, *, failed: bool) -> Iterator[di
 
 
 def described(
-    stack: Stack, executions: Iterable[Mapping[str, Any]], wanted: Callable[[Run], bool], most: int
+    stack: Stack,
+    executions: Iterable[Mapping[str, Any]],
+    most: int,
+    *,
+    route: str = "",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Run]:
-    """Return the first runs that are wanted, in the order of the list."""
+    """Return the first runs of the list, in its order; with `route`, those of this one.
+
+    What the table tells to be of another route is not asked for: DescribeExecution is what an
+    account has least of. `tell` is told how far it has come.
+    """
     routes = route_names(stack)
     found: list[Run] = []
-    batch: list[str] = []
+    left = iter(executions)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-
-        def take() -> None:
-            runs = pool.map(lambda arn: read(stack, arn, routes), batch)
-            found.extend(run for run in runs if wanted(run))
-            batch.clear()
-
-        for each in executions:
-            batch.append(each["executionArn"])
-            if len(batch) == AT_ONCE:
-                take()
-            if len(found) >= most:
-                break
-        take()
-    return found[:most]
+        while len(found) < most and (batch := list(islice(left, MOST_RECORDS))):
+            records = records_of(stack, [each["name"] for each in batch])
+            asked = [
+                each
+                for each in batch
+                if route in ("", records.get(each["name"], {}).get("route", route))
+            ]
+            while asked and len(found) < most:
+                now = asked[: min(AT_ONCE, most - len(found))]
+                del asked[: len(now)]
+                arns = [each["executionArn"] for each in now]
+                known = [records.get(each["name"], {}) for each in now]
+                runs = pool.map(lambda arn, record: read(stack, arn, routes, record), arns, known)
+                found.extend(run for run in runs if route in ("", run.facts["route"]))
+                tell(f"{counted(len(found), 'run')} so far")
+    return found
 
 
 def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None = None) -> Run:
@@ -98,6 +115,12 @@ def named(stack: Stack, name: str) -> Run:
 def record_of(stack: Stack, run: str) -> Item:
     """Return what the application itself keeps of a run, empty where it keeps nothing."""
     return stack.table.get(record_key(run)) or {}
+
+
+def records_of(stack: Stack, runs: Sequence[str]) -> dict[str, Item]:
+    """Return what the application itself keeps of runs, by their names: one request for all."""
+    keys = [record_key(run) for run in runs]
+    return {pk.removeprefix("run#"): each for (pk, _), each in stack.table.many(keys).items()}
 
 
 def route_names(stack: Stack) -> list[str]:

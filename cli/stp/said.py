@@ -4,7 +4,8 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ EXIT_CODES = {
 }
 WIDE = 200  # columns where there is no terminal
 PATIENCE = 1.0  # seconds without a word, at most
+REMIND = 10.0  # seconds between two lines of one command's progress, where nothing is drawn
 
 
 class Stop(Exception):
@@ -81,6 +83,24 @@ class Said:
             yield
         finally:
             timer.cancel()
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show how far something has come: yields what is told so."""
+        if self.err.is_terminal:
+            with self.err.status(Text(f"{lines_shown(text)} …")) as status:
+                yield lambda far: status.update(Text(f"{lines_shown(text)}: {lines_shown(far)} …"))
+            return
+        told = time.monotonic()
+
+        def tell(far: str) -> None:
+            nonlocal told
+            if time.monotonic() - told >= REMIND:
+                told = time.monotonic()
+                self.note(f"{text}: {far} …")
+
+        with self.doing(text):
+            yield tell
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask, unless `yes` is given. Raises Stop where the answer is no or nobody can answer."""

@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quantemplate.client import Quantemplate
+from stp.pace import paced
 from stp.said import NO_STACK, Stop
 from straight_through.executing.connection import connected, read_credentials
 from straight_through.queue.table import Table
@@ -90,9 +91,18 @@ class Stack:
 
 
 def client_of(session: Any, service: str) -> Any:
-    """Return a client that gives up soon enough for a person who waits."""
-    config = Config(connect_timeout=5, read_timeout=65, retries={"total_max_attempts": 4})
-    return session.client(service, config=config)
+    """Return a client that gives up soon enough for a person who waits.
+
+    That of Step Functions keeps to its quotas, and slows down where others have used them up.
+    """
+    slow = service == "stepfunctions"
+    retries: Any = {
+        "mode": "adaptive" if slow else "legacy",
+        "total_max_attempts": 10 if slow else 4,
+    }
+    config = Config(connect_timeout=5, read_timeout=65, retries=retries)
+    client = session.client(service, config=config)
+    return paced(client) if slow else client
 
 
 def open_stack(name: str, profile: str | None, region: str | None) -> Stack:

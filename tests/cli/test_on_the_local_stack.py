@@ -4,6 +4,8 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -46,6 +48,14 @@ def failed_run(drop: DropOne, stand_in: Control, route: Route) -> str:
     done = drop("--wait")
     assert done.code == FAILED, done.err
     return str(done.json[0]["run"])
+
+
+def control(road: Road, method: str, quotas: Any = None) -> Any:
+    """Tell or ask the quotas of the local AWS."""
+    body = None if quotas is None else json.dumps(quotas).encode()
+    request = Request(f"{road.endpoint}/_local/quotas", body, method=method)  # noqa: S310 - loopback
+    with urlopen(request) as answer:  # noqa: S310
+        return json.loads(answer.read() or "null")
 
 
 # --- drops --------------------------------------------------------------------------------------
@@ -112,6 +122,30 @@ def test_outputs_have_names_that_every_disk_takes_and_follow_no_link(
 
 
 # --- runs ---------------------------------------------------------------------------------------
+def test_runs_are_redriven_where_others_have_used_up_the_quotas(
+    local_stp: Stp, road: Road, route: Route
+) -> None:
+    # Given more runs that failed than AWS describes at once, since its quotas are almost used up
+    for number in range(6):
+        assert road.processed(f"{route.name}/{number}.csv", b"%PDF-1.4").status == "FAILED"
+    scarce = {"DescribeExecution": [2, 4], "GetExecutionHistory": [2, 4]}
+    control(road, "PUT", {"rates": scarce})
+    try:
+        # When all are redriven
+        chosen = ["--failed", "--since", "1h", "--route", route.name]
+        done = local_stp("redrive", *chosen, "--yes", "--json")
+        counts = control(road, "GET")["counts"]
+    finally:
+        control(road, "DELETE")
+    # Then each goes on, though AWS has refused some requests
+    assert done.code == OK, done.err
+    assert [each["trouble"] for each in done.json] == [""] * 6
+    assert counts["DescribeExecution"]["refused"]
+    local_stp("watch", "--until-idle")
+    runs = local_stp("runs", "--route", route.name, "--json").json
+    assert {each["attempt"] for each in runs} == {2}
+
+
 def test_a_failed_run_is_listed_shown_and_redriven(
     local_stp: Stp, drop: DropOne, route: Route, stand_in: Control
 ) -> None:

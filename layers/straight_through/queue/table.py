@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -68,6 +68,23 @@ class Table:
         """Return one item as it is now."""
         found = self._call("get_item", Key=_key(key), ConsistentRead=True)
         return _item(found["Item"]) if "Item" in found else None
+
+    def many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """Return those that there are of at most a hundred items, as they are now, by key."""
+        found: dict[Key, Item] = {}
+        left: Any = [_key(key) for key in keys]
+        for tried in range(TRIES):
+            if not left:
+                return found
+            back_off(tried)
+            asked: Any = {self._name: {"Keys": left, "ConsistentRead": True}}
+            with answering("DynamoDB"):
+                answer = self._dynamodb.batch_get_item(RequestItems=asked)
+            items = map(_item, answer["Responses"].get(self._name, []))
+            found |= {(item["pk"], item["sk"]): item for item in items}
+            unread: Any = answer["UnprocessedKeys"]
+            left = unread.get(self._name, {}).get("Keys")
+        raise AwsUnavailable(f"The table of turns left items unread {TRIES} times in a row.")
 
     def first(self, pk: str) -> Item | None:
         """Return the first item of a partition as it is now: one request, however many follow."""
