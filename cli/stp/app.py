@@ -8,7 +8,14 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quantemplate import __version__
-from stp import commands_drop, commands_queue, commands_rerun, commands_routes, commands_runs
+from stp import (
+    commands_drop,
+    commands_queue,
+    commands_remove,
+    commands_rerun,
+    commands_routes,
+    commands_runs,
+)
 from stp.here import Here
 from stp.said import FAILED, INTERRUPTED, OK, Said, Stop, as_json
 from stp.stack import trouble_with_aws
@@ -54,7 +61,7 @@ def options(
     context.obj = Here(Said(json), stack, profile, region)
 
 
-for commands in (commands_drop, commands_runs, commands_rerun):
+for commands in (commands_drop, commands_runs, commands_rerun, commands_remove):
     commands.register(app)
 app.add_typer(commands_queue.app, name="queue")
 app.add_typer(commands_routes.app, name="routes")
