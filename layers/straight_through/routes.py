@@ -79,7 +79,7 @@ class Route:
         object.__setattr__(self, "queue", self.queue or self.pipeline_id)
 
 
-KEPT = 5  # seconds: Parameter Store answers 40 requests a second, for all of an account
+KEPT = 2  # seconds: Parameter Store answers 40 requests a second, for all of an account
 
 
 class Routes:

@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.deploy import ORGANISATION, clients
+from straight_through.routes import KEPT
 
 DEADLINE = 240  # seconds, far beyond what anything here takes on a machine however busy
 
@@ -64,11 +65,13 @@ class Road:
 
     # --- what people do ------------------------------------------------------------------------
     def put_route(self, name: str, document: str | dict[str, Any]) -> None:
-        """Create or change a route."""
+        """Create or change a route, and wait until that counts for every function."""
         value = document if isinstance(document, str) else json.dumps(document)
-        self.client("ssm").put_parameter(
+        put = self.client("ssm").put_parameter(
             Name=f"{self.routes_path}/{name}", Value=value, Type="String", Overwrite=True
         )
+        if put["Version"] > 1:
+            time.sleep(KEPT)
 
     def route_to(self, dataset_id: str, pipeline_id: str, name: str = "", **more: Any) -> Route:
         """Create a route with a folder of its own; `more` are its document's other fields."""

@@ -22,6 +22,9 @@ from tests.unit.conftest import INBOX, OUTBOX
 DATASET, PIPELINE = "d-road", "p-road"
 
 
+IN_THE_SECRET = "s3cr3t"
+
+
 class Road:
     """One route, its files, and all that becomes of them."""
 
@@ -40,7 +43,7 @@ class Road:
         self.dropped: list[tuple[str, str, bytes]] = []  # key, version and content
         self.apps: dict[str, ModuleType] = {}
         self.stand_in.reset()
-        self.stand_in.rotate_credentials("s3cr3t")  # those that the secret holds
+        self.stand_in.rotate_credentials(IN_THE_SECRET)
         self.stand_in.define_dataset(DATASET)
         self.stand_in.define_pipeline(PIPELINE, datasets=[DATASET], outputs=["Copy"], seconds=0)
         ids = {"organisation_id": "c-broker", "dataset_id": DATASET, "pipeline_id": PIPELINE}
