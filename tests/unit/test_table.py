@@ -129,3 +129,38 @@ def test_a_cancelled_transaction_goes_by_its_reasons(reason: str, error: type) -
     with pytest.raises((AwsUnavailable, ClientError)) as raised:
         CALLS["together"](Table(dynamodb, "turns"))
     assert type(raised.value) is error
+
+
+class Sparing:
+    """DynamoDB that reads one item of those asked for at once, and leaves the others for later."""
+
+    def __init__(self, real: Any, most: int = 1) -> None:
+        """Take the real client, and how many items it reads at once."""
+        self.real, self.most = real, most
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's
+        """Read some of the items."""
+        ((name, asked),) = RequestItems.items()
+        now, later = asked["Keys"][: self.most], asked["Keys"][self.most :]
+        read = [self.real.get_item(TableName=name, Key=key).get("Item") for key in now]
+        return {
+            "Responses": {name: [item for item in read if item]},
+            "UnprocessedKeys": {name: asked | {"Keys": later}} if later else {},
+        }
+
+
+def test_many_items_are_read_to_the_last(table: Table) -> None:
+    # Given two items, and a DynamoDB that reads one at once
+    keys = [("queues", name) for name in "abc"]
+    for key in keys[:2]:
+        table.update(key, "SET #n = :n", n=7)
+    table._dynamodb = Sparing(table._dynamodb)  # type: ignore[assignment]
+    # When three are asked for, then those that there are come, as they are
+    assert {key: item["n"] for key, item in table.many(keys).items()} == dict.fromkeys(keys[:2], 7)
+
+
+def test_items_that_stay_unread_are_not_taken_for_none(table: Table) -> None:
+    # Given a DynamoDB that reads nothing, then that is said
+    table._dynamodb = Sparing(table._dynamodb, most=0)  # type: ignore[assignment]
+    with pytest.raises(AwsUnavailable, match="unread"):
+        table.many([KEY])
