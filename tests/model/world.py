@@ -255,7 +255,11 @@ class World:
             open_post = posted and not item.keys() & {"execution", "uncertain"}
             if open_post and posted["pipeline_id"]["S"] == pipeline:
                 return False
-        return all(one.name != "upload_and_execute" for one in self.invocations)
+        # One that shows late in the list is a candidate too, of the next Execute.
+        in_the_list_at_once = not self.quantemplate.late_by
+        return in_the_list_at_once and all(
+            one.name != "upload_and_execute" for one in self.invocations
+        )
 
     def _user_was_unknown(self, pk: str) -> bool:
         """Whether our user was not known when Execute was sent."""
