@@ -13,6 +13,7 @@ from tests.bench.row import Row, show
 MEASUREMENTS = (
     "detection",
     "cost",
+    "monthly",
     "cold_start",
     "memory",
     "tables",
