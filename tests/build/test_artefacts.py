@@ -90,6 +90,7 @@ def called(built: Path, function: str, event: object) -> str:
         "BUSY_DEADLINE_HOURS": "24",
         "TURN_DEADLINE_HOURS": "720",
         "QUEUE_ALARM_HOURS": "4",
+        "INBOX_PREFIX": "",
         "ROUTES_PATH": "/straight-through/routes",
         "STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:000000000000:stateMachine:x",
         "IGNORE_PATTERNS": "*.filepart",
