@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from quantemplate import __version__
 from stp import (
     commands_drop,
+    commands_logs,
     commands_queue,
     commands_remove,
     commands_rerun,
@@ -30,7 +31,6 @@ app = typer.Typer(
     epilog=EVERYWHERE,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -61,7 +61,7 @@ def options(
     context.obj = Here(Said(json), stack, profile, region)
 
 
-for commands in (commands_drop, commands_runs, commands_rerun, commands_remove):
+for commands in (commands_drop, commands_runs, commands_logs, commands_rerun, commands_remove):
     commands.register(app)
 app.add_typer(commands_queue.app, name="queue")
 app.add_typer(commands_routes.app, name="routes")

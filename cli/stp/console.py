@@ -1,4 +1,4 @@
-"""Deep links into the AWS console, and to what a run is made of."""
+"""Deep links into the AWS console or the local stack's page, and to what a run is made of."""
 
 from urllib.parse import quote
 
@@ -6,9 +6,25 @@ from stp.run_facts import Run
 from stp.stack import Stack
 from straight_through.telling.messages import console_of
 
+LOCAL_ACCOUNT = "000000000000"  # no account of AWS has this number: its console shows nothing of it
+LOCAL_PAGE = "/_local/console/"
+
+
+def local_page(stack: Stack, run: str) -> str:
+    """Return the address of a run on the local stack's page, "" where the stack is in AWS."""
+    if stack.machine.split(":")[4] != LOCAL_ACCOUNT:
+        return ""
+    endpoint = str(stack.client("stepfunctions").meta.endpoint_url).rstrip("/")
+    return f"{endpoint}{LOCAL_PAGE}#/runs/{quote(run, safe='')}"
+
 
 def links_of(stack: Stack, run: Run) -> dict[str, str]:
-    """Return where a run's execution, file, outputs and logs are in the AWS console."""
+    """Return where a run's execution, file, outputs and logs are looked at.
+
+    The local stack's page has all of it in one place.
+    """
+    if page := local_page(stack, run.name):
+        return {"page": page}
     s3 = f"{console_of(stack.machine)}/s3"
     links = {"execution": str(run.facts["console"])}
     file = run.facts["file"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from stp.console import local_page
 from stp.run_facts import Run, run_of
 from stp.said import UNKNOWN, Stop, counted
 from stp.stack import Stack
@@ -102,7 +103,10 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
             "stp runs; Step Functions keeps them for 90 days.",
             UNKNOWN,
         ) from None
-    return run_of(found, COMMANDS, routes, record or {})
+    run = run_of(found, COMMANDS, routes, record or {})
+    if page := local_page(stack, run.name):
+        run.facts["console"] = page
+    return run
 
 
 def named(stack: Stack, name: str) -> Run:

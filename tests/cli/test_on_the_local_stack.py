@@ -9,6 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from local.console.served import PATH
 from local.deploy import ORGANISATION
 from local.process import ROOT
 from local.quantemplate import Control
@@ -147,7 +148,7 @@ def test_runs_are_redriven_where_others_have_used_up_the_quotas(
 
 
 def test_a_failed_run_is_listed_shown_and_redriven(
-    local_stp: Stp, drop: DropOne, route: Route, stand_in: Control
+    local_stp: Stp, road: Road, drop: DropOne, route: Route, stand_in: Control
 ) -> None:
     # Given a run that failed, and one that did not
     run = failed_run(drop, stand_in, route)
@@ -161,7 +162,8 @@ def test_a_failed_run_is_listed_shown_and_redriven(
     assert "✗ ran in Quantemplate" in shown.out
     assert "PipelineFailed" in shown.out
     assert f"stp redrive {run}" in shown.out
-    assert "console.aws.amazon.com/states" in shown.out
+    assert f"{road.endpoint}{PATH}#/runs/{run}\n" in shown.out
+    assert "console.aws" not in shown.out
     # When all failed ones of the route are redriven
     done = local_stp("redrive", "--failed", "--since", "1h", "--route", route.name, "--yes")
     # Then it goes on, and comes to its end

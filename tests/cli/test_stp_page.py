@@ -34,7 +34,7 @@ def test_every_option_that_it_names_exists(stp: Stp) -> None:
     # Given the rows of the table
     for row in re.findall(r"`stp ([^`]+)`", SECTION):
         words = [word for word in row.split() if word.isalpha() and word.islower()]
-        depth = 2 if words[0] == "routes" or words[1:2] in (["pause"], ["resume"]) else 1
+        depth = 2 if words[:1] == ["routes"] or words[1:2] in (["pause"], ["resume"]) else 1
         # Then each command knows the options that it is shown with
         text = stp(*words[:depth], "--help").out
         missing = [o for o in re.findall(r"--[a-z-]+", row) if o not in text]
