@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from stp.here import here_of
 from stp.moments import local
 from stp.run_facts import Run
-from stp.runs import named
+from stp.runs import RUN_NAMED, named
 from stp.said import Stop
 from stp.stack import Stack
 from straight_through.text import lines_shown
@@ -31,7 +31,7 @@ LEFT_OUT = {
     *("function_arn", "function_memory_size", "function_name", "function_request_id"),
     *("xray_trace_id", "exception", "stack_trace"),
 }
-Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's name or ARN.")]
+Name = Annotated[str, typer.Argument(metavar="RUN", help=RUN_NAMED)]
 
 
 def register(app: typer.Typer) -> None:

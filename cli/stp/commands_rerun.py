@@ -11,15 +11,15 @@ from stp.commands_runs import find_runs
 from stp.here import Here, here_of
 from stp.history_room import MOST_EVENTS, needed
 from stp.run_facts import BAD, Run, released_by
-from stp.runs import named, record_of
+from stp.runs import RUN_NAMED, RUNS_NAMED, named, record_of
 from stp.said import FAILED, USAGE, Stop, counted
 from stp.stack import Stack
 from stp.timeline import ELSEWHERE, STOPPED_AT
 from straight_through.statuses import HELD
 
 MOST = 10_000  # runs that one command redrives
-Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names or ARNs of runs.")]
-Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's name or ARN.")]
+Names = Annotated[list[str], typer.Argument(metavar="RUN...", help=RUNS_NAMED)]
+Name = Annotated[str, typer.Argument(metavar="RUN", help=RUN_NAMED)]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,9 +53,7 @@ def rerun(
 
 def redrive(
     context: typer.Context,
-    runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="Names or ARNs of runs.")
-    ] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help=RUNS_NAMED)] = None,
     failed: Annotated[
         bool,
         typer.Option("--failed", help="All that have failed since --since, but not stopped ones."),
@@ -96,15 +94,18 @@ def redrive(
 def release(context: typer.Context, run: Name) -> None:
     """Publish what a gate holds: export it, and chain it on."""
     here = here_of(context)
-    held = run.rpartition(":")[2]
+    held, found = run.rpartition(":")[2], None
     with here.said.doing("Reading its record"):
         record = record_of(here.stack, held)
-    if name := released_by(record):
-        raise Stop(f"Run {held} was released already, by {name}. See: stp show {name}")
     if "held" not in record:  # Step Functions knows it for 90 days only, the record for as long
         (found,) = _named(here, [run])
-        if found.status != HELD:
-            raise Stop(f"Run {held} is not held: it is {found.status}. See: stp show {held}")
+        held = found.name
+        with here.said.doing("Reading its record"):
+            record = record_of(here.stack, held)
+    if name := released_by(record):
+        raise Stop(f"Run {held} was released already, by {name}. See: stp show {name}")
+    if found is not None and "held" not in record and found.status != HELD:
+        raise Stop(f"Run {held} is not held: it is {found.status}. See: stp show {held}")
     name, given = new_runs.release(held)
     with here.said.doing(f"Releasing {held}"):
         arn = start(here.stack, name, given)
@@ -135,7 +136,8 @@ def stop(context: typer.Context, run: Name) -> None:
 def _named(here: Here, names: list[str]) -> list[Run]:
     """Return the runs of these names. Raises Stop."""
     with here.said.doing("Reading the runs"):
-        return [named(here.stack, name) for name in dict.fromkeys(names)]
+        found = [named(here.stack, name) for name in dict.fromkeys(names)]
+    return list({run.arn: run for run in found}.values())
 
 
 def _again(stack: Stack, run: Run, *, attach: bool) -> tuple[str, dict[str, Any]]:

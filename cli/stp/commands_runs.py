@@ -19,9 +19,9 @@ from stp.moments import local
 from stp.moments import since as moment_of
 from stp.run_facts import BAD as ENDED_BADLY
 from stp.run_facts import Run
-from stp.runs import MOST_LISTED, described, listed, named
+from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named
 from stp.said import FAILED, USAGE, Stop, as_json, counted
-from stp.shown_runs import run_details, runs_table, status_text
+from stp.shown_runs import RunsShown, run_details, status_text
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
 from stp.unknown_files import LONGEST_AGO, start, unknown_files
@@ -52,7 +52,7 @@ def runs(
     here = here_of(context)
     bad = tuple(ENDED_BADLY) if failed else ()
     found = find_runs(here, route=route, bad=bad, since=since, limit=limit)
-    shown: list[Any] = [runs_table(found)]
+    shown: list[Any] = [RunsShown(found)]
     if not found:
         what = "failed runs" if failed else "runs"
         of = f" of route {route}" if route else ""
@@ -70,9 +70,7 @@ def find_runs(here: Here, *, route: str, bad: Collection[str], since: str, limit
         return described(stack, executions, limit, route=route, tell=tell)
 
 
-def show(
-    context: typer.Context, run: Annotated[str, typer.Argument(help="Its name or ARN.")]
-) -> None:
+def show(context: typer.Context, run: Annotated[str, typer.Argument(help=RUN_NAMED)]) -> None:
     """Show one run: how it spent its time, its rows, what failed and what to do."""
     here = here_of(context)
     with here.said.doing(f"Reading run {run}"):
@@ -132,7 +130,7 @@ def watch(
             with here.said.doing("Reading the runs") if not (live or seen) else nullcontext():
                 found = newest.look()
             if picture is not None:
-                shown = runs_table(found) if found else Text("No runs yet. stp drop FILE")
+                shown = RunsShown(found, fold=True) if found else Text("No runs yet. stp drop FILE")
                 picture.update(shown, refresh=True)
             for run in reversed(found):
                 before = seen.get(run.arn)

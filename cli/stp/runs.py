@@ -10,14 +10,19 @@ from botocore.exceptions import ClientError
 
 from stp.console import local_page
 from stp.run_facts import Run, run_of
-from stp.said import UNKNOWN, Stop, counted
+from stp.said import UNKNOWN, USAGE, Stop, counted
 from stp.stack import Stack
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item
 
 AT_ONCE = 8  # executions that are described at the same time
 MOST_LISTED = 1000  # executions that one ListExecutions tells of
+MOST_SOUGHT = 10_000  # newest executions among which a name's beginning is sought
 MOST_RECORDS = 100  # items that one BatchGetItem reads
+LAST = "last"  # the run that was started last, as people name it
+RUN_NAMED = "The run's name, the beginning of it, or its ARN; last is the newest run."
+RUNS_NAMED = "Names of runs, the beginnings of them, or ARNs; last is the newest run."
+MOST_NAMED = 10  # runs that a question names
 # What a person types for each step of a remedy.
 COMMANDS = {
     "redrive": "redrive it (stp redrive {run})",
@@ -110,10 +115,42 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
 
 
 def named(stack: Stack, name: str) -> Run:
-    """Return the run of this name or ARN. Raises Stop where there is none."""
+    """Return the run of this name or ARN, or that has it for its beginning; `last` is the newest.
+
+    Raises Stop where there is none, or where several begin so.
+    """
+    if name == LAST:
+        newest = next(listed(stack, None, at_once=1), None)
+        if newest is None:
+            raise Stop(f"Stack {stack.name} has no run yet. Drop a file: stp drop FILE", UNKNOWN)
+        name = newest["name"]
     arn = name if name.startswith("arn:") else stack.execution_arn(name)
     record = record_of(stack, arn.rpartition(":")[2])
-    return read(stack, arn, route_names(stack), record)
+    routes = route_names(stack)
+    try:
+        return read(stack, arn, routes, record)
+    except Stop:
+        whole = "" if name.startswith("arn:") else _begun_so(stack, name)
+        if not whole:
+            raise
+    return read(stack, stack.execution_arn(whole), routes, record_of(stack, whole))
+
+
+def _begun_so(stack: Stack, start: str) -> str:
+    """Return the name of the one run that begins so, "" if none does. Raises Stop for several."""
+    if not start:
+        return ""
+    newest = islice(listed(stack, None, at_once=MOST_LISTED), MOST_SOUGHT)
+    names = [each["name"] for each in newest if each["name"].startswith(start)]
+    if len(names) > 1:
+        shown_names = "\n".join(f"  {name}" for name in names[:MOST_NAMED])
+        more = len(names) - MOST_NAMED
+        raise Stop(
+            f"{len(names):,} runs begin with {start!r}. Which is meant?\n{shown_names}"
+            + (f"\n  … and {more:,} more" if more > 0 else ""),
+            USAGE,
+        )
+    return names[0] if names else ""
 
 
 def record_of(stack: Stack, run: str) -> Item:

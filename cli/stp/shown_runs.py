@@ -1,11 +1,13 @@
 """How runs look in a terminal."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,9 @@ from straight_through.queue.table import Item
 from straight_through.telling.messages import held_because, rows_in, rows_out
 from straight_through.text import lines_shown, shown
 
+TITLES = ("started", "status", "took", "file", "run")
+FILE = TITLES.index("file")
+LEAST_OF_A_KEY = 20  # columns in which a key is still read
 LONGEST_KEY = 1100  # characters of an address in S3
 STYLES = {"good": "green", "now": "cyan", "held": "yellow"}  # by tone; anything else is red
 
@@ -27,20 +32,58 @@ def status_text(status: str, error: str | None = None) -> Text:
     return Text(text, STYLES.get(tone, "red"))
 
 
-def runs_table(runs: Sequence[Run]) -> Table:
-    """Return one line for each run."""
-    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
-    for title in ("started", "status", "took", "file", "run"):
-        table.add_column(title, overflow="fold", no_wrap=title != "file")
-    for run in runs:
-        table.add_row(
-            local(run.started),
-            status_text(run.status, run.facts["error"]),
-            duration(seconds_of(run)),
-            Text(shown(run.key, LONGEST_KEY) or "(none)"),
-            Text(run.name),
-        )
-    return table
+@dataclass(frozen=True)
+class RunsShown:
+    """One line for each run; where the terminal has no room for one, a few, the name on its own.
+
+    A name that is longer than a line is folded with `fold`, else left to the terminal, so that it
+    can be copied whole.
+    """
+
+    runs: Sequence[Run]
+    fold: bool = False
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield a table, or lines."""
+        rows = [_cells(run) for run in self.runs]
+        fixed = [
+            max(map(cell_len, column)) for column in zip(TITLES, *map(_plain, rows), strict=True)
+        ]
+        fixed[FILE] = min(fixed[FILE], LEAST_OF_A_KEY)
+        if sum(fixed) + 3 * (len(TITLES) - 1) > options.max_width:
+            for row in rows:
+                yield Text("  ").join([each for each in row[:FILE] if each.plain])
+                yield Text("  ") + row[FILE]
+                yield self._name(row[-1])
+            return
+        table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+        for title in TITLES:
+            table.add_column(title, overflow="fold", no_wrap=title != TITLES[FILE])
+        for row in rows:
+            table.add_row(*row)
+        yield table
+
+    def _name(self, name: Text) -> Text:
+        """Return a name on a line of its own."""
+        line = Text("  ") + name
+        line.overflow, line.no_wrap = ("fold", False) if self.fold else ("ignore", True)
+        return line
+
+
+def _cells(run: Run) -> list[Text]:
+    """Return what stands in a run's row."""
+    return [
+        Text(local(run.started)),
+        status_text(run.status, run.facts["error"]),
+        Text(duration(seconds_of(run))),
+        Text(shown(run.key, LONGEST_KEY) or "(none)"),
+        Text(run.name),
+    ]
+
+
+def _plain(row: Sequence[Text]) -> list[str]:
+    """Return the texts of a row."""
+    return [each.plain for each in row]
 
 
 def seconds_of(run: Run) -> float:

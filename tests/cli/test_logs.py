@@ -15,6 +15,7 @@ from stp.commands_logs import line_of
 from stp.said import OK
 from stp.stack import Stack
 from tests.cli.conftest import Stp
+from tests.cli.states import pretend
 
 BEGAN = datetime.now(UTC)
 
@@ -37,14 +38,6 @@ class States:
             "startDate": BEGAN,
             "input": '{"bucket": "inbox", "key": "claims/may.csv"}',
         }
-
-
-def pretend(monkeypatch: pytest.MonkeyPatch, states: States) -> None:
-    """Let Step Functions be these."""
-    client = Stack.client
-    monkeypatch.setattr(
-        Stack, "client", lambda s, name: states if name == "stepfunctions" else client(s, name)
-    )
 
 
 def logged(stack: Stack, *lines: Any) -> None:

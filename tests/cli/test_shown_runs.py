@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from stp.commands_drop import _ending
 from stp.run_facts import Run, prepared_of
-from stp.shown_runs import run_details, runs_table
+from stp.shown_runs import RunsShown, run_details
 
 EVIL = "may[red]\x1b[2J\u202e\ud800\nNext: nothing.csv"
 SEEN = r"may[red]\x1b[2J\u202e\ud800\nNext: nothing.csv"
@@ -49,10 +49,34 @@ def printed(*shown: RenderableType) -> str:
 
 @pytest.mark.parametrize("changed", [{}, {"status": "Failed", "error": EVIL, "message": EVIL}])
 def test_nothing_that_others_have_named_reaches_the_terminal_raw(changed: dict[str, Any]) -> None:
-    text = printed(runs_table([run(**changed)])) + printed(run_details(run(**changed), [], {}))
+    text = printed(RunsShown([run(**changed)])) + printed(run_details(run(**changed), [], {}))
     assert all(line.isprintable() for line in text.split("\n"))
     assert f"s3://inbox/{SEEN}" in text
     assert not any(line.startswith("Next") for line in text.split("\n"))
+
+
+NAME = "premiums-lloyds-bordereau-2026-05-" + "0123456789" * 4  # what runs are called
+
+
+@pytest.mark.parametrize("width", [30, 60, 100])
+@pytest.mark.parametrize("fold", [False, True])
+def test_a_narrow_terminal_keeps_a_runs_name_whole(width: int, *, fold: bool) -> None:
+    # Given a terminal that has no room for a row
+    console = Console(file=io.StringIO(), width=width, color_system=None, soft_wrap=not fold)
+    # When runs are listed
+    console.print(RunsShown([replace(run(), name=NAME)], fold=fold))
+    # Then the name stands on a line of its own, which the terminal breaks, or a picture does
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert not fold or all(len(line) <= width for line in lines)
+    told = "".join(line.strip() for line in lines)
+    assert told.endswith(NAME)
+    assert fold or lines[-1] == f"  {NAME}"
+    assert "Held" in lines[0]
+
+
+def test_a_wide_terminal_has_a_row_for_each_run() -> None:
+    rows = [line for line in printed(RunsShown([run(), run()])).splitlines() if "may-1" in line]
+    assert [("Held" in row, SEEN in row) for row in rows] == [(True, True)] * 2
 
 
 def test_what_is_not_counted_is_said_and_why() -> None:
