@@ -19,14 +19,16 @@ from stp.moments import local
 from stp.moments import since as moment_of
 from stp.run_facts import BAD as ENDED_BADLY
 from stp.run_facts import Run
-from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named
+from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named, open_hold
 from stp.said import FAILED, USAGE, Stop, as_json, counted
-from stp.shown_runs import RunsShown, run_details, status_text
+from stp.shown_runs import RunsShown, run_details, run_status
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
 from stp.unknown_files import LONGEST_AGO, start, unknown_files
 from straight_through.text import lines_shown, shown
 
+HELD_END = ("SUCCEEDED",)  # how Step Functions says that a held run has ended
+LONGEST_KNOWN = "90d"  # for which Step Functions knows runs
 WATCHED = 20  # newest runs
 LOOK_EVERY = 2.0  # seconds
 
@@ -43,31 +45,51 @@ def runs(
     context: typer.Context,
     route: Annotated[str, typer.Option(help="Only those of this route.")] = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only those that ended badly.")] = False,
+    held: Annotated[
+        bool, typer.Option("--held", help="Only those that a gate holds, and nobody has released.")
+    ] = False,
     since: Annotated[
-        str, typer.Option(help="Started since then (--failed: failed since): 2h, 7d, 2026-11-24.")
-    ] = "7d",
+        str,
+        typer.Option(
+            help="Started since then (--failed, --held: ended since): 2h, 7d, 2026-11-24. "
+            "Without it 7d, with --held 90d."
+        ),
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
 ) -> None:
     """List runs, the newest first."""
     here = here_of(context)
-    bad = tuple(ENDED_BADLY) if failed else ()
-    found = find_runs(here, route=route, bad=bad, since=since, limit=limit)
+    if failed and held:
+        raise Stop("A held run has not failed: name --failed or --held.", USAGE)
+    since = since or (LONGEST_KNOWN if held else "7d")
+    bad = tuple(ENDED_BADLY) if failed else HELD_END if held else ()
+    found = find_runs(here, route=route, bad=bad, since=since, limit=limit, held=held)
     shown: list[Any] = [RunsShown(found)]
     if not found:
-        what = "failed runs" if failed else "runs"
+        what = "failed runs" if failed else "held runs" if held else "runs"
         of = f" of route {route}" if route else ""
-        shown = [f"No {what}{of} since {since}. Drop a file: stp drop FILE; or look back further."]
+        hint = "" if held else " Drop a file: stp drop FILE; or look back further."
+        shown = [f"No {what}{of} since {since}.{hint}"]
     elif len(found) == limit:
         shown.append(f"These are the newest {limit}. See more with --limit.")
     here.said.result([run.facts for run in found], *shown)
 
 
-def find_runs(here: Here, *, route: str, bad: Collection[str], since: str, limit: int) -> list[Run]:
+def find_runs(
+    here: Here,
+    *,
+    route: str,
+    bad: Collection[str],
+    since: str,
+    limit: int,
+    held: bool = False,
+) -> list[Run]:
     """Return the runs that the options name; `bad` are the statuses asked for. Raises Stop."""
+    only: dict[str, Any] = {"only": open_hold} if held else {}
     began, stack = moment_of(since), here.stack
     with here.said.progress("Reading the runs") as tell:
         executions = listed(stack, began, bad=bad, at_once=MOST_LISTED if bad or route else limit)
-        return described(stack, executions, limit, route=route, tell=tell)
+        return described(stack, executions, limit, route=route, tell=tell, **only)
 
 
 def show(context: typer.Context, run: Annotated[str, typer.Argument(help=RUN_NAMED)]) -> None:
@@ -171,7 +193,7 @@ def _tell(out: Console, run: Run, *, json: bool) -> None:
         out.file.flush()
         return
     when = local(run.facts["ended_at"] or run.started)
-    status = status_text(run.status, run.facts["error"])
+    status = run_status(run)
     out.print(Text.assemble(f"{when}  ", status, f"  {shown(run.key)}  {run.name}"))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stp.console import local_page
-from stp.run_facts import Run, run_of
+from stp.run_facts import Run, released_by, run_of
 from stp.said import UNKNOWN, USAGE, Stop, counted
 from stp.stack import Stack
+from straight_through.execution_input import typed
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item
 
@@ -66,9 +67,12 @@ def described(
     most: int,
     *,
     route: str = "",
+    only: Callable[[Item], bool] = lambda _: True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Run]:
     """Return the first runs of the list, in its order; with `route`, those of this one.
+
+    `only` says by a run's record whether it is wanted.
 
     What the table tells to be of another route is not asked for: DescribeExecution is what an
     account has least of. `tell` is told how far it has come.
@@ -83,6 +87,7 @@ def described(
                 each
                 for each in batch
                 if route in ("", records.get(each["name"], {}).get("route", route))
+                and only(records.get(each["name"], {}))
             ]
             while asked and len(found) < most:
                 now = asked[: min(AT_ONCE, most - len(found))]
@@ -108,10 +113,44 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
             "stp runs; Step Functions keeps them for 90 days.",
             UNKNOWN,
         ) from None
-    run = run_of(found, COMMANDS, routes, record or {})
+    own = record or {}
+    releases = typed(found.get("input")).get("release")
+    # The file is that of the run that it is to release.
+    about = record_of(stack, releases) if isinstance(releases, str) and releases else own
+    run = run_of(found, COMMANDS, routes, about)
+    run.facts.update(release_facts(run, own))
     if page := local_page(stack, run.name):
         run.facts["console"] = page
     return run
+
+
+def release_facts(run: Run, record: Item) -> Item:
+    """Return what a run releases, and by which run and when what it holds was released.
+
+    `record` is its own. A release that has begun may not be done yet.
+    """
+    by = released_by(record)
+    done = bool(by) and not open_hold(record)
+    found: Item = {
+        "releases": run.releases or None,
+        "released": done,
+        "released_by": by or None,
+        "released_at": record.get("released_at"),
+    }
+    if done:
+        found["next"] = f"Nothing: it was released. See: stp show {by}"
+    elif by:
+        found["next"] = f"Its release has begun. See: stp show {by}"
+    return found
+
+
+def open_hold(record: Item) -> bool:
+    """Whether a gate holds what a run has made, by the run's record, and nobody has released it."""
+    if "held" not in record:
+        return False
+    # Release 1.0.0 has noted neither when a release began nor when it was done.
+    done = "released_at" in record or ("released_by" in record and "release_began" not in record)
+    return not done
 
 
 def named(stack: Stack, name: str) -> Run:

@@ -70,11 +70,19 @@ class RunsShown:
         return line
 
 
+def run_status(run: Run) -> Text:
+    """Return a run's status, and whether what a gate held was released."""
+    if run.facts.get("released"):
+        return Text(f"{MARKS['good']} {run.status}, released", STYLES["good"])
+    text = status_text(run.status, run.facts["error"])
+    return text.append(", its release has begun") if run.facts.get("released_by") else text
+
+
 def _cells(run: Run) -> list[Text]:
     """Return what stands in a run's row."""
     return [
         Text(local(run.started)),
-        status_text(run.status, run.facts["error"]),
+        run_status(run),
         Text(duration(seconds_of(run))),
         Text(shown(run.key, LONGEST_KEY) or "(none)"),
         Text(run.name),
@@ -106,6 +114,8 @@ def run_details(run: Run, phases: Sequence[Phase], links: dict[str, str]) -> Ren
         "route": facts["route"] or "none",
         "message": facts["message"],
         "held because": "\n".join(held_because(facts)),
+        "releases": f"run {facts['releases']}" if facts.get("releases") else None,
+        "released by": released_told(facts),
         "same bytes as": shown(f"{twin['key']} (run {twin['run']}, {twin['at']})", LONGEST_KEY)
         if twin
         else None,
@@ -124,8 +134,18 @@ def run_details(run: Run, phases: Sequence[Phase], links: dict[str, str]) -> Ren
         for name, value in lines.items()
         if value
     ]
-    title = Text.assemble((run.name, "bold"), "  ", status_text(run.status, facts["error"]))
+    title = Text.assemble((run.name, "bold"), "  ", run_status(run))
     return Group(title, timeline_table(phases), *told)
+
+
+def released_told(facts: Item) -> str | None:
+    """Return by which run and when what a gate held was released, None where nobody has."""
+    if not facts.get("released_by"):
+        return None
+    when = "" if facts["released"] else ", not done yet"
+    if facts["released_at"]:
+        when = f" at {local(facts['released_at'])}"
+    return f"run {facts['released_by']}{when}"
 
 
 def table_told(prepared: Item) -> str:
