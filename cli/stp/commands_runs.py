@@ -25,6 +25,7 @@ from stp.shown_runs import RunsShown, run_details, run_status
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
 from stp.unknown_files import LONGEST_AGO, start, unknown_files
+from stp.waits import explain, paused_told
 from straight_through.text import lines_shown, shown
 
 HELD_END = ("SUCCEEDED",)  # how Step Functions says that a held run has ended
@@ -72,6 +73,7 @@ def runs(
         shown = [f"No {what}{of} since {since}.{hint}"]
     elif len(found) == limit:
         shown.append(f"These are the newest {limit}. See more with --limit.")
+    shown += paused_told(found)
     here.said.result([run.facts for run in found], *shown)
 
 
@@ -89,7 +91,9 @@ def find_runs(
     began, stack = moment_of(since), here.stack
     with here.said.progress("Reading the runs") as tell:
         executions = listed(stack, began, bad=bad, at_once=MOST_LISTED if bad or route else limit)
-        return described(stack, executions, limit, route=route, tell=tell, **only)
+        found = described(stack, executions, limit, route=route, tell=tell, **only)
+        explain(stack, found)
+    return found
 
 
 def show(context: typer.Context, run: Annotated[str, typer.Argument(help=RUN_NAMED)]) -> None:
@@ -97,6 +101,7 @@ def show(context: typer.Context, run: Annotated[str, typer.Argument(help=RUN_NAM
     here = here_of(context)
     with here.said.doing(f"Reading run {run}"):
         found = named(here.stack, run)
+        explain(here.stack, [found])
         went = phases(visits(history(here.stack, found.arn)))
     links = links_of(here.stack, found)
     now = datetime.now(UTC)
@@ -151,6 +156,7 @@ def watch(
         while True:
             with here.said.doing("Reading the runs") if not (live or seen) else nullcontext():
                 found = newest.look()
+                explain(here.stack, found)
             if picture is not None:
                 shown = RunsShown(found, fold=True) if found else Text("No runs yet. stp drop FILE")
                 picture.update(shown, refresh=True)

@@ -18,9 +18,11 @@ from stp.said import Said, Stop
 from stp.shown_runs import status_text
 from stp.stack import Stack
 from stp.timeline import ENDS, PHASES
+from stp.waits import Wait, waits_of
 
 FIRST_LOOK, LAST_LOOK = 0.5, 5.0  # seconds between two looks: at first, and in the end
 LATE = 90.0  # seconds within which a dropped file's run starts
+TURN = "TakeTurn"  # the state in which a run waits for its turn
 REMIND = 30.0  # seconds after which a line says that a run still goes on, where nothing is drawn
 
 
@@ -35,6 +37,14 @@ class Followed:
     seen: int = 0  # the id of the last event
     state: str = ""
     told: float = field(default_factory=time.monotonic)
+    wait: Wait | None = None  # for its turn
+
+    @property
+    def doing(self) -> str:
+        """What it does now."""
+        if self.wait:
+            return self.wait.told
+        return self.state or "waiting for the run to start"
 
 
 def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
@@ -51,6 +61,7 @@ def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
                 for each in list(going):
                     if _look(stack, said, each, several=len(runs) > 1):
                         going.remove(each)
+                _look_at_waits(stack, said, going, several=len(runs) > 1)
             moved = seen != [each.seen for each in followed]
             pause = FIRST_LOOK if moved else min(pause * 1.2, LAST_LOOK)
             until = time.monotonic() + pause
@@ -59,6 +70,20 @@ def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
                 time.sleep(min(left, 0.5))
     with said.doing("Reading how it ended"):
         return [named(stack, run) for run in runs]
+
+
+def _look_at_waits(stack: Stack, said: Said, going: Sequence[Followed], *, several: bool) -> None:
+    """Learn for what those wait that have asked for their turns; tell what is new of it."""
+    asked = [each for each in going if each.state == TURN]
+    waits = waits_of(stack, [each.run for each in asked]) if asked else {}
+    for each in going:
+        before, each.wait = each.wait, waits.get(each.run)
+        # That one more has left the queue is told by the next reminder.
+        now = each.wait
+        if now and now.stands and (before is None or before.paused != now.paused):
+            what = Text(now.told)
+            said.err.print(Text.assemble(" " * 11, f"{each.run}  " if several else "", what))
+            each.told = time.monotonic()
 
 
 def _look(stack: Stack, said: Said, followed: Followed, *, several: bool) -> bool:
@@ -123,14 +148,11 @@ def _draw(status: Status | None, said: Said, going: Sequence[Followed]) -> None:
     """Say what is waited for: in place, or in a line now and then."""
     now = time.monotonic()
     if status is not None:
-        texts = [
-            f"{each.state or 'waiting for the run to start'} ({duration(now - each.began)})"
-            for each in going[:3]
-        ]
+        texts = [f"{each.doing} ({duration(now - each.began)})" for each in going[:3]]
         status.update(Text("; ".join(texts)))
         return
     for each in going:
         if now - each.told > (REMIND if each.state else 1.0):
             each.told = now + (0 if each.state else REMIND)
-            what = f"still {each.state}" if each.state else "waiting for the run to start"
+            what = f"still {each.doing}" if each.state and not each.wait else each.doing
             said.note(f"{duration(now - each.began):>9}  {what}")

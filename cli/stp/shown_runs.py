@@ -74,6 +74,10 @@ def run_status(run: Run) -> Text:
     """Return a run's status, and whether what a gate held was released."""
     if run.facts.get("released"):
         return Text(f"{MARKS['good']} {run.status}, released", STYLES["good"])
+    if wait := run.facts.get("waiting"):
+        if wait["paused"] is not None:
+            return Text(f"{MARKS['held']} waits, queue paused", STYLES["held"])
+        return Text(f"{MARKS['now']} waits, {wait['before']:,} before it", STYLES["now"])
     text = status_text(run.status, run.facts["error"])
     return text.append(", its release has begun") if run.facts.get("released_by") else text
 

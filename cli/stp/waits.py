@@ -1,0 +1,72 @@
+"""Why a run that goes on stands still: it waits for its turn, or its queue is paused."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from stp.run_facts import Run
+from stp.runs import MOST_RECORDS, records_of
+from stp.stack import Stack
+from straight_through.queue.turns import queue_key, tickets
+from straight_through.text import shown
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A run's place in its queue."""
+
+    queue: str
+    before: int  # runs, the one that has the turn among them
+    paused: str | None  # why the queue is, None if it is not
+
+    @property
+    def stands(self) -> bool:
+        """Whether something keeps it from its turn."""
+        return bool(self.before) or self.paused is not None
+
+    @property
+    def told(self) -> str:
+        """What people are told of it, and what to do if there is something."""
+        if self.paused is not None:
+            return (
+                f"queue {self.queue} is paused: {shown(self.paused)}; stp queue resume {self.queue}"
+            )
+        if not self.before:
+            return "waits for its turn: it is the next"
+        return f"waits for its turn: {self.before:,} before it"
+
+
+def waits_of(stack: Stack, runs: Sequence[str]) -> dict[str, Wait]:
+    """Return the places of those of these runs that wait in a queue, by their names."""
+    records = {}
+    for at in range(0, len(runs), MOST_RECORDS):
+        records.update(records_of(stack, runs[at : at + MOST_RECORDS]))
+    queues = {record["queue"] for record in records.values() if "queue" in record}
+    found = {}
+    for queue in sorted(queues):
+        state = stack.table.get(queue_key(queue)) or {}
+        paused = str(state["paused"].get("reason", "")) if "paused" in state else None
+        holds = state.get("holder", {}).get("run")
+        waiting = (each.get("run") for each in stack.table.items(tickets(queue)))
+        for place, run in enumerate(waiting):
+            if run in records and run != holds:
+                found[run] = Wait(queue, place + bool(holds), paused)
+    return found
+
+
+def explain(stack: Stack, runs: Sequence[Run]) -> None:
+    """Let the facts of runs tell whether they wait for their turns: `waiting`, and what is next."""
+    waits = waits_of(stack, [run.name for run in runs if run.running])
+    for run in runs:
+        wait = waits.get(run.name) if run.running else None
+        run.facts["waiting"] = asdict(wait) if wait else None
+        if wait:
+            run.facts["next"] = f"{wait.told[0].upper()}{wait.told[1:]}."
+        elif run.running:
+            run.facts["next"] = "Wait for its end."
+
+
+def paused_told(runs: Sequence[Run]) -> list[str]:
+    """Return a line for each paused queue that one of these runs waits in."""
+    waits = [run.facts["waiting"] for run in runs if run.facts.get("waiting")]
+    paused = {each["queue"]: Wait(**each) for each in waits if each["paused"] is not None}
+    return [each.told[0].upper() + each.told[1:] for each in paused.values()]
