@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from local.build import layer_zip
 from local.deploy import clients, deploy, put_credentials
 from local.process import ROOT, Part
@@ -13,6 +15,7 @@ from local.stack import LOCAL, Quantemplate
 from tests.end_to_end.aws import running_aws
 from tests.end_to_end.road import Road
 
+QUOTAS = "/_local/quotas"
 TIME_SCALE = "0.02"  # of waits, retry intervals, schedules and a pipeline's seconds
 WORKERS = "5"  # processes that a function may have
 LATE_LIST_SECONDS = "2"  # how long a run may be missing from the list
@@ -28,6 +31,17 @@ class Stack(Road):
         super().__init__(endpoint, outputs)
         self.server = server
         self.table = outputs["TurnsTable"]
+
+    def limit(self, **quotas: Any) -> None:
+        """Let the account have these quotas; emulator/README.md knows them."""
+        requests.put(self.endpoint + QUOTAS, json=quotas, timeout=60).raise_for_status()
+
+    def requests_counted(self) -> dict[str, dict[str, int]]:
+        """How many requests of each kind were taken and refused since the quotas were set."""
+        answer = requests.get(self.endpoint + QUOTAS, timeout=60)
+        answer.raise_for_status()
+        counts: dict[str, dict[str, int]] = answer.json()["counts"]
+        return counts
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the template's resources."""

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import requests
 
 from local.quantemplate import Control, running
 from tests.storm.files import AT_ONCE
@@ -22,7 +21,6 @@ OTHERS = ("one", "two", "three")  # queues that go on meanwhile
 MOST_REFUSED = 0.05  # of all writes
 WRITES = ("TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem")
 STANDSTILL = 180  # seconds without anything new, after which nothing will come any more
-QUOTAS = "/_local/quotas"
 HOUR = 3600 / float(TIME_SCALE)  # of a pipeline's seconds: it outlasts the test
 log = logging.getLogger("storm")
 
@@ -34,9 +32,7 @@ def test_a_burst_into_one_folder_waits_and_holds_up_no_other(tmp_path: Path) -> 
         deployed(stand_in, tmp_path / "aws.log") as stack,
     ):
         # Given an account with AWS's quotas, where writes that meet are refused
-        quotas = stack.endpoint + QUOTAS
-        limits = {"rates": "aws", "transaction_ms": 30}
-        requests.put(quotas, json=limits, timeout=60).raise_for_status()
+        stack.limit(rates="aws", transaction_ms=30)
         # And a queue whose first run takes long, and others
         make_queue(stack, stand_in, "burst", seconds=HOUR)
         for name in OTHERS:
@@ -58,7 +54,7 @@ def test_a_burst_into_one_folder_waits_and_holds_up_no_other(tmp_path: Path) -> 
         assert len(uploads) == len(OTHERS) + 1
         assert set(uploads.values()) == {1}
         # And few writes were refused
-        counts = requests.get(quotas, timeout=60).json()["counts"]
+        counts = stack.requests_counted()
         taken = sum(counts.get(kind, {}).get("taken", 0) for kind in WRITES)
         refused = sum(counts.get(kind, {}).get("refused", 0) for kind in WRITES)
         log.info("%s of %s writes were refused; %s", refused, taken + refused, counts)

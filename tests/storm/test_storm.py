@@ -33,7 +33,8 @@ def test_every_file_goes_through_once_in_its_turn(tmp_path: Path) -> None:
         running(time_scale=float(TIME_SCALE)) as stand_in,
         deployed(stand_in, tmp_path / "aws.log") as stack,
     ):
-        # Given five queues, and a storm
+        # Given an account that refuses as AWS's do, five queues, and a storm
+        stack.limit(rates="aws", transaction_ms=10)
         make_queues(stack, stand_in)
         weather = Weather(stack, stand_in, FILES, SEED)
         began = time.monotonic()
@@ -45,6 +46,7 @@ def test_every_file_goes_through_once_in_its_turn(tmp_path: Path) -> None:
         finally:
             weather.end()
         log.info("happened: %s", dict(sorted(weather.happened.items())))
+        log.info("requests: %s", stack.requests_counted())
 
         # Then each has gone through once, alone in its queue, with its own bytes
         journal = stand_in.journal()
