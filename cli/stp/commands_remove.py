@@ -7,9 +7,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stp.here import here_of
 from stp.removal import (
+    Stopped,
     delete,
     kept,
     made_anew,
+    not_started,
     require_unprotected,
     running,
     stop_all,
@@ -46,12 +48,15 @@ def remove(
             "knows them no more."
         )
     said.confirm(f"Remove stack {stack.name}?", yes=yes)
-    stopped: dict[str, str] = {}
+    stopped: dict[str, Stopped] = {}
+    unstarted: list[str] = []
     try:
         with said.doing("Stopping the intake"):
             stop_intake(stack)
         with said.progress("Stopping runs") as tell:
             stop_all(stack, tell, stopped)
+        with said.doing("Looking for files that wait to be started"):
+            unstarted = not_started(stack)
         with said.progress(f"Deleting stack {stack.name}") as tell:
             delete(stack, stack_id, tell)
     except (KeyboardInterrupt, BotoCoreError, ClientError):
@@ -60,9 +65,20 @@ def remove(
     groups = made_anew(stack)
     data = {
         "stack": stack.name,
-        "stopped": [{"run": run, "key": key} for run, key in stopped.items()],
+        "stopped": [{"run": run, **vars(each)} for run, each in stopped.items()],
+        "not_started": unstarted,
         **vars(left),
         "log_groups": groups,
     }
-    lines = [f"Stopped: {run}  {shown(key)}" for run, key in stopped.items()]
+    lines = [f"Stopped: {run}  {shown(each.key)}{_goes_on(each)}" for run, each in stopped.items()]
+    lines += [f"Never started: {shown(key)}: drop it again" for key in unstarted]
     said.result(data, *lines, f"Stack {stack.name} is gone.", *told(stack, left, groups))
+
+
+def _goes_on(stopped: Stopped) -> str:
+    """Say what Quantemplate still does of a stopped run: dropped again, its file would go twice."""
+    if not stopped.execution_id:
+        return ""
+    if stopped.execution_id == "unknown":
+        return "; it may have been executed: look in Quantemplate before you drop it again"
+    return f"; its execution {stopped.execution_id} goes on in Quantemplate: do not drop it again"

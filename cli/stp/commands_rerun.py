@@ -16,6 +16,7 @@ from stp.said import FAILED, USAGE, Stop, counted
 from stp.stack import Stack
 from stp.timeline import ELSEWHERE, STOPPED_AT
 from straight_through.statuses import HELD
+from straight_through.telling.messages import ENDED_BADLY
 
 MOST = 10_000  # runs that one command redrives
 Names = Annotated[list[str], typer.Argument(metavar="RUN...", help=RUNS_NAMED)]
@@ -103,7 +104,12 @@ def release(context: typer.Context, run: Name) -> None:
         with here.said.doing("Reading its record"):
             record = record_of(here.stack, held)
     if name := released_by(record):
-        raise Stop(f"Run {held} was released already, by {name}. See: stp show {name}")
+        if "released_at" in record:
+            raise Stop(f"Run {held} was released already, by {name}. See: stp show {name}")
+        raise Stop(
+            f"Run {held} is being released by {name}; if that has failed: stp redrive {name}. "
+            f"See: stp show {name}"
+        )
     if found is not None and "held" not in record and found.status != HELD:
         raise Stop(f"Run {held} is not held: it is {found.status}. See: stp show {held}")
     name, given = new_runs.release(held)
@@ -177,19 +183,22 @@ def redriven(stack: Stack, run: Run) -> str:
 def _full(stack: Stack, run: Run) -> str:
     """Say that a run's history has no room for all that it may still wait for, "" if it has."""
     state, events = _stand_of(stack, run.arn)
-    most = needed(state, stack.parameters)
+    executed = "execution" in record_of(stack, run.name)
+    most = needed(state, stack.parameters, executed=executed)
     if events + most <= MOST_EVENTS:
         return ""
+    instead = _instead(stack, run, state)
     return (
         f"cannot be redriven: its history has {events:,} of {MOST_EVENTS:,} events, and to go on "
-        f"at {state} may take {most:,}. Start a new run instead: {_instead(stack, run, state)}"
+        f"at {state or 'its start'} may take {most:,}. Start a new run instead: {instead}"
     )
 
 
 def _instead(stack: Stack, run: Run, state: str) -> str:
     """Return the command that starts a new run where one that ended in a state cannot go on."""
     # Where it has an execution of its own, that one may have ended by now, or go on.
-    followed = record_of(stack, run.name).get("execution") and state != "UploadAndExecute"
+    made = record_of(stack, run.name).get("execution")
+    followed = made and state != "UploadAndExecute" and run.facts["error"] not in ENDED_BADLY
     return f"stp rerun --attach {run.name}" if followed else f"stp rerun {run.name}"
 
 

@@ -129,9 +129,11 @@ def _queues(stack: Stack) -> list[Finding]:
         if not count:
             found.append(Finding(f"queue {name}", GOOD, "is empty"))
         elif dead:
-            todo = (
-                "Read the functions' logs, mend the cause, then redrive the queue in the SQS "
-                "console (Start DLQ redrive)."
+            todo = "Read the functions' logs, mend the cause, then "
+            todo += (
+                "purge the queue: the sweep has given back what those runs had."
+                if name == "EndsDeadLetters"
+                else "redrive the queue in the SQS console (Start DLQ redrive)."
             )
             found.append(
                 Finding(f"queue {name}", BAD, f"holds {counted(count, 'lost event')}", todo)

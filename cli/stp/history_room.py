@@ -19,6 +19,10 @@ OUTPUT, TRY, FETCHED_AT_ONCE = (
 )  # events of an output, and of another try; lanes
 TRIES, ASKED = 65, 50  # of one output, in twelve hours: by itself, and as a server asks for it
 OTHERS = 500  # events of all other states and their retries
+FETCHING = (
+    "DownloadOutputs",
+    *("DownloadOutput", "OutputStored?", "WaitToDownload", "OutputStored"),
+)
 LONGEST = {"PipelineDeadlineHours": 312, "BusyDeadlineHours": 312, "ApiPatienceHours": 312}
 
 
@@ -44,12 +48,15 @@ def phases(parameters: Mapping[str, str]) -> dict[str, int]:
     }
 
 
-def needed(state: str, parameters: Mapping[str, str]) -> int:
-    """Return the most events that a run still makes which goes on at a state."""
+def needed(state: str, parameters: Mapping[str, str], *, executed: bool) -> int:
+    """Return the most events that a run still makes which goes on at a state.
+
+    `executed` is whether it has made its execution: until then a look leads back to the upload.
+    """
     of = phases(parameters)
-    if state in ("DownloadOutputs", "DownloadOutput"):
+    if state in FETCHING:
         del of["UploadAndExecute"], of["CheckStatus"]
-    elif state in ("WaitForPipeline", "CheckStatus"):
+    elif executed and state in ("WaitForPipeline", "CheckStatus"):
         del of["UploadAndExecute"]
     elif state == "PublishRun":
         return of["Others"]

@@ -28,7 +28,9 @@ def attach(run: str, given: Item, record: Item) -> tuple[str, dict[str, Any]] | 
     made, processed = record.get("execution"), again(run, given, record)
     if not made or not processed:
         return None
-    return _name(run, "attach"), processed[1] | {"execution_id": made["execution_id"]}
+    # Its place is that of the drop: an older file's outputs replace no newer one's.
+    place = {name: given[name] for name in ("dropped_at", "sequencer") if name in given}
+    return _name(run, "attach"), processed[1] | place | {"execution_id": made["execution_id"]}
 
 
 def release(run: str) -> tuple[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,12 +17,20 @@ from stp.run_facts import GOING
 from stp.runs import MOST_LISTED, MOST_RECORDS, records_of, route_names
 from stp.said import Stop, counted
 from stp.stack import Stack
+from stp.unknown_files import unknown_files
 from straight_through.queue.table import Item
 from straight_through.text import shown
 
 LOOK_EVERY = 3.0  # seconds
+DROPS = "DropRule"  # what brings the inbox's events
+RETENTION = timedelta(days=14)  # of events that wait to be started
 HELD = "held/"  # where the outbox has what a gate holds
-GONE = ("ResourceNotFoundException", "ExecutionDoesNotExist", "StateMachineDoesNotExist")
+GONE = (
+    "ResourceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "ExecutionDoesNotExist",
+    "StateMachineDoesNotExist",
+)
 CAUSE = "Stopped with stp remove."
 Tell = Callable[[str], None]
 
@@ -35,6 +44,14 @@ class Kept:
     outbox: str
     routes: list[str]
     held: bool  # whether the outbox has what a gate holds
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that was stopped: its file, and its execution, which goes on in Quantemplate."""
+
+    key: str
+    execution_id: str  # "" where it has made none, "unknown" where a reply was lost
 
 
 def running(stack: Stack) -> Iterator[dict[str, Any]]:
@@ -69,12 +86,16 @@ def require_unprotected(stack: Stack) -> str:
 
 
 def stop_intake(stack: Stack) -> None:
-    """Let no drop start a run, and no end pass a turn on: a file that waits would go up."""
+    """Let no drop start a run.
+
+    What tells of ended runs goes on: by it an upload that is under way when its run is stopped
+    learns that the pipeline must not be executed any more.
+    """
     events, functions = stack.client("events"), stack.client("lambda")
     sources = []
-    for kind, resource in stack.resources.values():
+    for name, (kind, resource) in stack.resources.items():
         with _unless_gone():
-            if kind == "AWS::Events::Rule":
+            if name == DROPS:
                 events.disable_rule(Name=resource)
             elif kind == "AWS::Lambda::EventSourceMapping":
                 functions.update_event_source_mapping(UUID=resource, Enabled=False)
@@ -85,8 +106,22 @@ def stop_intake(stack: Stack) -> None:
                 time.sleep(LOOK_EVERY)
 
 
-def stop_all(stack: Stack, tell: Tell, stopped: dict[str, str]) -> None:
-    """Stop all that is under way, until nothing is; note each run and its file in `stopped`."""
+def not_started(stack: Stack) -> list[str]:
+    """Return the keys of dropped files whose events still wait to be started, or never were."""
+    queues = [resource for kind, resource in stack.resources.values() if kind == "AWS::SQS::Queue"]
+    sqs, waiting = stack.client("sqs"), 0
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    for queue in queues:
+        with _unless_gone():
+            found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+            waiting += sum(int(found[name]) for name in names)
+    if not waiting:
+        return []
+    return [each.key for each in unknown_files(stack, datetime.now(UTC) - RETENTION)]
+
+
+def stop_all(stack: Stack, tell: Tell, stopped: dict[str, Stopped]) -> None:
+    """Stop all that is under way, until nothing is; note each run in `stopped`."""
     while going := list(running(stack)):
         for begin in range(0, len(going), MOST_RECORDS):
             batch = going[begin : begin + MOST_RECORDS]
@@ -95,8 +130,7 @@ def stop_all(stack: Stack, tell: Tell, stopped: dict[str, str]) -> None:
                 records = records_of(stack, [each["name"] for each in batch])
             for at, each in enumerate(batch, begin + 1):
                 tell(f"{at:,} of {len(going):,}")
-                source = records.get(each["name"], {}).get("source", {})
-                stopped.setdefault(each["name"], source.get("key", ""))
+                stopped.setdefault(each["name"], _known(records.get(each["name"], {})))
                 _stop(stack, each["executionArn"])
         time.sleep(LOOK_EVERY)  # the list is not of this very moment
 
@@ -168,6 +202,14 @@ def _unless_gone() -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] not in GONE:
             raise
+
+
+def _known(record: Item) -> Stopped:
+    """Return what a run's record tells of it."""
+    made = record.get("execution", {}).get("execution_id", "")
+    if not made and "posted" in record:
+        made = "unknown"
+    return Stopped(record.get("source", {}).get("key", ""), made)
 
 
 def _stop(stack: Stack, arn: str) -> None:

@@ -42,9 +42,11 @@ class Attempt:
     def order(self) -> str:
         """Return the place in the queue: by the time of the drop; a rerun's is its own start.
 
-        Within a second, S3's sequencer orders the versions of one key.
+        That of a run that follows an execution is the drop's, if its input tells it. Within a
+        second, S3's sequencer orders the versions of one key.
         """
-        dropped = self.input if self.was_dropped else ExecutionInput()
+        follows = isinstance(self.given, dict) and "execution_id" in self.given
+        dropped = self.input if follows or self.was_dropped else ExecutionInput()
         return order_of(dropped.dropped_at or self.started, dropped.sequencer, self.run)
 
 

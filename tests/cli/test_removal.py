@@ -130,5 +130,5 @@ def test_a_log_group_that_late_lines_made_anew_and_held_outputs_are_named(
     assert f"aws logs delete-log-group --log-group-name {LATE} (late" in done.out
     assert "ExistingInboxBucket=inbox" in done.out
     assert "-other" not in done.out
-    # and its rules were switched off before
+    # and what brings drops was switched off before
     assert events.describe_rule(Name=RESOURCE)["State"] == "DISABLED"

@@ -63,6 +63,10 @@ def test_a_stack_goes_while_files_wait_and_keeps_all_data(
     until_looked(road, runs[0])
     runs += [started(road, key, content(key)) for key in keys[1:]]
     until_queued(road, *runs[1:])
+    # and one that was dropped, and that StartRun has not taken up yet
+    take_up_no_more(road)
+    late = f"{route.name}/late.csv"
+    road.drop(late, content(late))
     # When somebody would remove the stack and is not there to be asked, then nothing happens
     assert local_stp("remove", "--json").code == USAGE
     assert {status(road, arn) for arn in runs} == {"RUNNING"}
@@ -72,6 +76,11 @@ def test_a_stack_goes_while_files_wait_and_keeps_all_data(
     assert removed.code == OK, removed.err
     assert local_stp("runs").code == NO_STACK
     assert {each["key"] for each in removed.json["stopped"]} == set(keys)
+    assert removed.json["not_started"] == [late]
+    # and which of them has an execution, so that nobody lets its file go through once more
+    (made_by_us,) = (each for each in removed.json["stopped"] if each["execution_id"])
+    assert made_by_us["key"] == keys[0]
+    assert made_by_us["execution_id"] in stand_in_executions(stand_in, route.pipeline_id)
     assert not road.client("stepfunctions").list_state_machines()["stateMachines"]
     # and none of them was begun because the one before it was stopped
     assert len(stand_in.pipelines()[route.pipeline_id]["runs"]) == 2
@@ -91,6 +100,23 @@ def test_a_stack_goes_while_files_wait_and_keeps_all_data(
     assert again.inbox == road.inbox
     other = make_route(again, stand_in, "Copy: Sheet 1")
     assert again.processed(f"{other.name}/new.csv", PLAIN).status == "SUCCEEDED"
+
+
+def take_up_no_more(road: Road) -> None:
+    """Let StartRun read its queue no more."""
+    functions = road.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
+        def off(uuid: str = mapping["UUID"]) -> bool:
+            return str(functions.get_event_source_mapping(UUID=uuid)["State"]) == "Disabled"
+
+        road.until(off, "a source that is off")
+
+
+def stand_in_executions(stand_in: Control, pipeline_id: str) -> list[str]:
+    """The ids of a pipeline's executions."""
+    return [each["id"] for each in stand_in.pipelines()[pipeline_id]["runs"]]
 
 
 def forget_artefacts(road: Road) -> None:

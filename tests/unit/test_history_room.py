@@ -122,16 +122,27 @@ def test_all_phases_at_their_longest_leave_room() -> None:
 
 def test_a_redrive_needs_what_comes_after_the_state_that_failed() -> None:
     short = dict.fromkeys(LONGEST, "1")
-    needs = [needed(state, short) for state in ("TakeTurn", "CheckStatus", "DownloadOutputs")]
+    order = ("TakeTurn", "CheckStatus", "DownloadOutputs", "PublishRun")
+    needs = [needed(state, short, executed=True) for state in order]
     assert needs == sorted(needs, reverse=True)
-    assert needed("PublishRun", short) < needs[-1]
-    assert needed("CheckFile", {}) < MOST_EVENTS
-    assert needed("CheckStatus", short) < needed("CheckStatus", {})
+    assert len(set(needs)) == len(needs)
+    # And whatever state of the outputs was entered last, it is the outputs that are fetched
+    for state in STATES["DownloadOutputs"]["ItemProcessor"]["States"]:
+        assert needed(state, short, executed=True) == needs[2]
+    # And without an execution a look leads back to the upload
+    assert needed("WaitForPipeline", short, executed=False) == needs[0]
+    assert needed("CheckFile", {}, executed=False) < MOST_EVENTS
+    assert needed("CheckStatus", short, executed=True) < needed("CheckStatus", {}, executed=True)
 
 
 def test_the_documents_have_the_table_of_the_phases() -> None:
     # Given each row of the table that has events
-    table = (ROOT / "docs" / "costs.md").read_text("utf-8").split("## How long a run may take")[1]
+    table = (
+        (ROOT / "docs" / "costs.md")
+        .read_text("utf-8")
+        .split("## How long a run may take")[1]
+        .split("\n## ")[0]
+    )
     rows = [line.strip("| ").split("|") for line in table.splitlines() if line.startswith("| ")]
     told = {row[0].split()[0]: int(row[-1].replace(",", "")) for row in rows[1:]}
     # Then it is what is counted

@@ -21,6 +21,7 @@ from straight_through.telling.messages import (
     concerns_people,
     ended_of,
     facts_of,
+    hour_of_folder,
     put_event,
     subject_of,
     text_of,
@@ -154,15 +155,33 @@ def test_a_failure_has_its_error_and_message(event: Event) -> None:
         assert facts(event, cause=plain)["message"] == plain
 
 
-def test_what_can_be_redriven_no_more_is_followed_by_a_new_run(event: Event) -> None:
+@pytest.mark.parametrize(
+    ("error", "follows"), [("PipelineOverdue", True), ("PipelineFailed", False)]
+)
+def test_what_can_be_redriven_no_more_is_followed_by_a_new_run(
+    event: Event, error: str, *, follows: bool
+) -> None:
     # Given a run whose history has no room any more
     why = "Execution history event limit exceeded"
     detail = change(event, redriveStatus="NOT_REDRIVABLE", redriveStatusReason=why)["detail"]
     # When it is told of, then nobody is sent to a redrive that would be refused
-    following = facts_of(ended_of(detail), {})["next"]
+    following = facts_of(ended_of(detail | {"error": error}), {})["next"]
     assert "redrive the run" not in following
-    assert "start a new run, since this one can no longer be redriven:" in following
-    assert f"`stp rerun --attach {MAY}`" in following
+    assert "since this one can no longer be redriven" in following
+    # And a new one follows the execution, unless that has ended as badly as it did
+    assert (f"`stp rerun --attach {MAY}`" in following) == follows
+    assert ("start a new run with the same input, since" in following) != follows
+
+
+def test_the_folder_of_one_message_fits_into_a_key_of_the_table(event: Event) -> None:
+    """DynamoDB, "Quotas": 1,024 bytes of a sort key; a file's key in S3 has up to 1,024 too."""
+    told = facts_of(ended_of(change(event)["detail"]), {})
+    hours = []
+    for folder in ("a" * 1000, "a" * 1001, "ä/" * 400):
+        told["file"]["key"] = f"{folder}/may.csv"
+        hours.append(hour_of_folder(told))
+    assert max(len(hour.encode()) for hour in hours) < 200
+    assert len(set(hours)) == 3
 
 
 def test_a_success_has_its_rows_times_and_outputs(event: Event) -> None:
@@ -470,7 +489,8 @@ def test_of_many_that_cannot_be_told_a_sweep_tries_one_and_tells_those_that_can(
     with pytest.raises(KeyError):
         tellings.tell_late(NOW + timedelta(minutes=9), unhurried)
     tried.clear()
-    tellings.tell_late(NOW + timedelta(minutes=15), lambda: 29)
+    with pytest.raises(AwsUnavailable, match="no time"):  # or it could go on so unseen
+        tellings.tell_late(NOW + timedelta(minutes=15), lambda: 29)
     assert tried == []
 
 

@@ -31,7 +31,7 @@ KILLED = {
     "Sandbox.Timedout",
 }
 # What a function fails with between the two calls of its update: new layer, old code.
-HALF_UPDATED = {"Runtime.ImportModuleError", "Runtime.UserCodeSyntaxError"}
+HALF_UPDATED = {"Runtime.ImportModuleError", "Runtime.UserCodeSyntaxError", "SettingInvalid"}
 
 
 class _Template(yaml.SafeLoader):
@@ -100,7 +100,7 @@ def test_what_is_said_to_be_tried_again_is_and_nothing_final() -> None:
     assert not (errors_of("final") | errors_of("gone astray")) & RETRIED
     # And every other name in a Retry is one of AWS's
     assert all(
-        re.match(r"(Lambda|Runtime|Sandbox)\.|States\.Timeout$", name)
+        re.match(r"(Lambda|Runtime|Sandbox)\.|States\.Timeout$|SettingInvalid$", name)
         for name in RETRIED - ALL_ERRORS
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stp.new_runs import attach
 from straight_through.attempts import Attempt, attempt_of
 from straight_through.errors import (
     AccessDenied,
@@ -144,6 +145,22 @@ def test_a_rerun_queues_by_its_own_start(world: World) -> None:
     assert not rerun.was_dropped
     assert dropped.order < rerun.order
     assert rerun.order.startswith("2026-05-04T08:01:30.000Z#")
+
+
+def test_a_run_that_follows_an_execution_has_the_place_of_its_drop(world: World) -> None:
+    # Given a drop, and a newer one whose outputs lie at a destination already
+    dropped, newer = world.drop("may", seconds=60), world.drop("june", seconds=600)
+    # When a run that follows the older one's execution begins
+    name, given = attach("may", dropped.given, {"execution": {"execution_id": "e-1"}}) or ("", {})
+    start = iso(START + timedelta(seconds=900))
+    follows = attempt_of({"Name": name, "Id": "arn:x", "StartTime": start, "Input": given})
+    # Then its outputs come before the newer one's, as a redrive's would
+    assert given["execution_id"] == "e-1"
+    assert follows.order < newer.order
+    # And one that a person starts with an id alone has its own start
+    by_hand = {"bucket": "b", "key": "k", "execution_id": "e-1"}
+    alone = attempt_of({"Name": "x", "Id": "arn:x", "StartTime": start, "Input": by_hand})
+    assert alone.order.startswith(start)
 
 
 def test_versions_of_one_second_go_by_their_sequencer() -> None:

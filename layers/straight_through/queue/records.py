@@ -201,7 +201,12 @@ class Records:
             return cast("RunRecord", held)
         if not seen or "held" not in seen:
             return None
-        raise ReleaseRefused(f"Run {run!r} was released by {seen['released_by']} already.")
+        by = seen["released_by"]
+        if "released_at" in seen:
+            raise ReleaseRefused(f"Run {run!r} was released by {by} already.")
+        raise ReleaseRefused(
+            f"Run {run!r} is being released by {by}. If that has failed, redrive it."
+        )
 
     def released(self, run: str, now: datetime) -> None:
         """Note that a held run was released: its record is kept for as long as any other."""

@@ -60,17 +60,22 @@ class Tellings:
         """Tell what was noted and not told, while there are seconds `left`.
 
         One that cannot be told keeps no other back, unless the service that would tell it does not
-        answer. The first error is raised at the end.
+        answer. The first error is raised at the end; AwsUnavailable too where no time was left
+        for any, or it could go on so for ever unseen.
         """
         errors: list[Exception] = []
         silent: set[str] = set()  # the ways that do not work now
+        tried = False
         for item in self._table.items(TELLINGS):
-            if left() < LAST:
-                break  # the next sweep goes on
             telling = cast("Telling", item)
+            if left() < LAST:
+                if not tried and telling.get("since", "") <= iso(now - PATIENCE):
+                    raise AwsUnavailable("There was no time to tell what has waited to be told.")
+                break  # the next sweep goes on
             try:
                 if telling["since"] > iso(now - PATIENCE) or telling["way"] in silent:
                     continue
+                tried = True
                 if taken := self._taken(telling, now):
                     self._send(taken)
             except (AwsDenied, AwsUnavailable) as error:

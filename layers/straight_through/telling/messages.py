@@ -1,5 +1,6 @@
 """What people and other systems are told of a run that has ended."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ NO_REDRIVE = (
     "start a new run, since this one can no longer be redriven: with its execution_id, if it has "
     "made an execution (`stp rerun --attach <run>`), else with the same input"
 )
+# Errors of an execution that has ended: one that follows it would end alike.
+ENDED_BADLY = ("PipelineFailed", "PipelineCancelled", "PipelineEndUnknown")
+ANEW = "start a new run with the same input, since this one can no longer be redriven"
 NO_OUTPUTS = "Look in Quantemplate why the run made no outputs, if it should have made some."
 
 
@@ -108,7 +112,7 @@ def facts_of(ended: Ended, record: RunRecord, steps: Mapping[str, str] = WORDS) 
     manifest = result.get("manifest", "")
     no_outputs = bool(result.get("no_outputs"))
     if not ended.redrivable:
-        steps = {**steps, "redrive": NO_REDRIVE}
+        steps = {**steps, "redrive": ANEW if ended.error in ENDED_BADLY else NO_REDRIVE}
     known = NO_OUTPUTS if no_outputs else NEXT.get(status)
     following = known.format(**steps) if known else what_to_do(ended.error, steps)
     return {
@@ -175,7 +179,8 @@ def hour_of_folder(facts: Item) -> str:
     An inbox that is used for other things may have thousands of them.
     """
     folder = facts["file"]["key"].rpartition("/")[0]
-    return f"{facts['error']} {facts['ended_at'][:13]} {folder}"
+    digest = hashlib.sha256(folder.encode()).hexdigest()[:20]  # a key of the table has 1,024 bytes
+    return f"{facts['error']} {facts['ended_at'][:13]} {digest}"
 
 
 def subject_of(facts: Item) -> str:
