@@ -5,6 +5,9 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "layers"))
 
-from stp.app import main
+try:
+    from stp.app import main
+except KeyboardInterrupt:  # before anything was begun
+    sys.exit(130)
 
 sys.exit(main(sys.argv[1:]))

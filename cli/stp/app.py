@@ -1,11 +1,14 @@
 """The commands of `stp`, and how they end."""
 
+import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from typer.core import TyperGroup
 
 from quantemplate import __version__
 from stp import (
@@ -18,15 +21,54 @@ from stp import (
     commands_runs,
 )
 from stp.here import Here
-from stp.said import FAILED, INTERRUPTED, OK, Said, Stop, as_json
+from stp.said import (
+    FAILED,
+    INTERRUPTED,
+    NO_STACK,
+    NOT_NOW,
+    OK,
+    PipeClosed,
+    Said,
+    Stop,
+    as_json,
+    going_on,
+)
 from stp.stack import trouble_with_aws
-from straight_through.errors import StraightThroughError
+from straight_through.errors import AwsDenied, AwsUnavailable, StraightThroughError
 
 WITH_VALUE = ("--stack", "--profile", "--region")
 EVERYWHERE = "Every command also takes: --json, --stack NAME, --profile NAME, --region NAME."
 
+GOES_ON = "What has begun in AWS goes on without this: stp runs"
+
+
+@contextmanager
+def _ends() -> Iterator[None]:
+    """Give Ctrl-C and a closed pipe their meaning before Typer does. Raises Stop, PipeClosed."""
+    try:
+        with going_on(GOES_ON):
+            yield
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+class Commands(TyperGroup):
+    """All commands."""
+
+    def make_context(self, *given: Any, **options: Any) -> Any:
+        """Read the command line; that may print the help, too."""
+        with _ends():
+            return super().make_context(*given, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with _ends():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="stp",
+    cls=Commands,
     help="Straight-Through Processing: drop files, see their runs, mend what went wrong.",
     epilog=EVERYWHERE,
     no_args_is_help=True,
@@ -71,6 +113,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code."""
     given = shared_first(arguments)
     try:
+        code = _code(given)
+        sys.stdout.flush()
+    except (PipeClosed, BrokenPipeError):  # whoever read it has seen enough
+        _write_no_more()
+        return OK
+    return code
+
+
+def _code(given: list[str]) -> int:
+    """Run one command and say what it failed of; return its exit code. Raises PipeClosed."""
+    try:
         app(args=given, prog_name="stp")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
@@ -78,9 +131,14 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except (Stop, StraightThroughError, BotoCoreError, ClientError) as error:
         return _said(error, json="--json" in given)
-    except BrokenPipeError:  # whoever read it has seen enough
-        sys.stderr.close()
     return OK
+
+
+def _write_no_more() -> None:
+    """Let what is left to be written go nowhere: Python would complain of it as it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def shared_first(arguments: Sequence[str]) -> list[str]:
@@ -106,7 +164,8 @@ def _said(error: Exception, *, json: bool) -> int:
     """Say why the command ended, on stderr; return its exit code."""
     if isinstance(error, BotoCoreError | ClientError):
         error = trouble_with_aws(error)
-    code = error.code if isinstance(error, Stop) else FAILED
+    codes: dict[type[Exception], int] = {AwsUnavailable: NOT_NOW, AwsDenied: NO_STACK}
+    code = error.code if isinstance(error, Stop) else codes.get(type(error), FAILED)
     said = Said(json)
     if json:
         said.err.file.write(as_json({"error": str(error), "exit_code": code}) + "\n")

@@ -11,7 +11,7 @@ from stp.fetch import fetched
 from stp.follow import follow
 from stp.here import Here, here_of
 from stp.run_facts import GOOD, Run
-from stp.said import FAILED, Stop, counted
+from stp.said import FAILED, Stop, counted, going_on
 from stp.upload import Drop, Dropped, planned, upload
 from straight_through.statuses import HELD, REPLACED, SKIPPED
 from straight_through.telling.messages import first_of, held_because
@@ -56,7 +56,9 @@ def drop(
         return
     for each in dropped:
         here.said.note(f"Dropped {each.path} as s3://{each.bucket}/{each.key}")
-    runs = follow(stack, here.said, [each.run for each in dropped])
+    look = f"stp show {dropped[0].run}" if len(dropped) == 1 else "stp runs"
+    with going_on(f"What was dropped goes on: {look}"):
+        runs = follow(stack, here.said, [each.run for each in dropped])
     files_of = {run.name: _fetch(here, run, to, alone=len(runs) == 1) for run in runs}
     data = [run.facts | {"files": files_of[run.name]} for run in runs]
     here.said.result(data, *[line for run in runs for line in _ending(run, files_of[run.name])])
@@ -82,17 +84,22 @@ def _upload_all(here: Here, drops: list[Drop]) -> list[Dropped]:
     """Upload the files one after the other, with a bar in a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     quiet = not here.said.err.is_terminal
-    done = []
+    done: list[Dropped] = []
     with Progress(
         *columns, TransferSpeedColumn(), console=here.said.err, transient=True, disable=quiet
     ) as bars:
         for each in drops:
             bar = bars.add_task(shown(each.path.name).replace("[", r"\["), total=each.size)
-            if quiet:
-                with here.said.doing(f"Uploading {each.path} ({each.size:,} bytes)"):
-                    done.append(upload(here.stack, each, lambda _: None))
-                continue
-            done.append(upload(here.stack, each, lambda n, bar=bar: bars.advance(bar, n)))  # type: ignore[misc]
+            left = (
+                f"{len(done):,} of {counted(len(drops), 'file')} were dropped and go on: stp runs. "
+                f"{each.path} may not have been, and what follows it was not."
+            )
+            with going_on(left):
+                if quiet:
+                    with here.said.doing(f"Uploading {each.path} ({each.size:,} bytes)"):
+                        done.append(upload(here.stack, each, lambda _: None))
+                    continue
+                done.append(upload(here.stack, each, lambda n, bar=bar: bars.advance(bar, n)))  # type: ignore[misc]
     return done
 
 

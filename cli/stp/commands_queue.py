@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from stp.here import Here, here_of
 from stp.moments import ago, duration, local
@@ -19,14 +20,27 @@ from straight_through.errors import StraightThroughError
 from straight_through.routes import Route
 from straight_through.text import shown
 
-app = typer.Typer(help="Queues: who holds a turn, who waits, since when, how long still.")
+
+class NamedToo(TyperGroup):
+    """Takes a queue's name where a command may stand."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["--queue", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=NamedToo, help="Queues: who holds a turn, who waits, since when, how long still."
+)
 Name = Annotated[str, typer.Argument(help="The queue: a pipeline's id, or the name in the route.")]
 
 
 @app.callback(invoke_without_command=True)
 def queues(
     context: typer.Context,
-    name: Annotated[str, typer.Option("--queue", help="Only this one.")] = "",
+    name: Annotated[str, typer.Option("--queue", help="Only this one: also stp queue NAME.")] = "",
 ) -> None:
     """Show who holds each queue's turn and who waits."""
     if context.invoked_subcommand:

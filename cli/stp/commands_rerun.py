@@ -12,7 +12,7 @@ from stp.here import Here, here_of
 from stp.history_room import MOST_EVENTS, needed
 from stp.run_facts import BAD, Run, released_by
 from stp.runs import RUN_NAMED, RUNS_NAMED, named, record_of
-from stp.said import FAILED, USAGE, Stop, counted
+from stp.said import FAILED, USAGE, Stop, counted, going_on
 from stp.stack import Stack
 from stp.timeline import ELSEWHERE, STOPPED_AT
 from straight_through.statuses import HELD
@@ -43,9 +43,10 @@ def rerun(
     here = here_of(context)
     with here.said.doing("Reading the runs"):
         again = [(run, *_again(here.stack, run, attach=attach)) for run in _named(here, runs)]
-    started = []
+    started: list[dict[str, str]] = []
     for run, name, given in sorted(again, key=lambda each: each[0].order):
-        with here.said.doing(f"Starting {name}"):
+        left = f"{len(started):,} of {counted(len(again), 'run')} were started: stp runs"
+        with going_on(left), here.said.doing(f"Starting {name}"):
             started.append({"run": name, "again": run.name, "arn": start(here.stack, name, given)})
     goes_on = "is followed by" if attach else "runs again as"
     lines = [f"{each['again']} {goes_on} {each['run']}" for each in started]
@@ -82,7 +83,9 @@ def redrive(
     with here.said.progress("Redriving") as tell:
         for run in sorted(chosen, key=lambda each: each.order):
             tell(f"{run.name}, {len(results) + 1:,} of {len(chosen):,}")
-            results.append({"run": run.name, "trouble": redriven(here.stack, run)})
+            left = f"{len(results):,} of {counted(len(chosen), 'run')} were redriven: stp runs"
+            with going_on(left):
+                results.append({"run": run.name, "trouble": redriven(here.stack, run)})
     lines = [
         f"{each['run']} goes on" if not each["trouble"] else f"{each['run']}: {each['trouble']}"
         for each in results

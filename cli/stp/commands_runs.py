@@ -19,8 +19,8 @@ from stp.moments import local
 from stp.moments import since as moment_of
 from stp.run_facts import BAD as ENDED_BADLY
 from stp.run_facts import Run
-from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named, open_hold
-from stp.said import FAILED, USAGE, Stop, as_json, counted
+from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named, open_hold, route_names
+from stp.said import FAILED, UNKNOWN, USAGE, Stop, as_json, counted
 from stp.shown_runs import RunsShown, run_details, run_status
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
@@ -93,6 +93,13 @@ def find_runs(
         executions = listed(stack, began, bad=bad, at_once=MOST_LISTED if bad or route else limit)
         found = described(stack, executions, limit, route=route, tell=tell, **only)
         explain(stack, found)
+        known = route_names(stack) if route and not found else [route]
+    if route not in known:  # one that was removed may still have runs
+        names = ", ".join(sorted(known)) or "none yet"
+        raise Stop(
+            f"There is no route {route!r}, and no run of it since {since}; there are {names}.",
+            UNKNOWN,
+        )
     return found
 
 

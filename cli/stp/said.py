@@ -17,13 +17,14 @@ from rich.text import Text
 
 from straight_through.text import lines_shown
 
-OK, FAILED, USAGE, NO_STACK, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, FAILED, USAGE, NO_STACK, UNKNOWN, NOT_NOW, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 EXIT_CODES = {
     OK: "done",
     FAILED: "something failed: a run, a check, a change; or the answer was no",
     USAGE: "wrong usage, or a question that nobody was there to answer (`--yes`)",
     NO_STACK: "the stack is not there, or AWS does not let you in",
     UNKNOWN: "no run, route or queue has this name",
+    NOT_NOW: "AWS throttles, fails or does not answer in time: try again later",
     INTERRUPTED: "Ctrl-C; runs go on",
 }
 WIDE = 200  # columns where there is no terminal
@@ -40,9 +41,30 @@ class Stop(Exception):
         self.code = code
 
 
+class PipeClosed(Exception):
+    """Whoever read what is said has seen enough."""
+
+
+class _Console(Console):
+    """A console for which a closed pipe is no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """End the command. Raises PipeClosed."""
+        raise PipeClosed
+
+
+@contextmanager
+def going_on(text: str) -> Iterator[None]:
+    """Where Ctrl-C comes, say what goes on all the same. Raises Stop."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stop(f"Interrupted. {text}", INTERRUPTED) from None
+
+
 def _console(*, stderr: bool = False) -> Console:
     """Return a console that changes nothing of what it is given."""
-    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    console = _Console(highlight=False, soft_wrap=True, stderr=stderr)
     if not console.is_terminal:
         console.width = WIDE
     return console

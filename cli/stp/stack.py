@@ -11,11 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quantemplate.client import Quantemplate
 from stp.pace import paced
-from stp.said import NO_STACK, Stop
+from stp.said import NO_STACK, NOT_NOW, USAGE, Stop
+from straight_through.aws import PASSES
 from straight_through.executing.connection import connected, read_credentials
 from straight_through.queue.table import Table
 
 NEEDED = ("InboxBucket", "OutboxBucket", "StateMachineArn", "RoutesPath", "TurnsTable")
+THROTTLED, FAULTS = 429, 500  # the least status of a fault of AWS's own
 # Codes by which AWS says that it does not know, or no longer knows, who asks.
 NOT_SIGNED_IN = {
     "ExpiredToken",
@@ -131,23 +133,50 @@ def open_stack(name: str, profile: str | None, region: str | None) -> Stack:
 
 def trouble_with_aws(error: BotoCoreError | ClientError) -> Stop:
     """Return what an error of AWS means for a person at a terminal."""
-    if isinstance(error, ClientError):
-        code, operation = error.response["Error"]["Code"], error.operation_name
-        if code in NOT_SIGNED_IN:
-            return Stop(
-                f"AWS does not accept your credentials ({code}). Sign in anew (aws sso login) or "
-                "name another profile with --profile.",
-                NO_STACK,
-            )
-        if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):
-            said = error.response["Error"].get("Message", "")
-            return Stop(
-                f"Your AWS user may not do this: {operation} ({said}). Have it allowed, or name "
-                "another profile with --profile.",
-                NO_STACK,
-            )
-        return Stop(f"AWS refused {operation}: {error.response['Error'].get('Message') or code}")
+    return _refused(error) if isinstance(error, ClientError) else _unasked(error)
+
+
+def _refused(error: ClientError) -> Stop:
+    """Return what an answer of AWS means that is no good one."""
+    code, operation = error.response["Error"]["Code"], error.operation_name
+    said = error.response["Error"].get("Message") or code
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in NOT_SIGNED_IN:
+        return Stop(
+            f"AWS does not accept your credentials ({code}). Sign in anew (aws sso login) or "
+            "name another profile with --profile.",
+            NO_STACK,
+        )
+    if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):
+        return Stop(
+            f"Your AWS user may not do this: {operation} ({said}). Have it allowed, or name "
+            "another profile with --profile.",
+            NO_STACK,
+        )
+    if status == THROTTLED or any(part in code for part in PASSES):
+        return Stop(
+            f"AWS throttles {operation} ({code}): others of the account ask for as much. Try "
+            "again in a minute.",
+            NOT_NOW,
+        )
+    if status >= FAULTS or code in ("InternalFailure", "ServiceUnavailable"):
+        return Stop(
+            f"AWS failed at {operation} ({code}: {said}): a fault of its own. Try again in a "
+            "minute; whether there is more: https://health.aws.amazon.com",
+            NOT_NOW,
+        )
+    return Stop(f"AWS refused {operation}: {said}")
+
+
+def _unasked(error: BotoCoreError) -> Stop:
+    """Return what it means that AWS was not asked, or has not answered."""
     kind = type(error).__name__
+    if kind == "ParamValidationError":
+        return Stop(f"AWS has nothing of this name: {error} Check what you have typed.", USAGE)
+    if kind in ("ReadTimeoutError", "ConnectionClosedError", "ResponseStreamingError"):
+        return Stop(f"AWS does not answer in time: {error} Try again in a minute.", NOT_NOW)
+    if kind == "ProfileNotFound":
+        return Stop(f"{error}. See yours: aws configure list-profiles", NO_STACK)
     if kind == "NoRegionError":
         todo = "Name a region with --region or AWS_REGION"
     elif kind in ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"):

@@ -53,7 +53,10 @@ def test_only_open_holds_are_listed_and_one_that_a_release_has_begun_is_open(stp
     assert "Held, its release has begun" in stp("runs", "--held").out
 
 
-def test_where_nothing_is_held_that_is_said(stp: Stp) -> None:
+def test_where_nothing_is_held_that_is_said(stp: Stp, deployed: Stack) -> None:
+    deployed.client("ssm").put_parameter(
+        Name=f"{deployed.routes_path}/premiums", Value="{}", Type="String"
+    )
     done = stp("runs", "--held", "--route", "premiums")
     assert (done.code, done.out) == (OK, "No held runs of route premiums since 90d.\n")
 

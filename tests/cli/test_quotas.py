@@ -162,7 +162,10 @@ def test_a_thousand_failed_runs_are_redriven_under_the_quotas(stp: Stp, account:
 def test_runs_of_another_route_are_not_asked_for(
     stp: Stp, account: Account, deployed: Stack
 ) -> None:
-    # Given a table that knows of fifty runs that they were of another route
+    # Given a route, and a table that knows of fifty runs that they were of another
+    deployed.client("ssm").put_parameter(
+        Name=f"{deployed.routes_path}/claims", Value="{}", Type="String"
+    )
     for number in range(1, 100, 2):
         deployed.table.update(record_key(f"r{number:04}"), "SET #route = :r", r="premiums")
     # When the failed runs of one route are listed

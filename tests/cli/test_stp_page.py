@@ -41,6 +41,8 @@ def test_every_option_that_it_names_exists(stp: Stp) -> None:
         assert missing == [], row
 
 
-@pytest.mark.parametrize("code", ["OK", "FAILED", "USAGE", "NO_STACK", "UNKNOWN", "INTERRUPTED"])
+@pytest.mark.parametrize(
+    "code", ["OK", "FAILED", "USAGE", "NO_STACK", "UNKNOWN", "NOT_NOW", "INTERRUPTED"]
+)
 def test_every_exit_code_has_its_line(code: str) -> None:
     assert f"\n| {vars(said)[code]} | " in REFERENCE
