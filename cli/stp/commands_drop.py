@@ -1,5 +1,7 @@
 """`stp drop`: files in, and their outputs back."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +63,8 @@ def drop(
         runs = follow(stack, here.said, [each.run for each in dropped])
     files_of = {run.name: _fetch(here, run, to, alone=len(runs) == 1) for run in runs}
     data = [run.facts | {"files": files_of[run.name]} for run in runs]
-    here.said.result(data, *[line for run in runs for line in _ending(run, files_of[run.name])])
+    lines = [line for run in runs for line in _ending(run, files_of[run.name])]
+    here.said.result(data, *lines, *(summed_up(runs) if len(runs) > 1 else []))
     if not all(run.status in GOOD for run in runs):
         raise typer.Exit(FAILED)
 
@@ -114,6 +117,30 @@ def _fetch(here: Here, run: Run, to: Path | None, *, alone: bool) -> list[dict[s
         return [
             {"path": str(path), "rows": rows} for path, rows in fetched(here.stack, run, folder)
         ]
+
+
+def summed_up(runs: Sequence[Run]) -> list[str]:
+    """Return how many runs of a batch ended how, and what mends each kind of failure at once."""
+    counts = Counter(run.status for run in runs)
+    ends = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+    lines = [f"{counted(len(runs), 'file')}: {ends}."]
+    kinds: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.status not in GOOD:
+            kind = run.facts["error"] or run.status
+            kinds.setdefault((kind, _step(run)), []).append(run)
+    for (kind, step), some in sorted(kinds.items(), key=lambda each: -len(each[1])):
+        names = " ".join(run.name for run in some)
+        # What no command mends at once is told of each run above; here of the first.
+        mending = f"stp {step} {names}" if step else some[0].facts["next"]
+        lines.append(f"{shown(kind)} ({len(some):,}): {mending}")
+    return lines
+
+
+def _step(run: Run) -> str:
+    """Return the command that mends a run and takes several, "" where there is none."""
+    steps = ("redrive", "rerun --attach", "rerun")
+    return next((each for each in steps if f"stp {each} {run.name}" in run.facts["next"]), "")
 
 
 def _ending(run: Run, files: list[dict[str, Any]]) -> list[str]:

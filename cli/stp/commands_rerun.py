@@ -13,6 +13,7 @@ from stp.history_room import MOST_EVENTS, needed
 from stp.run_facts import BAD, Run, released_by
 from stp.runs import RUN_NAMED, RUNS_NAMED, named, record_of
 from stp.said import FAILED, USAGE, Stop, counted, going_on
+from stp.shown_runs import RunsShown
 from stp.stack import Stack
 from stp.timeline import ELSEWHERE, STOPPED_AT
 from straight_through.statuses import HELD
@@ -62,6 +63,10 @@ def redrive(
     ] = False,
     since: Annotated[str, typer.Option(help="Such as 2h, 7d, 2026-11-24.")] = "",
     route: Annotated[str, typer.Option(help="With --failed: only those of this route.")] = "",
+    error: Annotated[str, typer.Option(help="With --failed: only those of this error.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be redriven.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Let failed runs go on where they failed, in the order of their drops."""
@@ -72,16 +77,26 @@ def redrive(
         # One that a person has stopped is named, if it is meant.
         bad = [status for status in BAD if status != "ABORTED"]
         listed = find_runs(here, route=route, bad=bad, since=since, limit=MOST)
-        chosen = [run for run in listed if not run.redrivable]
+        chosen = [run for run in listed if not run.redrivable and error in ("", run.facts["error"])]
         if not chosen:
-            here.said.result([], f"No run that can be redriven has failed since {since}.")
+            of = f" with {error}" if error else ""
+            here.said.result([], f"No run that can be redriven has failed{of} since {since}.")
             return
-        here.said.confirm(f"Redrive {counted(len(chosen), 'failed run')}?", yes=yes)
     else:
+        if route or error:
+            raise Stop("--route and --error choose among failed runs: --failed --since 2h", USAGE)
         chosen = _named(here, runs or [])
+    chosen.sort(key=lambda each: each.order)
+    if dry_run:
+        here.said.result([run.facts for run in chosen], RunsShown(chosen))
+        return
+    if failed:
+        if not yes:
+            here.said.err.print(RunsShown(chosen))
+        here.said.confirm(f"Redrive {counted(len(chosen), 'failed run')}?", yes=yes)
     results: list[dict[str, str]] = []
     with here.said.progress("Redriving") as tell:
-        for run in sorted(chosen, key=lambda each: each.order):
+        for run in chosen:
             tell(f"{run.name}, {len(results) + 1:,} of {len(chosen):,}")
             left = f"{len(results):,} of {counted(len(chosen), 'run')} were redriven: stp runs"
             with going_on(left):
