@@ -180,9 +180,10 @@ def test_a_run_that_is_not_there(local_stp: Stp) -> None:
     assert "stp runs" in done.err
 
 
-def test_no_runs_say_so(local_stp: Stp) -> None:
-    done = local_stp("runs", "--route", "nobody/nowhere")
+def test_no_runs_say_so_and_no_route_too(local_stp: Stp, route: Route) -> None:
+    done = local_stp("runs", "--route", route.name)
     assert (done.code, done.out[:8]) == (OK, "No runs ")
+    assert local_stp("runs", "--route", "nobody/nowhere").code == UNKNOWN
 
 
 def test_watch_tells_each_run(local_stp: Stp, drop: DropOne) -> None:
