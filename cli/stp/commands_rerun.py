@@ -122,7 +122,7 @@ def release(context: typer.Context, run: Name) -> None:
         with here.said.doing("Reading its record"):
             record = record_of(here.stack, held)
     if name := released_by(record):
-        if "released_at" in record:
+        if "released_at" in record or "release_began" not in record:
             raise Stop(f"Run {held} was released already, by {name}. See: stp show {name}")
         raise Stop(
             f"Run {held} is being released by {name}; if that has failed: stp redrive {name}. "

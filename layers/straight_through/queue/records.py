@@ -202,7 +202,7 @@ class Records:
         if not seen or "held" not in seen:
             return None
         by = seen["released_by"]
-        if "released_at" in seen:
+        if "released_at" in seen or "release_began" not in seen:  # release 1.0.0 noted neither
             raise ReleaseRefused(f"Run {run!r} was released by {by} already.")
         raise ReleaseRefused(
             f"Run {run!r} is being released by {by}. If that has failed, redrive it."
