@@ -1,0 +1,5 @@
+"""The fixtures of the unit tests that these need."""
+
+from tests.unit.conftest import aws, session, states
+
+__all__ = ["aws", "session", "states"]
