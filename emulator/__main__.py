@@ -13,7 +13,7 @@ from emulator.journal import Journal
 from emulator.mounted import mount_from
 from emulator.quotas import NAMED, Quotas, Settings
 from emulator.scratch import Scratch
-from emulator.seams import PinError, require_pinned_versions
+from emulator.seams import PinError, leave_out, require_pinned_versions
 
 REGION = "eu-west-1"
 ACCOUNT = "000000000000"
@@ -89,6 +89,9 @@ def main() -> int:
     try:
         journal = Journal(options.journal) if options.journal else None
         set_environment(scratch.path, listener.getsockname()[1], options.time_scale)
+        # moto's engine takes a list of words from there, with which would come all of EC2: half of
+        # the time in which a local AWS starts.
+        leave_out("moto.batch")
         from emulator.server import serve  # noqa: PLC0415 - ministack reads the environment
 
         scale, workers, mounts = options.time_scale, options.workers, options.mount

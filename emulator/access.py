@@ -40,8 +40,8 @@ def naming_resources(machine_of_token: Callable[[str], str]) -> Callable[..., An
     """Let a request be about what it names, where ministack takes it to be about all.
 
     AWS documentation: "Actions, resources, and condition keys for AWS Systems Manager"
-    (GetParameters); "Fine-tuning the Resources and Conditions sections of policies" (a function's
-    version or alias has an ARN of its own:
+    (GetParameters, GetParametersByPath); "Fine-tuning the Resources and Conditions sections of
+    policies" (a function's version or alias has an ARN of its own:
     https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html). SAM's
     StepFunctionsCallbackPolicy allows answers to task tokens per machine.
     """
@@ -58,6 +58,10 @@ def naming_resources(machine_of_token: Callable[[str], str]) -> Callable[..., An
                 prefix = f"arn:aws:ssm:{region}:{account}:parameter/"
                 names = json.loads(body or b"{}").get("Names") or []
                 return BETWEEN.join(prefix + str(name).lstrip("/") for name in names) or "*"
+            if service == "ssm" and target.endswith(".GetParametersByPath"):
+                _, region, account = rest
+                named = str(json.loads(body or b"{}").get("Path", ""))
+                return f"arn:aws:ssm:{region}:{account}:parameter/{named.strip('/')}"
             named = resource_of(service, method, path, headers, body, *rest)
             if service == "lambda" and path.endswith("/invocations") and named.count(":") == 6:
                 version = rest[0].get("Qualifier", "")

@@ -26,7 +26,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.utils import boto_client
 
-from emulator import engine_nested, engine_tasks
+from emulator import engine_nested, engine_sdk, engine_tasks
 from emulator.engine import AttemptEnvironment
 from emulator.seams import replace, seam
 
@@ -44,6 +44,7 @@ def install(time_scale: float) -> None:
     replace(InlineIterationComponent, "_eval_body", lambda _: run_inline_map)
     engine_tasks.install()
     engine_nested.install()
+    engine_sdk.install(time_scale)
 
 
 def replace_client_factory() -> None:

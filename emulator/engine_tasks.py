@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import HistoryEventType
@@ -9,6 +10,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name
     CustomErrorName,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSecondsPath
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils import (
     LambdaFunctionErrorException,
 )
@@ -28,6 +30,7 @@ def install() -> None:
     """Replace them."""
     replace(StateTaskServiceCallback, "_evaluate_with_timeout", with_own_token)
     replace(StateTaskServiceLambda, "_from_error", with_lambda_error_names)
+    replace(TimeoutSecondsPath, "_eval_seconds", only_whole_seconds)
 
 
 def with_own_token(original: Callable[..., None]) -> Callable[..., None]:
@@ -47,6 +50,21 @@ def with_own_token(original: Callable[..., None]) -> Callable[..., None]:
             env.callback_pool_manager.close(token)
 
     return evaluate
+
+
+def only_whole_seconds(original: Callable[..., Any]) -> Callable[..., int]:
+    """Refuse a time-out from the input that is no whole number from one on: States.Runtime.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html#task-state-fields
+    """
+
+    def seconds_of(self: TimeoutSecondsPath, env: AttemptEnvironment) -> int:
+        seconds = original(self, env)
+        if type(seconds) is not int or seconds < 1:
+            raise ValueError(f"The time-out is {seconds!r}, but must be a whole number from 1 on.")
+        return seconds
+
+    return seconds_of
 
 
 def with_lambda_error_names(original: Callable[..., FailureEvent]) -> Callable[..., FailureEvent]:

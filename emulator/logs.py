@@ -1,7 +1,9 @@
-"""CloudWatch Logs: pages of events, and the saved queries of a stack; ministack has neither."""
+"""CloudWatch Logs: pages of events with ids, and saved queries of a stack: not in ministack."""
 
+import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -68,13 +70,25 @@ def page_of(asked: Properties, answer: Properties) -> Properties:
     """
     start, given = place_of(asked)
     limit = min(asked.get("limit", PAGE), PAGE)
-    events = answer["events"][given : given + limit]
+    events = identified(answer["events"])[given : given + limit]
     page = {**answer, "events": events}
     if events and (given + len(events) < len(answer["events"]) or len(answer["events"]) == PAGE):
         last = events[-1]["timestamp"]
         same = sum(each["timestamp"] == last for each in events)
         page["nextToken"] = f"{last}:{same + (given if last == start else 0)}"
     return page
+
+
+def identified(events: list[Properties]) -> list[Properties]:
+    """Events with the ids that AWS gives them, which are the same whenever they are asked for."""
+    seen: Counter[str] = Counter()
+    found = []
+    for event in events:
+        of = json.dumps([event.get("logStreamName"), event["timestamp"], event["message"]])
+        seen[of] += 1
+        digest = hashlib.sha256(f"{of}{seen[of]}".encode()).hexdigest()
+        found.append({**event, "eventId": str(int(digest[:40], 16))})
+    return found
 
 
 def place_of(asked: Properties) -> tuple[int | None, int]:

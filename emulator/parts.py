@@ -17,6 +17,7 @@ from emulator import (
     dynamodb_expressions,
     event_targets,
     events,
+    function_urls,
     functions,
     logs,
     mounted,
@@ -67,7 +68,8 @@ def install(
     topics.install()
     logs.install()
     # What a request goes through, from the inside to the outside.
-    limited = throttling.install(trouble.control().answering(app), quotas)
+    called = function_urls.install(app, host.endpoint_url, quotas)
+    limited = throttling.install(trouble.control().answering(called), quotas)
     for control in (updates.control(), host.freezes.control(), quotas.control()):
         limited = control.answering(limited)
     served = mounted.install(limited, mounts)

@@ -8,9 +8,10 @@ DELETE /_local/quotas   what the server was started with
 `history_events` is how long an execution's history can grow, its end included. `transaction_ms` is
 how long a write transaction of DynamoDB is under way: AWS says nothing of it, and answers one in
 about so long; with 0 none ever meets another. Those that are under way end when quotas are set.
-`concurrent_executions` are the functions' together. `rates` is "aws", "none", or for each kind of
-request the size of its bucket and how many it gets back in a second of the clock on the wall,
-whatever the time scale; null takes a kind's limit away.
+`concurrent_executions` are the functions' together. A function's URL takes ten requests a second
+for each execution that is reserved for it: that always holds, and is counted as FunctionUrl.
+`rates` is "aws", "none", or for each kind of request the size of its bucket and how many it gets
+back in a second of the clock on the wall, whatever the time scale; null takes a kind's limit away.
 
 AWS documentation: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 (Ireland), https://docs.aws.amazon.com/general/latest/gr/ssm.html (Parameter Store, default
@@ -31,6 +32,7 @@ from emulator.control import Control, require_known
 PATH = "/_local/quotas"
 SHORTEST_HISTORY = 3  # an execution's start, one event, and its end
 TRANSITION = "StateTransition"
+FUNCTION_URL, URL_REQUESTS = "FunctionUrl", 10  # a second, for each execution that is reserved
 Rates = Mapping[str, tuple[float, float]]
 AWS: Rates = {
     "GetParameter": (40, 40),  # GetParameters and GetParametersByPath take of it, too
@@ -95,6 +97,30 @@ class Bucket:
             return False
         self._tokens -= 1
         return True
+
+
+class UrlRates:
+    """How many requests a second the URL of each function takes for which executions are reserved.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html ("Throttling"): ten times
+    as many as are reserved. What others take is limited by how many run at once alone.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nobody has asked yet."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._buckets: dict[str, tuple[int, Bucket]] = {}
+
+    def take(self, function: str, reserved: int) -> bool:
+        """Take a request to a function, for which so many executions are reserved."""
+        with self._lock:
+            before, bucket = self._buckets.get(function, (None, None))
+            if bucket is None or before != reserved:
+                most = URL_REQUESTS * reserved
+                bucket = Bucket(most, most, self._clock)
+                self._buckets[function] = reserved, bucket
+            return bucket.take()
 
 
 class Quotas:

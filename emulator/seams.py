@@ -3,8 +3,10 @@
 Each is asserted to exist, and to be replaced by one part only.
 """
 
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +47,16 @@ def replace_item(owner: ModuleType, name: str, key: str, make: Callable[[Any], A
     _once(f"{named(owner)}.{name}[{key}]")
     table = seam(owner, name)
     table[key] = make(table.get(key))
+
+
+def leave_out(package: str) -> None:
+    """Let a package's modules be imported without its own, which would import far more.
+
+    Raises PinError where there is no such package.
+    """
+    if not (found := find_spec(package)):
+        raise PinError(f"there is no {package}; this code needs moto {PINS['moto']}")
+    sys.modules.setdefault(package, module_from_spec(found))
 
 
 def named(owner: ModuleType | type) -> str:

@@ -1,5 +1,6 @@
 """Secrets without a value, and the secrets of a CloudFormation stack."""
 
+import string
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ Properties = dict[str, Any]
 def install() -> None:
     """Give secrets the identity and the values that they have on AWS."""
     replace(secretsmanager, "_create_secret", perhaps_without_value)
+    replace(provisioners, "_sm_secret_string", without_what_is_excluded)
     kind = "AWS::SecretsManager::Secret"
     replace_item(provisioners, "_RESOURCE_HANDLERS", kind, secret_handlers)
 
@@ -33,6 +35,34 @@ def perhaps_without_value(create: Callable[[Properties], Any]) -> Callable[[Prop
         return reply
 
     return create_secret
+
+
+# Of GenerateSecretString's settings, those by which a kind of characters is left out.
+KINDS = {
+    "ExcludePunctuation": string.punctuation,
+    "ExcludeNumbers": string.digits,
+    "ExcludeUppercase": string.ascii_uppercase,
+    "ExcludeLowercase": string.ascii_lowercase,
+}
+
+
+def without_what_is_excluded(made: Callable[[Properties], str]) -> Callable[[Properties], str]:
+    """A generated secret has no character of a kind that the template excludes.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-secretsmanager-secret-generatesecretstring.html
+    """
+
+    def secret_string(properties: Properties) -> str:
+        asked = properties.get("GenerateSecretString")
+        if not asked:
+            return made(properties)
+        kinds = [kind for name, kind in KINDS.items() if str(asked.get(name)).lower() == "true"]
+        left_out = "".join([asked.get("ExcludeCharacters", ""), *kinds])
+        generate = {**asked, "ExcludeCharacters": left_out}
+        generate["PasswordLength"] = int(asked.get("PasswordLength", 32))
+        return made({**properties, "GenerateSecretString": generate})
+
+    return secret_string
 
 
 def secret_handlers(handlers: Properties) -> Properties:

@@ -8,6 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
+from botocore.exceptions import UnknownServiceError
+from botocore.model import OperationNotFoundError
+from botocore.session import get_session
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
@@ -15,6 +18,11 @@ Definition = dict[str, Any]
 TYPES = {"Task", "Pass", "Wait", "Choice", "Succeed", "Fail", "Map", "Parallel"}
 NEEDED = {"Task": "Resource", "Choice": "Choices"}
 INTRINSIC = re.compile(r"States\.\w+\(.*\)")
+# By an AWS SDK: the service's name, and the operation's in camelCase.
+SDK_CALL = re.compile(
+    r"arn:aws[a-z-]*:states:::aws-sdk:([a-z0-9]+):([a-z]\w*?)(?:\.waitForTaskToken)?"
+)
+NO_CALL = re.compile(r"arn:aws[a-z-]*:states:::(?:aws-sdk:.*|dynamodb:\w+\..*)")
 WAITS = {"Seconds", "SecondsPath", "Timestamp", "TimestampPath"}
 
 
@@ -102,6 +110,7 @@ def _problems_of_state(state: Any, states: Definition, at: str) -> Iterator[Prob
         yield Problem("SCHEMA_VALIDATION_FAILED", "Needs either Next or End: true", at)
     for field in ("Parameters", "ItemSelector", "ResultSelector"):
         yield from _no_paths(state.get(field), f"{at}/{field}")
+    yield from _problems_of_call(state, at)
     for field, target in _transitions(state):
         if target not in states:
             yield _missing_target(target, f"{at}/{field}")
@@ -109,6 +118,44 @@ def _problems_of_state(state: Any, states: Definition, at: str) -> Iterator[Prob
         yield from _problems_of_scope(scope, f"{at}/{field}")
     if kind in {"Map", "Parallel"} and not list(_inner_scopes(state)):
         yield Problem("SCHEMA_VALIDATION_FAILED", "Has no states of its own", at)
+
+
+def _problems_of_call(state: Definition, at: str) -> Iterator[Problem]:
+    """What forbids the call of a state that is a Task; AWS's page is named in engine_sdk.py.
+
+    The optimised integration of DynamoDB waits for nothing:
+    https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
+    """
+    if state["Type"] != "Task":
+        return
+    if len({"TimeoutSeconds", "TimeoutSecondsPath"} & state.keys()) == 2:
+        message = "TimeoutSeconds and TimeoutSecondsPath exclude each other"
+        yield Problem("SCHEMA_VALIDATION_FAILED", message, at)
+    resource = str(state.get("Resource"))
+    if found := SDK_CALL.fullmatch(resource):
+        known = _parameters_of(*found.groups())
+    elif NO_CALL.fullmatch(resource):
+        known = None
+    else:
+        return
+    if known is None:
+        message = f"The resource provided {resource} is not recognized"
+        yield Problem("SCHEMA_VALIDATION_FAILED", message, f"{at}/Resource")
+        return
+    for name in {name.removesuffix(".$") for name in state.get("Parameters") or {}} - known:
+        message = f"The field {name!r} is not supported by Step Functions"
+        yield Problem("SCHEMA_VALIDATION_FAILED", message, f"{at}/Parameters")
+
+
+@lru_cache(maxsize=256)
+def _parameters_of(service: str, action: str) -> frozenset[str] | None:
+    """What an operation of an AWS API takes; None where there is no such operation."""
+    try:
+        model = get_session().get_service_model({"sfn": "stepfunctions"}.get(service, service))
+        shape = model.operation_model(action[0].upper() + action[1:]).input_shape
+    except (UnknownServiceError, OperationNotFoundError):
+        return None
+    return frozenset(shape.members if shape else ())
 
 
 def _missing_target(target: object, location: str) -> Problem:

@@ -150,6 +150,22 @@ def test_a_link_on_another_page_opens_a_page_that_is_mounted(account: Account) -
     assert ask(account.endpoint, rebound, PAGE).status == 403
 
 
+def test_an_address_above_a_mounted_page_leads_a_person_to_it(account: Account) -> None:
+    # Given a browser in which a person types an address
+    typed = ["Host: 127.0.0.1:{port}", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate"]
+    typed += ["Sec-Fetch-Dest: document"]
+    for path in ("/", "/_local", "/_local/"):
+        assert ask(account.endpoint, typed, path).status == 307
+    # Then only a person is led there, and only from above
+    assert ask(account.endpoint, typed[:1], "/").status == 200
+    assert ask(account.endpoint, typed, "/_local/status-events").status == 200
+    # and from where nothing is; an address with a query may be one that somebody has signed
+    for path in ("/_local/nothing", "/no-bucket/no-key"):
+        assert ask(account.endpoint, typed, path).status == 307
+        assert ask(account.endpoint, typed, f"{path}?X-Amz-Signature=0").status != 307
+        assert ask(account.endpoint, typed[:1], path).status == 404
+
+
 @pytest.mark.parametrize("told", ["/bucket/=a:b", "_local/=a:b", "/_local/=a", "/_local=a:b"])
 def test_a_mount_has_a_path_that_no_bucket_can_have(told: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not /_prefix/=module:app"):

@@ -60,6 +60,10 @@ class Things:
                 lambda: client("s3").list_objects_v2(Bucket=self.bucket),
                 f"arn:aws:s3:::{self.bucket}",
             ),
+            "ssm:GetParametersByPath": (
+                lambda: client("ssm").get_parameters_by_path(Path="/routes"),
+                self.arn("ssm", "parameter/routes"),
+            ),
             "ssm:GetParameters": (
                 lambda: client("ssm").get_parameters(Names=[self.parameter]),
                 self.arn("ssm", "parameter/routes/*"),
@@ -93,6 +97,7 @@ def things(account: Account) -> Things:
         "s3:GetObject",
         "s3:PutObject",
         "s3:ListBucket",
+        "ssm:GetParametersByPath",
         "ssm:GetParameters",
         "secretsmanager:GetSecretValue",
         "states:StartExecution",

@@ -1,10 +1,13 @@
 """What the emulator replaces in its libraries: each name is there, and is replaced once."""
 
+import importlib
+import sys
 import types
+from pathlib import Path
 
 import pytest
 
-from emulator.seams import PinError, replace, replace_item, replaced, seam
+from emulator.seams import PinError, leave_out, replace, replace_item, replaced, seam
 
 
 def library() -> types.ModuleType:
@@ -38,3 +41,23 @@ def test_an_entry_of_a_table_is_replaced_once() -> None:
 def test_a_name_that_a_library_no_longer_has_is_told() -> None:
     with pytest.raises(PinError, match="_gone does not exist; this code needs ministack"):
         seam(library(), "_gone")
+
+
+def test_a_package_is_left_out_and_its_modules_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a package that imports much, and a module of it that imports little
+    (tmp_path / "far_reaching").mkdir()
+    (tmp_path / "far_reaching" / "__init__.py").write_text("raise AssertionError('imported')")
+    (tmp_path / "far_reaching" / "words.py").write_text("WORDS = 'its'")
+    monkeypatch.syspath_prepend(tmp_path)
+    # When it is left out, then the module is imported by itself
+    leave_out("far_reaching")
+    assert importlib.import_module("far_reaching.words").WORDS == "its"
+    for name in ("far_reaching", "far_reaching.words"):
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_package_that_there_is_not_is_told() -> None:
+    with pytest.raises(PinError, match="there is no such_package_anywhere; this code needs moto"):
+        leave_out("such_package_anywhere")

@@ -1,6 +1,7 @@
 """S3, DynamoDB and Secrets Manager do what the road relies on."""
 
 import json
+import string
 import uuid
 from typing import Any
 
@@ -192,6 +193,27 @@ def test_a_stacks_secret_is_known_by_its_arn_and_has_no_value(account: Account) 
         assert (described["ARN"], described["Description"]) == (arn, "second")
         with pytest.raises(secrets.exceptions.ResourceNotFoundException):
             secrets.get_secret_value(SecretId=arn)
+
+
+def test_a_generated_secret_has_nothing_that_its_template_excludes(account: Account) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-secretsmanager-secret-generatesecretstring.html"""
+    # Given a key that a template lets be made, of letters and digits but for one
+    generate = {
+        "SecretStringTemplate": "{}",
+        "GenerateStringKey": "key",
+        "PasswordLength": 4000,
+        "ExcludePunctuation": True,
+        "ExcludeCharacters": "7",
+    }
+    secret = {
+        "Type": "AWS::SecretsManager::Secret",
+        "Properties": {"GenerateSecretString": generate},
+    }
+    with created(account, {"Secret": secret}) as stack:
+        value = account.client("secretsmanager").get_secret_value(SecretId=stack["Secret"])
+    # Then it has no other character
+    key = json.loads(value["SecretString"])["key"]
+    assert set(key) == set(string.ascii_letters + string.digits) - {"7"}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator.quotas import AWS, Quotas, Settings
+from emulator.quotas import AWS, Quotas, Settings, UrlRates
 from emulator.tests.account import Account, eventually
 from emulator.tests.quotas import limited, told
 from emulator.tests.server_process import running_aws
@@ -264,3 +264,20 @@ def test_rates_that_make_no_sense_are_refused(account: Account, rates: Any) -> N
     assert answer.status_code == 400
     assert answer.json()["message"]
     assert told(account.endpoint, "GET").json()["rates"] == {}
+
+
+def test_a_url_takes_ten_a_second_for_each_execution_that_is_reserved() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html ("Throttling")."""
+    # Given two functions with five and one of them
+    clock = Clock()
+    rates = UrlRates(clock)
+
+    def takes(function: str, reserved: int) -> int:
+        return sum(rates.take(function, reserved) for _ in range(200))
+
+    # When each second brings more, then so many are taken, whatever another has
+    for _ in range(3):
+        assert (takes("five", 5), takes("one", 1), takes("none", 0)) == (50, 10, 0)
+        clock.now += 1
+    # And what is reserved anew counts at once
+    assert (takes("five", 2), takes("one", 1)) == (20, 10)

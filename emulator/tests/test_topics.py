@@ -89,6 +89,29 @@ def test_a_message_of_a_function_comes_to_the_queues_that_let_it(
     assert "Messages" not in waiting
 
 
+def test_a_message_of_several_forms_comes_to_each_protocol_in_its_own(
+    account: Account, stack: dict[str, str]
+) -> None:
+    """Amazon SNS API reference, "Publish": MessageStructure.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
+    # Given
+    sns = account.client("sns")
+    forms = {"default": '"for others"', "https": '"for chats"'}
+
+    # When
+    for more in ({}, {"sqs": '"for queues"'}):
+        sns.publish(
+            TopicArn=stack["Failures"], Message=json.dumps(forms | more), MessageStructure="json"
+        )
+
+    # Then
+    heard = account.received(stack["Heard"], 2)
+    assert [json.loads(each["Message"]) for each in heard] == ["for others", "for queues"]
+    assert account.received(stack["Raw"], 2) == ["for others", "for queues"]
+
+
 def test_a_function_publishes_only_to_the_topics_that_its_role_allows(
     account: Account, stack: dict[str, str]
 ) -> None:
