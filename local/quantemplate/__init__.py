@@ -14,11 +14,15 @@ PUT    /control/settings              {time_scale, token_seconds, clock_ahead: s
                                       utc|no_zone|milliseconds|zone_name|unreadable}
 PUT    /control/credentials           {client_id, client_secret}: rotate; tokens stay good
 POST   /control/tokens/expire         every token so far expires now
-GET    /control/datasets              by id: shared, versions [{version, sha256, bytes}]
-PUT    /control/datasets/<id>         {shared}
+GET    /control/datasets              by id: shared, shared_with_all, versions [{version, sha256,
+                                      bytes}]
+PUT    /control/datasets/<id>         {shared, shared_with_all}
+POST   /control/datasets/<id>/update  {content}: somebody else updates it; its data stay without
 GET    /control/pipelines             by id: the definition, and runs (execution objects)
 PUT    /control/pipelines/<id>        {kind: claims|premiums|copy, datasets: [id], outputs: [name],
-                                      seconds, jitter, shared}; a copy takes any outputs
+                                      seconds, jitter, shared, shared_with_all}; a copy takes any
+                                      outputs
+PUT    /control/pipelines/<id>/sharing {shared_with_all}
 PUT    /control/pipelines/<id>/history {items: [anything]} or {count}: what its list begins with
 POST   /control/runs                  {pipeline, plan…}: a run by somebody else
 POST   /control/runs/<id>/cancel      {end_status: Cancelled|Canceled, keep_outputs}
@@ -26,6 +30,12 @@ POST   /control/runs/<id>/finish      {end_status, keep_outputs}: end it now
 GET    /control/troubles              the orders that are not used up
 POST   /control/troubles              an order, below
 DELETE /control/troubles              behave again
+GET    /control/events                how events are sent, counts: {taken, failed, lost, waiting},
+                                      and the newest deliveries [{at, id, name, payload, became,
+                                      status or error}]
+PUT    /control/events                {url, envelope: long|short, late, scattered: seconds, twice,
+                                      lost, strangers: shares}
+POST   /control/events                {name, payload}: one event, true or not
 GET    /control/journal?after=<seq>   [{seq, at, event, …}]
 
 An order: {operation: token|upload_dataset|download_dataset|execute_pipeline|list_executions|
@@ -59,9 +69,16 @@ keep_outputs, outputs_before (absent|empty), hidden_seconds, hidden_calls (missi
 duplicate, started_ahead (seconds that startedAt is too late; null: it is absent). Only a run's
 seconds and hidden_seconds are scaled: clients measure all else by their own clock.
 
+Events are sent to `url`, the organisation's subscription ("": there is none), where an execution of
+a pipeline ends (PipelineCompleted) and where a dataset is updated (DatasetUpdated), if it is shared
+with all. `long` has eventId and eventName, `short` id and name. Each is tried once, after `late`
+seconds and up to `scattered` more, so that they come out of order; a share comes twice, is lost, or
+comes with one of a `stranger`: about a run or a dataset that nobody here has made.
+
 The journal's events: token_issued tokens_expired credentials_rotated upload_started
 upload_finished upload_aborted dataset_downloaded execute_requested duplicated run_started
-run_ended executions_listed output_downloaded trouble refused violation. A violation's kind is
+run_ended executions_listed output_downloaded trouble refused event_sent
+dataset_updated_by_somebody_else violation. A violation's kind is
 upload_during_run, run_during_upload, two_uploads or two_runs.
 """
 

@@ -54,9 +54,14 @@ class Control:
         found: dict[str, Any] = self._order("GET", "datasets")
         return found
 
-    def define_dataset(self, dataset_id: str, *, shared: bool = True) -> None:
-        """Add a dataset, or change whether the API user may edit it."""
-        self._order("PUT", f"datasets/{dataset_id}", {"shared": shared})
+    def define_dataset(self, dataset_id: str, *, shared: bool = True, **more: bool) -> None:
+        """Add a dataset, or change whether the API user may edit it, and shared_with_all."""
+        self._order("PUT", f"datasets/{dataset_id}", {"shared": shared, **more})
+
+    def update_dataset(self, dataset_id: str, content: str | None = None) -> None:
+        """Update a dataset as somebody else, with this content or with its own."""
+        given = {} if content is None else {"content": content}
+        self._order("POST", f"datasets/{dataset_id}/update", given)
 
     def pipelines(self) -> dict[str, Any]:
         """Every pipeline with its runs, by id."""
@@ -66,6 +71,20 @@ class Control:
     def define_pipeline(self, pipeline_id: str, **definition: Any) -> None:
         """Add or replace a pipeline: kind, datasets, outputs, seconds, jitter, shared."""
         self._order("PUT", f"pipelines/{pipeline_id}", definition)
+
+    def share_pipeline(self, pipeline_id: str, *, shared_with_all: bool) -> None:
+        """Share a pipeline with all in the organisation, or not: then there are no events."""
+        given = {"shared_with_all": shared_with_all}
+        self._order("PUT", f"pipelines/{pipeline_id}/sharing", given)
+
+    def events(self, **changed: float | str) -> dict[str, Any]:
+        """How events are sent and how deliveries went, after changing some settings."""
+        found: dict[str, Any] = self._order("PUT", "events", changed)
+        return found
+
+    def send_event(self, name: str, **payload: Any) -> None:
+        """Send an event, true or not."""
+        self._order("POST", "events", {"name": name, "payload": payload})
 
     def define_history(self, pipeline_id: str, **history: Any) -> None:
         """Say what a pipeline's list begins with: items, or a count of plain ones."""

@@ -73,6 +73,7 @@ def _datasets(account: Account, _content: dict[str, Any], _ids: dict[str, str]) 
         return {
             dataset.id: {
                 "shared": dataset.shared,
+                "shared_with_all": dataset.shared_with_all,
                 "versions": [
                     version.facts() | {"bytes": version.bytes} for version in dataset.versions
                 ],
@@ -82,7 +83,42 @@ def _datasets(account: Account, _content: dict[str, Any], _ids: dict[str, str]) 
 
 
 def _define_dataset(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
-    account.define_dataset(ids["id"], shared=bool(content.get("shared", True)))
+    if unknown := set(content) - {"shared", "shared_with_all"}:
+        raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
+    account.define_dataset(ids["id"], **{name: bool(each) for name, each in content.items()})
+    return {}
+
+
+def _update_dataset(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    if unknown := set(content) - {"content"}:
+        raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
+    given = content.get("content")
+    account.update_dataset(ids["id"], None if given is None else str(given).encode())
+    return {}
+
+
+def _share_pipeline(account: Account, content: dict[str, Any], ids: dict[str, str]) -> Any:
+    with account.journal.lock:
+        account.pipelines.by_id[ids["id"]].shared_with_all = bool(content["shared_with_all"])
+    return {}
+
+
+def _events(account: Account, _content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    return account.events.report()
+
+
+def _set_events(account: Account, content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    account.events.set(content)
+    return account.events.report()
+
+
+def _send_event(account: Account, content: dict[str, Any], _ids: dict[str, str]) -> Any:
+    name, payload = content["name"], content["payload"]
+    if not isinstance(name, str) or not isinstance(payload, dict) or len(content) > 2:
+        raise ValueError("an event has a name, and an object for its payload")
+    if not account.events.sending.url:
+        raise ValueError("nobody has subscribed")
+    account.events.tell(name, payload)
     return {}
 
 
@@ -159,15 +195,20 @@ ORDERS: dict[str, Callable[[Account, dict[str, Any], dict[str, str]], Any]] = {
     "POST /tokens/expire": _expire,
     "GET /datasets": _datasets,
     "PUT /datasets/<id>": _define_dataset,
+    "POST /datasets/<id>/update": _update_dataset,
     "GET /pipelines": _pipelines,
     "PUT /pipelines/<id>": _define_pipeline,
     "PUT /pipelines/<id>/history": _history,
+    "PUT /pipelines/<id>/sharing": _share_pipeline,
     "POST /runs": _run,
     "POST /runs/<id>/cancel": _cancel,
     "POST /runs/<id>/finish": _finish,
     "GET /troubles": _troubles,
     "POST /troubles": _trouble,
     "DELETE /troubles": _clear,
+    "GET /events": _events,
+    "PUT /events": _set_events,
+    "POST /events": _send_event,
     "GET /journal": _journal,
 }
 ROUTES = Map(

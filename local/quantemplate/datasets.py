@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from local.quantemplate.events import Events
 from local.quantemplate.journal import Journal
 
 
@@ -28,19 +29,24 @@ class Version:
 
 @dataclass
 class Dataset:
-    """One dataset; `shared` is whether the API user may edit it."""
+    """One dataset; `shared` is whether the API user may edit it.
+
+    There are events of one that is shared with all in the organisation.
+    """
 
     id: str
     shared: bool = True
+    shared_with_all: bool = True
     versions: list[Version] = field(default_factory=list)
 
 
 class Datasets:
     """All datasets of the organisation, and the uploads that are going on."""
 
-    def __init__(self, journal: Journal, folder: Path) -> None:
+    def __init__(self, journal: Journal, events: Events, folder: Path) -> None:
         self.by_id: dict[str, Dataset] = {}
         self._journal = journal
+        self._events = events
         self._folder = folder
         self._numbers = count(1)
         self._going: dict[str, str] = {}  # upload -> dataset
@@ -95,7 +101,13 @@ class Datasets:
             dataset.versions.append(version)
             facts = version.facts() | {"upload": upload, "bytes": version.bytes}
             self._journal.note("upload_finished", **facts)
+            self.tell(dataset)
         return version
+
+    def tell(self, dataset: Dataset) -> None:
+        """Let all know that a dataset was updated."""
+        if dataset.shared_with_all:
+            self._events.updated(dataset.id)
 
     def going(self, dataset_ids: list[str]) -> list[str]:
         """The uploads to these datasets that have not ended."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import random
 import secrets
 import shutil
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 from local.quantemplate import transform
 from local.quantemplate.clock import Clock
 from local.quantemplate.datasets import Datasets, Version
+from local.quantemplate.events import DICE, Events
 from local.quantemplate.journal import Journal, timestamp
 from local.quantemplate.messages import PIECE
 
@@ -29,9 +29,6 @@ OLD_RUN = (
     b'"startedAt": "2024-01-01T00:00:01Z", "finishedAt": "2024-01-01T00:05:00Z", '
     b'"outputs": [{"id": "o-old%(n)d", "name": "Clean: Sheet 1"}]}'
 )
-
-# Of its own: whoever seeds the common ones changes nothing here.
-DICE = random.Random()  # noqa: S311 - not for secrets
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,8 @@ class Pipeline:
     outputs: list[str]
     seconds: float = 2.0
     jitter: float = 0.0  # a run takes up to so many seconds longer
-    shared: bool = True
+    shared: bool = True  # with the API user
+    shared_with_all: bool = True  # in the organisation: else there are no events of it
     version: int = 1
 
 
@@ -136,7 +134,7 @@ class Run:
 class Pipelines:
     """All pipelines of the organisation, and their runs."""
 
-    def __init__(self, journal: Journal, datasets: Datasets, folder: Path) -> None:
+    def __init__(self, journal: Journal, datasets: Datasets, events: Events, folder: Path) -> None:
         self.by_id: dict[str, Pipeline] = {}
         self.runs: dict[str, list[Run]] = {}
         self.histories: dict[str, History] = {}
@@ -144,6 +142,7 @@ class Pipelines:
         self.time_scale = 1.0  # real seconds for each second of a run
         self._journal = journal
         self._datasets = datasets
+        self._events = events
         self._folder = folder
         self._closed = False
         self._threads: list[threading.Thread] = []
@@ -312,6 +311,8 @@ class Pipelines:
                 for output in run.outputs
             ],
         )
+        if run.pipeline.shared_with_all:
+            self._events.completed(run.pipeline.id, run.id, run.status)
         self._journal.changed.notify_all()
         self._start_next(run.pipeline.id)
 
