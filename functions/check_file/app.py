@@ -10,7 +10,7 @@ from straight_through.attempts import attempt_of
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
 from straight_through.files.intake import Intake
-from straight_through.queue.records import Records
+from straight_through.gathering.sets import Sets
 from straight_through.queue.table import Table
 from straight_through.reading.unzipping import Limits
 from straight_through.routes import KEPT, Routes
@@ -29,16 +29,19 @@ class Settings:
     largest_unzipped_gb: float
     largest_unzipped_ratio: float
     empty_file_minutes: float
+    set_wait_hours: float
 
 
 logger = Logger()
 settings = settings_of(Settings)
+table = Table(client("dynamodb"), settings.turns_table)
 intake = Intake(
     client("s3"),
     Routes(client("ssm"), settings.routes_path, KEPT),
-    Records(Table(client("dynamodb"), settings.turns_table)),
+    table,
     Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio),
 )
+sets = Sets(table, timedelta(hours=settings.set_wait_hours))
 PATIENCE = timedelta(minutes=settings.empty_file_minutes)
 LOOK = 60  # seconds of reading; what is left of a large file is read within its turn
 
@@ -50,12 +53,12 @@ def handler(event: dict[str, Any], _context: object) -> FileState:
     attempt, now = attempt_of(event["execution"]), datetime.now(UTC)
     source, route = intake.found(attempt, now)
     found = FileState(run=attempt.run, route=route.name, status=CHECKED, wait_seconds=0)
-    if attempt.input.execution_id:
-        return found  # it follows a run that exists: nothing is uploaded
+    if source is None or attempt.input.execution_id:
+        return found  # nothing is uploaded: it has no file, or follows a run that exists
     if not source.size:
         wait = intake.wait_for_replacement(source, PATIENCE, now)
         logger.info("Empty", wait_seconds=wait)
         return found | {"status": EMPTY if wait else REPLACED, "wait_seconds": wait}
     checked = intake.judge(attempt, source, route, within(LOOK))
     logger.info("Checked", size=source.size, whole=checked.whole)
-    return found
+    return sets.gathered(found, attempt, source.facts, route, now) if route.set else found

@@ -14,7 +14,7 @@ from straight_through.errors import ApiThrottled, ApiUnavailable, concerning
 from straight_through.executing.connection import Access, connection
 from straight_through.executing.waits import wait_asked_for
 from straight_through.names import held_folder, lineage_of, run_folder
-from straight_through.run_state import OutputState, StoredOutput
+from straight_through.run_state import OutputState, StoredOutput, named, named_key
 from straight_through.settings import settings_of
 from straight_through.time_left import seconds_left
 
@@ -39,10 +39,13 @@ def handler(event: OutputState, context: Any) -> StoredOutput | OutputState:
     """Return the output's line of the manifest, or the event with the wait until the next try."""
     output, run, source = event["output"], event["quantemplate"], event["source"]
     folder = held_folder if event["gated"] else run_folder
-    key = folder(event["route"], source["key"], event["run"]) + output["file_name"]
+    key = (
+        folder(event["route"], named_key(event["route"], source), event["run"])
+        + output["file_name"]
+    )
     lineage = lineage_of(event["run"], source)
-    file = f"file s3://{source['bucket']}/{source['key']}, route {event['route']}"
-    with concerning(f"output {output['name']!r} of {file}"):
+    of = named(event["run"], event["route"], source)
+    with concerning(f"output {output['name']!r} of {of}"):
         try:
             with quantemplate.open().download_output(
                 run["organisation_id"], run["pipeline_id"], run["execution_id"], output["id"]

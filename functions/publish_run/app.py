@@ -16,7 +16,7 @@ from straight_through.publishing.publish import publish
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.routes import Routes
-from straight_through.run_state import Result
+from straight_through.run_state import Result, named_by
 from straight_through.settings import settings_of
 from straight_through.statuses import HELD
 
@@ -28,6 +28,7 @@ class Settings:
     turns_table: str
     routes_path: str
     outbox_bucket: str
+    inbox_bucket: str
     inbox_prefix: str
 
 
@@ -50,8 +51,8 @@ def handler(event: dict[str, Any], _context: object) -> Result:
         state = take_held(s3, settings.outbox_bucket, records, releases, attempt.execution_arn, now)
     else:
         state = event["record"]
-    about = f"file s3://{state['source']['bucket']}/{state['source']['key']}"
-    with concerning(f"{about}, route {state['route']}"):
+    state = state | {"inbox": settings.inbox_bucket}
+    with concerning(named_by(state)):
         route = routes.named(state["route"])
         result = published(state, route, routes, released=bool(releases))
     if result["status"] == HELD:

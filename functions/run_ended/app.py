@@ -10,7 +10,7 @@ from straight_through.aws import client, later
 from straight_through.queue.reconcile import Reconciler
 from straight_through.queue.table import Table
 from straight_through.settings import settings_of
-from straight_through.telling.ends import Ends
+from straight_through.telling.ends import Ends, Where
 from straight_through.telling.messages import ended_of, tell
 
 
@@ -20,6 +20,8 @@ class Settings:
 
     turns_table: str
     topic_arn: str
+    pipeline_page_url: str
+    where: Where
 
 
 logger = Logger()
@@ -27,7 +29,7 @@ settings = settings_of(Settings)
 table = Table(client("dynamodb"), settings.turns_table)
 tell_people = partial(tell, later("sns"), settings.topic_arn)
 reconciler = Reconciler(table, later("stepfunctions"), tell_people)
-ends = Ends(table, client("events"), tell_people, logger)
+ends = Ends(table, client("events"), tell_people, logger, client("s3"), settings.where)
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.name")
@@ -38,6 +40,6 @@ def handler(event: dict[str, Any], _context: object) -> None:
     try:
         reconciler.run_ended(ended.run, ended.execution_arn, ended.redrive_count, ended.error)
     finally:  # it is told, whatever keeps its turn
-        facts = ends.tell(ended)
+        ends.tell(ended, settings.pipeline_page_url)
     if other := ended.result.get("not_ours"):
-        ends.tell_of_auto_run(ended.result["queue"], facts["route"], other)
+        ends.tell_of_auto_run(ended.result["queue"], ended.result["route"], other)

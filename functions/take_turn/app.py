@@ -10,7 +10,7 @@ from straight_through.attempts import attempt_of, stamp_of
 from straight_through.aws import client
 from straight_through.boundary import only_named_errors
 from straight_through.files.intake import Intake
-from straight_through.queue.records import Records
+from straight_through.gathering.sets import claimed, in_its_place
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turns
 from straight_through.reading.unzipping import Limits
@@ -36,7 +36,7 @@ turns = Turns(table, client("stepfunctions"))
 intake = Intake(
     client("s3"),
     Routes(client("ssm"), settings.routes_path, KEPT),
-    Records(table),
+    table,
     Limits.of(settings.largest_unzipped_gb, settings.largest_unzipped_ratio),
 )
 LOOK = 60  # seconds of reading, as in CheckFile
@@ -52,8 +52,11 @@ def handler(event: dict[str, Any], _context: object) -> None:
         # It follows a run that exists: nothing is uploaded, so that it needs no turn.
         turns.need_none(event["token"])
         return
-    if not event.get("checked"):  # by a definition without CheckFile, release 1.0.0's
+    if source and not event.get("checked"):  # by a definition without CheckFile, release 1.0.0's
         intake.judge_before_turn(attempt, source, route, within(LOOK))
+    if route.set:
+        attempt = in_its_place(attempt, claimed(intake.records.get(attempt.run), route))
     stamp = stamp_of(attempt, event["state"])
     logger.info("Waiting", queue=route.queue, order=attempt.order)
-    turns.take(route.queue, attempt, source.facts, event["token"], stamp, route.name)
+    facts = source.facts if source else None
+    turns.take(route.queue, attempt, facts, event["token"], stamp, route.name)

@@ -39,6 +39,7 @@ class Execution:
     started_at: str | None = None
     finished_at: str | None = None
     outputs: tuple[Output, ...] = ()
+    pipeline_version: int | None = None  # the pipeline's revision when it was executed
 
     @property
     def ended(self) -> bool:
@@ -71,12 +72,17 @@ def execution_of(item: Any, *, with_outputs: bool = True) -> Execution:
         started_at=_text(item.get("startedAt")),
         finished_at=_text(item.get("finishedAt")),
         outputs=_outputs(item.get("outputs")) if with_outputs else (),
+        pipeline_version=_whole(item.get("version")),
     )
 
 
 def number_of(item: JsonObject) -> int | None:
     """Return an execution's number, None where it has none that can be read."""
-    number = item.get("runNumber")
+    return _whole(item.get("runNumber"))
+
+
+def _whole(number: Any) -> int | None:
+    """Return a whole number, None for what cannot be read as one."""
     if isinstance(number, str) and number.isdecimal() and len(number) < 19:
         return int(number)
     if isinstance(number, bool) or not isinstance(number, int | float | Decimal):

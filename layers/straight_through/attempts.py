@@ -9,6 +9,8 @@ from straight_through.execution_input import ExecutionInput, input_of
 from straight_through.moments import from_iso, iso
 from straight_through.names import run_name
 
+TELL_THEIR_PLACE = frozenset(("execution_id", "replay"))  # inputs of runs that no drop has started
+BEHIND = "~"  # sorts behind every character of a run's name
 SEQUENCER = 40  # digits; S3's are shorter, and compare once they are filled up on the right
 
 
@@ -22,6 +24,7 @@ class Attempt:
     began: str
     started: str
     given: Any  # the execution's input, as it is
+    place: str = ""  # in the queue, of a set's run
 
     @cached_property
     def input(self) -> ExecutionInput:
@@ -42,12 +45,20 @@ class Attempt:
     def order(self) -> str:
         """Return the place in the queue: by the time of the drop; a rerun's is its own start.
 
-        That of a run that follows an execution is the drop's, if its input tells it. Within a
-        second, S3's sequencer orders the versions of one key.
+        That of a run that follows an execution is the drop's, if its input tells it; that of a
+        replay too, just behind the run of the drop and the replays before. Within a
+        second, S3's sequencer orders the versions of one key. That of a set's run was noted when
+        it was claimed.
         """
-        follows = isinstance(self.given, dict) and "execution_id" in self.given
-        dropped = self.input if follows or self.was_dropped else ExecutionInput()
-        return order_of(dropped.dropped_at or self.started, dropped.sequencer, self.run)
+        if self.place:
+            return self.place
+        told = isinstance(self.given, dict) and not TELL_THEIR_PLACE.isdisjoint(self.given)
+        dropped = self.input if told or self.was_dropped else ExecutionInput()
+        name = self.run
+        if dropped.replay and dropped.version_id:
+            first = run_name(dropped.bucket, dropped.key, dropped.version_id)
+            name = BEHIND.join((first, dropped.replay, self.run))
+        return order_of(dropped.dropped_at or self.started, dropped.sequencer, name)
 
 
 def order_of(time: str, sequencer: str | None, run: str) -> str:

@@ -9,6 +9,9 @@
     ├── tried again by the state machine
     │   ├── AwsUnavailable        DynamoDB, Step Functions, Systems Manager or Secrets Manager
     │   ├── AwsDenied             one of these denies it to the function's role, be it for minutes
+    │   ├── SourceDenied          S3 does not let this object be read: its key, its class, a policy
+    │   ├── OutboxDenied          403 from S3, at the outbox, be it for minutes
+    │   ├── DestinationFailed     copies could not be written, be it for minutes
     │   ├── OutboxUnavailable     S3 broke off, or answered 5xx, while the outbox was written
     │   └── OutputIncomplete      a download broke off, or came encoded
     ├── gone astray: back to TakeTurn
@@ -16,9 +19,11 @@
     └── final until a person mends the cause
         ├── InputInvalid          the execution's input
         ├── SourceNotFound        the dropped object, or this version of it, is gone
-        ├── SourceDenied          S3 does not let this object be read: its key, its class, a policy
         ├── EmptyFile
         ├── NoRoute, RouteInvalid
+        ├── RouteTakesNoFile      a file was dropped, and its route has no dataset
+        ├── RouteNeedsFile        a run without a file was asked of a route that uploads files
+        ├── NotInSet              the file is no member of its route's set, or its set has changed
         ├── RouteConflict         another queue uses the route's dataset or pipeline
         ├── WrongFormat           the file's first bytes are not what its name says
         ├── FileTooLarge          unzipped, the file is larger than the stack allows
@@ -28,14 +33,12 @@
         ├── OutputMissing         the execution has not made what the route names
         ├── OutputsTooMany        the execution has made more than one run can fetch
         ├── DestinationClash      two outputs would go to one key
-        ├── DestinationFailed     copies could not be written
         ├── ChainCycle            the chain of routes would go round for ever
         ├── ReleaseRefused        there is nothing held to release
         ├── CredentialsMissing    the secret has no value, or one of another shape
         ├── CredentialsRejected   401
         ├── AccessDenied          403
         ├── NotFound              404
-        ├── OutboxDenied          403 from S3, at the outbox
         ├── AwsRefused            an AWS service refused a call, and would again
         ├── RequestRefused        any other 4xx; an address without TLS
         ├── ExecuteUncertain      Execute's reply was lost, and the list does not tell
@@ -100,7 +103,7 @@ class PipelineBusy(WaitedFor):
 
 
 class AwsUnavailable(StraightThroughError):
-    """Another AWS service that the functions need did not answer, or throttled; 15 more tries."""
+    """Another AWS service that the functions need did not answer, or throttled; 20 more tries."""
 
 
 class AwsDenied(StraightThroughError):
@@ -129,7 +132,8 @@ class OutboxUnavailable(StraightThroughError):
 class OutboxDenied(StraightThroughError):
     """S3 answered 403 at the outbox: the role, a policy or a key denies it.
 
-    The message says whether that was a read, a write or a deletion, and of what.
+    Ten more tries in five minutes. The message says whether that was a read, a write or a
+    deletion, and of what.
     """
 
 
@@ -152,7 +156,7 @@ class SourceNotFound(StraightThroughError):
 class SourceDenied(StraightThroughError):
     """S3 does not let this file be read: its key, its storage class or a policy denies it.
 
-    The message has S3's code, and what to do for it.
+    Ten more tries in five minutes. The message has S3's code, and what to do for it.
     """
 
 
@@ -166,6 +170,18 @@ class NoRoute(StraightThroughError):
 
 class RouteInvalid(StraightThroughError):
     """A route's document is not what a route must be; the message names the field."""
+
+
+class RouteTakesNoFile(StraightThroughError):
+    """A file was dropped into the folder of a route that has no dataset: its runs have no file."""
+
+
+class RouteNeedsFile(StraightThroughError):
+    """A run without a file was started for a route that has a dataset, which a file overwrites."""
+
+
+class NotInSet(StraightThroughError):
+    """The file's name fits no member of its route's set, or two; or the set has changed since."""
 
 
 class RouteConflict(StraightThroughError):
@@ -208,7 +224,10 @@ class DestinationClash(StraightThroughError):
 
 
 class DestinationFailed(StraightThroughError):
-    """Some copies could not be written; the message names each and why, the others are there."""
+    """Some copies could not be written; the message names each and why, the others are there.
+
+    Ten more tries in five minutes, of those copies only.
+    """
 
 
 class ChainCycle(StraightThroughError):

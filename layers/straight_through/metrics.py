@@ -7,7 +7,7 @@ of the stack's own, and warns that it may count one twice. A record never fails 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
@@ -24,7 +24,10 @@ from straight_through.errors import (
     RequestRefused,
     UploadRefused,
 )
-from straight_through.statuses import HELD, REPLACED, SKIPPED, SUCCEEDED
+from straight_through.statuses import GATHERED, HELD, REPLACED, SKIPPED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from straight_through.end_facts import Facts
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +87,8 @@ RUNS_HELD = Metric("RunsHeld", "Count", "Runs that a gate holds.")
 RUNS_SKIPPED = Metric(
     "RunsSkipped",
     "Count",
-    "Runs of bytes that were processed before, which their route skips, and of empty versions that "
-    "a newer one has replaced.",
+    "Runs of bytes that were processed before, which their route skips, of versions that a newer "
+    "one has replaced, and of files of a set that another one's run goes on with.",
 )
 RUNS_FAILED = Metric(
     "RunsFailed",
@@ -111,6 +114,15 @@ QUEUES_STANDING_STILL = Metric(
     "file has held the turn, or files have waited and nobody has it.",
 )
 
+# --- Quantemplate's events, where they are taken -------------------------------------------------
+EVENTS_TAKEN = Metric("EventsTaken", "Count", "Quantemplate's events that were noted.")
+EVENTS_IGNORED = Metric("EventsIgnored", "Count", "Events of a kind that nobody here knows.")
+EVENTS_REFUSED = Metric(
+    "EventsRefused",
+    "Count",
+    "Requests at the address for events that were refused: without its key, or no event.",
+)
+
 METRICS = tuple(each for each in dict(globals()).values() if isinstance(each, Metric))
 
 # By the status that `facts_of` tells.
@@ -119,6 +131,7 @@ _RUNS = {
     HELD: RUNS_HELD,
     SKIPPED: RUNS_SKIPPED,
     REPLACED: RUNS_SKIPPED,
+    GATHERED: RUNS_SKIPPED,
     "Failed": RUNS_FAILED,
     "TimedOut": RUNS_FAILED,
     "Aborted": RUNS_STOPPED,
@@ -164,7 +177,7 @@ def counting(log: Logger) -> Callable[[Exception], None]:
     return failed
 
 
-def record_end(facts: Mapping[str, Any], *, release: bool = False) -> None:
+def record_end(facts: "Facts", *, release: bool = False) -> None:
     """Count an ended run by its result, with its times; `facts` are those of `facts_of`.
 
     A release has no times of its own: the run that it releases has told them.

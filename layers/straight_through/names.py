@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 HELD = "held"
 PREPARED = "prepared"
+RUNS = "runs"  # the lines that tell of all ended runs
+REPLAYS = "replays"  # the plans by which files are processed again
 LONGEST_RUN_NAME = 80  # StartExecution's documentation
 LONGEST_KEY = 1024  # bytes of UTF-8; S3's documentation on object keys
 LONGEST_LINEAGE = 450  # bytes of a text in metadata: S3 takes 2 KB of it in all
@@ -27,18 +29,33 @@ def run_name(bucket: str, key: str, version: str) -> str:
     return f"{readable}-{fingerprint}" if readable else fingerprint
 
 
-def run_folder(route: str, key: str, run: str) -> str:
+def route_run_name(route: str, cause: str) -> str:
+    """Return the name of a run without a file, which its route and a text give: the same for both.
+
+    `cause` has letters, digits and `-` alone.
+    """
+    fingerprint = _fingerprint(f"{route}\0{cause}", 8)
+    end = f"-{cause[: LONGEST_RUN_NAME - 20]}-{fingerprint}"
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", route).strip("-")
+    return readable[-(LONGEST_RUN_NAME - len(end)) :].lstrip("-") + end
+
+
+def run_folder(route: str, key: str | None, run: str) -> str:
     """Return the outbox folder of a run, `<route>/<file stem>/<run>/`, with room for any file name.
 
     The stem is the key below the route's folder without its extension. One that is too long is cut
-    and ends in a hash of the whole.
+    and ends in a hash of the whole. That of a run without a file, whose key is None, is
+    `<route>/<run>/`.
     """
+    if key is None:
+        room = LONGEST_KEY - LONGEST_FILE_NAME - len(f"{HELD}///{run}".encode())
+        return f"{shortened(route, room)}/{run}/"
     stem = _without_extension(key.removeprefix(f"{route}/"))
     room = LONGEST_KEY - LONGEST_FILE_NAME - len(f"{HELD}///{run}".encode())
     return f"{shortened(f'{route}/{stem}', room)}/{run}/"
 
 
-def held_folder(route: str, key: str, run: str) -> str:
+def held_folder(route: str, key: str | None, run: str) -> str:
     """Return the outbox folder of a run that a gate may hold back."""
     return f"{HELD}/{run_folder(route, key, run)}"
 
@@ -49,16 +66,36 @@ def prepared_key(route: str, run: str) -> str:
     return shortened(f"{PREPARED}/{route}", LONGEST_KEY - len(end.encode())) + end
 
 
-def chained_key(route: str, key: str, file_name: str, run: str) -> str:
-    """Return the inbox key of an output that is chained on, fixed by its run and its file name."""
-    stem = _without_extension(key).rpartition("/")[2]
+def row_key(run: str, started_at: str) -> str:
+    """Return the outbox key of the line that tells how a run has ended; `started_at` is ISO 8601.
+
+    Folders are named as Athena and others know partitions: a query of a month reads that month.
+    """
+    return f"{RUNS}/year={started_at[:4]}/month={started_at[5:7]}/{run}.json"
+
+
+def chained_key(route: str, key: str | None, file_name: str, run: str) -> str:
+    """Return the inbox key of an output that is chained on, fixed by its run and its file name.
+
+    It begins with the stem of the run's file, or where it has none with the run.
+    """
+    stem = run if key is None else _without_extension(key).rpartition("/")[2]
     fingerprint = _fingerprint(f"{run}\0{file_name}", 12)
     name = shortened(f"{stem} {_without_extension(file_name)}", LONGEST_FILE_NAME - 20)
     return f"{route}/{name} {fingerprint}.csv"
 
 
-def lineage_of(run: str, source: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metadata that outputs carry: their run, its source's key and version."""
+def stem_of(route: str, key: str | None, run: str) -> str:
+    """Return what a destination's `{stem}` is: the file's stem, or where there is none the run."""
+    if key is None:
+        return run
+    return run_folder(route, key, run).removeprefix(f"{route}/").removesuffix(f"/{run}/")
+
+
+def lineage_of(run: str, source: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the metadata that outputs carry: their run, its source's key and version if any."""
+    if source is None:
+        return {"run": run}
     version = source["version_id"] or ""
     return {"run": run, "source-key": quoted(source["key"]), "source-version": version}
 

@@ -1,16 +1,33 @@
-"""A route is a folder of the inbox and a parameter that says where its files go."""
+"""A route is a folder of the inbox and a parameter that says where its files go.
+
+One without a dataset takes no files: its pipeline works on what Quantemplate has already.
+"""
 
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from straight_through.aws import answering
-from straight_through.errors import NoRoute, RouteInvalid
-from straight_through.names import HELD, PREPARED
+from straight_through.errors import NoRoute, RouteInvalid, RouteNeedsFile, RouteTakesNoFile
+from straight_through.expected import Expect, expect_of, is_expect
+from straight_through.members import (
+    FEWEST,
+    LONGEST,
+    MOST,
+    PATTERN,
+    PERIOD,
+    FileSet,
+    Member,
+    captures_of,
+)
+from straight_through.names import HELD, PREPARED, REPLAYS, RUNS
+from straight_through.table_spec import EXPECTED as EXPECTED_TABLE
+from straight_through.table_spec import TableSpec, is_table
 from straight_through.text import listed, shown
 
 if TYPE_CHECKING:
@@ -21,18 +38,13 @@ LEGAL_FOLDER = re.compile(r"[A-Za-z0-9._-]+")
 DEEPEST = 10  # GetParameters takes ten names
 LONGEST_NAME = 1011  # characters of a parameter's name; PutParameter's documentation
 # Folders of the outbox that are no route's.
-RESERVED = {HELD: "the runs that gates hold", PREPARED: "the tables that were made of files"}
-FIND = "find"
-ENCODINGS = (
-    "utf-8",
-    "utf-16",
-    "windows-1250",
-    "windows-1252",
-    "iso-8859-1",
-    "iso-8859-2",
-    "iso-8859-15",
-)
-LAST_HEADER_ROW = 10_000
+RESERVED = {
+    HELD: "the runs that gates hold",
+    PREPARED: "the tables that were made of files",
+    RUNS: "a line for each run that has ended",
+    REPLAYS: "the plans of replays",
+}
+MOST_ROWS = 1_000_000_000  # that a route may expect of a file
 
 
 @dataclass(frozen=True)
@@ -44,15 +56,13 @@ class Link:
 
 
 @dataclass(frozen=True)
-class TableSpec:
-    """How a route's one clean table is found in what people send; `find` is by rule."""
+class When:
+    """What starts the runs of a route without files: updates of all these datasets, a schedule."""
 
-    sheet: str = "*"  # a name or a pattern
-    header_row: int | str = FIND  # counted from 1
-    encoding: str = FIND
-    delimiter: str = FIND
-    until: str = "blank"
-    below: str = "refuse"
+    updated: tuple[str, ...] = ()  # ids of datasets
+    at: str = ""  # five fields of cron
+    zone: str = "UTC"
+    missed: str = "once"
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,12 @@ class Route:
 
     name: str
     organisation_id: str
-    dataset_id: str
+    dataset_id: str | None  # None for a route whose runs have no file, or the files of a set
     pipeline_id: str
-    queue: str = ""  # whose turns its files take; the pipeline, unless the route names another
+    queue: str = ""  # whose turns its runs take; the pipeline, unless the route names another
     outputs: tuple[str, ...] = ("*",)
     hold_if_rows: tuple[str, ...] = ()
+    hold_if_fewer_rows: int | None = None  # of data in the file; None holds none
     destinations: tuple[str, ...] = ()
     then: tuple[Link, ...] = ()
     notify: str = "problems"
@@ -73,10 +84,24 @@ class Route:
     table: TableSpec | None = None
     identical: str = "process"
     identical_within_days: int = 30
+    when: When | None = None
+    expect: Expect | None = None
+    set: FileSet | None = None  # files that belong together, each with a dataset of its own
 
     def __post_init__(self) -> None:
         """Let the queue be the pipeline where none is named."""
         object.__setattr__(self, "queue", self.queue or self.pipeline_id)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that its files overwrite; none for a route that takes no file."""
+        if self.set:
+            return tuple(member.dataset_id for member in self.set.members)
+        return (self.dataset_id,) if self.dataset_id else ()
+
+    def by_member(self, member: Member) -> "Route":
+        """Return the route by which a member's file is judged, and made ready: its own fields."""
+        return replace(self, header=member.header, table=member.table)
 
 
 KEPT = 2  # seconds: Parameter Store answers 40 requests a second, for all of an account
@@ -137,6 +162,24 @@ class Routes:
         return _parsed(name, parameter, found[0]["Value"])
 
 
+def require_fit(route: Route, *, has_file: bool) -> None:
+    """Raise RouteTakesNoFile and RouteNeedsFile where a run has what its route cannot use."""
+    if has_file and not route.datasets:
+        raise RouteTakesNoFile(
+            f"Route {route.name!r} has no dataset_id, so it takes no file: its runs execute the "
+            "pipeline on what Quantemplate has. Nothing was uploaded. Drop the file into the "
+            "folder of a route that takes it; or give this route a dataset_id, then redrive the "
+            "run."
+        )
+    if not has_file and route.datasets:
+        raise RouteNeedsFile(
+            f"Route {route.name!r} uploads to dataset {', '.join(route.datasets)}, and this run "
+            f"has no file: nothing was executed. Drop a file into the folder {route.name}/. If the "
+            f"route is to run without one, take its {'set' if route.set else 'dataset_id'} away, "
+            "then redrive the run."
+        )
+
+
 def _parsed(name: str, parameter: str, document: str) -> Route:
     """Return the route that a parameter has. Raises RouteInvalid with what to do."""
     try:
@@ -181,7 +224,30 @@ def parse_route(name: str, document: str) -> Route:
             )
     if not isinstance(fields, dict):
         raise RouteInvalid(f"Route {name!r} is not a JSON object. {_EXPECTED}")
-    for field in FIELDS:
+    _require_fields(name, fields)
+    if "expect" in fields:
+        fields["expect"] = expect_of(fields["expect"])
+    if "when" in fields:
+        when = fields["when"]
+        fields["when"] = When(**when | {"updated": tuple(when.get("updated", ()))})
+    if "set" in fields:
+        of_set = fields["set"]
+        fields["set"] = FileSet(of_set["period"], tuple(map(_member_of, of_set["members"])))
+    links = tuple(Link(**link) for link in fields.pop("then", ()))
+    table = TableSpec(**fields.pop("table")) if "table" in fields else None
+    fields = {f: tuple(value) if isinstance(value, list) else value for f, value in fields.items()}
+    return Route(name, then=links, table=table, **{"dataset_id": None} | fields)
+
+
+def _member_of(said: dict[str, Any]) -> Member:
+    """Return a member of a set."""
+    table = TableSpec(**said["table"]) if "table" in said else None
+    return Member(said["file"], said["dataset_id"], tuple(said.get("header", ())), table)
+
+
+def _require_fields(name: str, fields: dict[str, Any]) -> None:
+    """Raise RouteInvalid for a field that is missing, unknown, wrong, or of no use alone."""
+    for field in NEEDED:
         if field not in fields:
             raise RouteInvalid(f"Route {name!r}: field {field!r} is missing. {_EXPECTED}")
     for field, value in fields.items():
@@ -197,10 +263,64 @@ def parse_route(name: str, document: str) -> Route:
                 f"Route {name!r}: field {field!r} is {_short(value)}; expected is "
                 f"{expected}. {_EXPECTED}"
             )
-    links = tuple(Link(**link) for link in fields.pop("then", ()))
-    table = TableSpec(**fields.pop("table")) if "table" in fields else None
-    fields = {f: tuple(value) if isinstance(value, list) else value for f, value in fields.items()}
-    return Route(name, then=links, table=table, **fields)
+    _require_of_use(name, fields)
+    if "set" in fields:
+        _require_told(name, fields["set"])
+
+
+def _require_of_use(name: str, fields: dict[str, Any]) -> None:
+    """Raise RouteInvalid for a field that is of no use without another, or beside it."""
+    for field in OF_FILES:
+        if field in fields and "dataset_id" not in fields:
+            of_set = "; in a set each member says its own" if field in OF_MEMBERS else ""
+            raise RouteInvalid(
+                f"Route {name!r}: field {field!r} is {_short(fields[field])}; expected is that the "
+                f"route has a 'dataset_id' too, since without one it takes no file{of_set}. "
+                f"{_EXPECTED}"
+            )
+    if "expect" in fields and not fields.keys() & {"dataset_id", "set"}:
+        raise RouteInvalid(
+            f"Route {name!r}: field 'expect' is {_short(fields['expect'])}; expected is that the "
+            f"route has a 'dataset_id' or a 'set' too, since without it takes no file. {_EXPECTED}"
+        )
+    for field, other, why in EITHER:
+        if field in fields and other in fields:
+            raise RouteInvalid(
+                f"Route {name!r}: field {field!r} is {_short(fields[field])}; expected is that the "
+                f"route has no {other!r}, since {why}. {_EXPECTED}"
+            )
+
+
+def _require_told(name: str, of_set: dict[str, Any]) -> None:
+    """Raise RouteInvalid for a member whose rules are wrong, or names that do not tell whose."""
+    members = of_set["members"]
+    for member, field in product(members, OF_MEMBERS):
+        fits, expected = RULES[field]
+        if field in member and not fits(member[field]):
+            raise RouteInvalid(
+                f"Route {name!r}: field 'set' has the member {_short(member['file'])}, whose "
+                f"{field!r} is {_short(member[field])}; expected is {expected}. {_EXPECTED}"
+            )
+    datasets = [member["dataset_id"] for member in members]
+    files = [member["file"] for member in members]
+    for what, each in (("dataset_id", datasets), ("file", files)):
+        twice = next((one for one in each if each.count(one) > 1), None)
+        if twice is not None:
+            raise RouteInvalid(
+                f"Route {name!r}: field 'set' has two members with the {what} {_short(twice)}; "
+                f"expected is that each has its own. {_EXPECTED}"
+            )
+    for file in files:
+        captures = captures_of(file)
+        again = next((one for one in captures if captures.count(one) > 1), None)
+        missing = [one for one in captures_of(of_set["period"]) if one not in captures]
+        if again or missing:
+            wrong = f"captures {again!r} twice" if again else f"captures no {missing[0]!r}"
+            raise RouteInvalid(
+                f"Route {name!r}: field 'set' has the member {_short(file)}, which {wrong}; "
+                "expected is that each member captures, once, what 'period' names. "
+                f"{_EXPECTED}"
+            )
 
 
 # --- what a field must be -----------------------------------------------------------------------
@@ -210,9 +330,19 @@ def parse_route(name: str, document: str) -> Route:
 # 30.0 for 30, and takes a newline where a pattern ends.
 _EXPECTED = (
     'A route is {"organisation_id": "c-…", "dataset_id": "d-…", "pipeline_id": "p-…"} and what '
-    "routes.schema.json allows beside."
+    "routes.schema.json allows beside; one whose runs need no file has no dataset_id, and one "
+    'whose files belong together has a "set" in its place.'
 )
 FIELDS = {"organisation_id": "c-", "dataset_id": "d-", "pipeline_id": "p-"}
+NEEDED = ("organisation_id", "pipeline_id")
+OF_MEMBERS = ("header", "table")  # of one file, so that each member of a set may have its own
+OF_FILES = ("hold_if_fewer_rows", "header", "table", "identical", "identical_within_days")
+# Fields of which a route has one at most, and why.
+EITHER = (
+    ("when", "dataset_id", "a drop starts the runs of one that has"),
+    ("set", "dataset_id", "each member of a set has its own"),
+    ("when", "set", "drops start the runs of one that has"),
+)
 PLACEHOLDERS = ("route", "stem", "date", "output", "run")
 _QUEUE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.*[^/])", re.DOTALL)
@@ -263,27 +393,61 @@ def _is_links(value: Any) -> bool:
     )
 
 
-def _is_table(value: Any) -> bool:
-    """Whether a value says how a table is found."""
-    return isinstance(value, dict) and all(
-        setting in TABLE_RULES and TABLE_RULES[setting](said) for setting, said in value.items()
+CRON = re.compile(r"[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}")
+ZONE = re.compile(r"[A-Za-z][A-Za-z0-9+_/-]{0,63}")
+MOST_UPDATED = 20  # datasets, which one transaction binds to the route's queue
+_DATASET = _is_id("d-")[0]
+
+
+def _is_when(value: Any) -> bool:
+    """Whether a value says what starts a route's runs. Whether a schedule is one tells `ticks`."""
+    if not isinstance(value, dict) or not value.keys() & {"updated", "at"}:
+        return False
+    if value.keys() & {"zone", "missed"} and "at" not in value:
+        return False
+    return all(part in WHEN_RULES and WHEN_RULES[part](said) for part, said in value.items())
+
+
+WHEN_RULES: dict[str, Callable[[Any], bool]] = {
+    "updated": lambda said: (
+        isinstance(said, list)
+        and 1 <= len(said) <= MOST_UPDATED
+        and all(map(_DATASET, said))
+        and len(set(said)) == len(said)
+    ),
+    "at": lambda said: isinstance(said, str) and bool(CRON.fullmatch(said)),
+    "zone": lambda said: isinstance(said, str) and bool(ZONE.fullmatch(said)),
+    "missed": lambda said: said in ("once", "skip"),
+}
+
+
+def _is_set(value: Any) -> bool:
+    """Whether a value names the members of a set. Whether they tell the period is told apart."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"period", "members"}
+        and isinstance(value["period"], str)
+        and len(value["period"]) <= LONGEST
+        and bool(PERIOD.fullmatch(value["period"]))
+        and isinstance(value["members"], list)
+        and FEWEST <= len(value["members"]) <= MOST
+        and all(map(_is_member, value["members"]))
     )
 
 
-TABLE_RULES: dict[str, Callable[[Any], bool]] = {
-    "sheet": lambda said: isinstance(said, str) and bool(said),
-    "header_row": lambda said: (
-        said == FIND
-        # 3.0 is a whole number to JSON, and True is none.
-        or (type(said) in (int, float) and 1 <= said <= LAST_HEADER_ROW and said == int(said))
-    ),
-    "encoding": lambda said: said in (FIND, *ENCODINGS),
-    "delimiter": lambda said: (
-        said == FIND or (isinstance(said, str) and len(said) == 1 and said not in '"\r\n\0\ufeff')
-    ),
-    "until": lambda said: said in ("blank", "end"),
-    "below": lambda said: said in ("refuse", "ignore"),
-}
+def _is_member(value: Any) -> bool:
+    """Whether a value is a member of a set. Of its header and table it is told apart."""
+    return (
+        isinstance(value, dict)
+        and {"file", "dataset_id"} <= value.keys() <= {"file", "dataset_id", *OF_MEMBERS}
+        and isinstance(value["file"], str)
+        and 1 <= len(value["file"]) <= LONGEST
+        and bool(PATTERN.fullmatch(value["file"]))
+        and _DATASET(value["dataset_id"])
+    )
+
+
+EXPECTED_HEADER = "a list of the header row's columns"
 _PATTERNS = 'a list of names or patterns of outputs, such as ["Clean claims: *"]'
 RULES: dict[str, Rule] = {
     **{field: _is_id(prefix) for field, prefix in FIELDS.items()},
@@ -293,6 +457,13 @@ RULES: dict[str, Rule] = {
     ),
     "outputs": (_is_texts, _PATTERNS),
     "hold_if_rows": (_is_texts, _PATTERNS),
+    "hold_if_fewer_rows": (
+        # 30.0 is a whole number to JSON, and True is none.
+        lambda value: (
+            type(value) in (int, float) and 1 <= value <= MOST_ROWS and value == int(value)
+        ),
+        f"a whole number of rows from 1 to {MOST_ROWS}",
+    ),
     "destinations": (
         _is_destinations,
         'a list of S3 URIs such as ["s3://bucket/path/{stem}-{output}.csv"], with the placeholders '
@@ -300,19 +471,33 @@ RULES: dict[str, Rule] = {
     ),
     "then": (_is_links, 'a list such as [{"route": "central", "output": "Clean claims: *"}]'),
     "notify": (lambda value: value in ("problems", "always"), '"problems" or "always"'),
-    "header": (_is_texts, "a list of the header row's columns"),
-    "table": (
-        _is_table,
-        'an object with any of "sheet": a name or a pattern, "header_row": "find" or a number from '
-        f'1 to {LAST_HEADER_ROW}, "encoding": "find" or one of {", ".join(ENCODINGS)}, '
-        '"delimiter": "find" or one character, "until": "blank" or "end", "below": "refuse" or '
-        '"ignore"',
-    ),
+    "header": (_is_texts, EXPECTED_HEADER),
+    "table": (is_table, EXPECTED_TABLE),
     "identical": (lambda value: value in ("process", "skip"), '"process" or "skip"'),
     "identical_within_days": (
         # 30.0 is a whole number to JSON, and True is none.
         lambda value: type(value) in (int, float) and 1 <= value <= 3650 and value == int(value),
         "a whole number of days from 1 to 3650",
+    ),
+    "expect": (
+        is_expect,
+        'an object with "file": a name or pattern with {period}, "every": "day", "week", "month" '
+        'or "quarter", and "by": such as "working day 5, 17:00", "day 15, 17:00" or "last working '
+        'day, 17:00", of a day "17:00"; beside them may stand "of": "this" or "before", "zone", '
+        'such as "Europe/London", "holidays", such as "GB" or "GB-ENG", and "at_least": '
+        '{"rows": 1}',
+    ),
+    "when": (
+        _is_when,
+        f'an object with "updated": a list of 1 to {MOST_UPDATED} ids of datasets, or "at": five '
+        'fields of cron such as "0 6 * * MON-FRI", or both; beside "at" may stand "zone", such as '
+        '"Europe/London", and "missed": "once" or "skip"',
+    ),
+    "set": (
+        _is_set,
+        f'an object with "period", such as "{{period}}", and "members": a list of {FEWEST} to '
+        f'{MOST} such as {{"file": "claims-{{period}}.csv", "dataset_id": "d-…"}}, with a text '
+        'between two captures or *; a member may have a "header" and a "table" of its own',
     ),
 }
 

@@ -27,8 +27,9 @@ class FileState(TypedDict):
 
     run: str
     route: str
-    status: str  # CHECKED, EMPTY or REPLACED
+    status: str  # CHECKED, EMPTY, REPLACED or GATHERED
     wait_seconds: int  # until the next look, where it is EMPTY
+    set: NotRequired["SetState"]  # of a route with a set
 
 
 class TurnState(TypedDict):
@@ -47,6 +48,23 @@ class Parent(TypedDict):
     path: list[str]
 
 
+class Cause(TypedDict, total=False):
+    """What has caused a run without a file: one of `by`, `updated` and `at`."""
+
+    by: str  # "hand"
+    updated: list[str]  # the ids of the datasets
+    events: list[str]  # the ids of the events that told it
+    at: str  # the moment of a schedule
+
+
+class SetState(TypedDict):
+    """Which set a run is of, as it is told."""
+
+    period: str
+    version: int  # of which the run is; 0 for a member that waits for others
+    missing: list[str]  # the patterns of the members that have not come
+
+
 class DroppedFile(TypedDict):
     """The dropped object, pinned to one version; CheckFile notes it."""
 
@@ -57,6 +75,7 @@ class DroppedFile(TypedDict):
     etag: str
     dropped_at: str
     parent: Parent | None  # None for a file from outside
+    period: NotRequired[str]  # of a set's run: what its outputs are named by
 
 
 class Measures(TypedDict):
@@ -71,23 +90,34 @@ class MeasuresOfUpload(Measures):
     """The measures of a dropped file, and what was made of it by a route with a table."""
 
     prepared: NotRequired[Mapping[str, object]]  # files/prepared.py's
+    members: NotRequired[list["Measures"]]  # of a set's run, in the order of its members
 
 
 class MeasuredFile(DroppedFile, Measures):
     """The dropped object as it went up; UploadAndExecute measures it."""
 
 
+class MeasuredMember(DroppedFile, Measures):
+    """A member of a set as it went up; UploadAndExecute measures it."""
+
+    file: str  # the pattern
+    dataset_id: str
+    run: str  # that has gathered it
+
+
 class ExecutionState(TypedDict):
     """Quantemplate's execution, and the ids with which it was made; by UploadAndExecute."""
 
     organisation_id: str
-    dataset_id: str
+    dataset_id: str | None  # None for a run without a file, and for a set's
     pipeline_id: str
     execution_id: str
     run_number: int
     created_at: str | None  # these times are Quantemplate's own words
     started_at: NotRequired[str | None]  # by CheckStatus
     finished_at: NotRequired[str | None]
+    pipeline_version: NotRequired[int | None]  # its revision; release 1.0.0 has told neither
+    pipeline_version_before: NotRequired[int | None]  # that of the route's run before
 
 
 class DuplicateOf(TypedDict):
@@ -121,6 +151,17 @@ Waiting = TypedDict(
 )
 
 
+class Listening(TypedDict):
+    """How a run waits where Quantemplate's events are taken; CheckStatus's."""
+
+    pk: NotRequired[str]  # of the item for the task token, where the next wait is a callback
+    heard: str  # the last event that was noted before the last look, "" for none
+    announced: int  # how many of the pipeline's ends before this one, in a row, were announced
+    callbacks: int  # so far: a history has an end
+    early: int  # looks that are still to follow soon, after an event that announced no end
+    series: int  # how many events have announced no end
+
+
 class OutputToFetch(TypedDict):
     """One output of the execution; CheckStatus names them."""
 
@@ -144,11 +185,12 @@ class StoredOutput(StoredBytes):
 
 
 class HeldOutput(TypedDict):
-    """An output that holds a run at its gate."""
+    """What holds a run at its gate: an output, or the file, which has too few rows."""
 
     name: str
     rows: int | None
     reason: NotRequired[str]  # why they are not counted
+    fewer_than: NotRequired[int]  # rows that the route expects of the file, which has this name
 
 
 class Exported(TypedDict):
@@ -179,7 +221,11 @@ class RunState(TypedDict, total=False):
     execution_arn: str
     order: str  # its place among others, a text that sorts
     route: str
-    source: MeasuredFile
+    source: MeasuredFile | None  # None for a run without a file
+    cause: Cause | None  # of a run without a file; None for any other
+    started_at: str  # of a run without a file
+    set: SetState  # of a set's run; so too the next
+    members: list[MeasuredMember]
     prepared: Mapping[str, object]  # of the table that was made, by files/prepared.py
     quantemplate: ExecutionState | None  # None for a file that is skipped
     after: int  # the highest number of an execution that was seen before its own
@@ -189,12 +235,47 @@ class RunState(TypedDict, total=False):
     status: str
     wait_seconds: int
     waiting: Waiting
+    listening: Listening  # where events are taken
     outputs: list[OutputToFetch] | list[StoredOutput]  # the latter after DownloadOutput
     gated: bool  # whether they go to held/ first
     not_ours: str | None  # the id of another's execution that followed our upload
-    held: list[HeldOutput]  # this and what follows by PublishRun
+    inbox: str  # the stack's; this and what follows by PublishRun
+    held: list[HeldOutput]
     destinations: list[Exported]
     chained: list[Chained]
+
+
+def named(run: str, route: str | None, source: Mapping[str, Any] | None) -> str:
+    """Name a run in a message: by its file, or where it has none by itself; and by its route."""
+    what = f"file s3://{source['bucket']}/{source['key']}" if source else f"run {run}"
+    return f"{what}, route {route}" if route else what
+
+
+def named_by(state: RunState) -> str:
+    """Name the run of a state in a message."""
+    return named(state["run"], state["route"], state["source"])
+
+
+def key_of(state: RunState) -> str | None:
+    """Return the key of a run's file, None where it has none."""
+    return state["source"]["key"] if state["source"] else None
+
+
+def named_key(route: str, source: Mapping[str, Any] | None) -> str | None:
+    """Return the key that a run's outputs are named by: its file's, or one made of its period."""
+    if source is None:
+        return None
+    return f"{route}/{source['period']}.csv" if source.get("period") else str(source["key"])
+
+
+def began_of(state: RunState) -> str:
+    """Return when a run's file was dropped, or when a run without one was started."""
+    return state["source"]["dropped_at"] if state["source"] else state["started_at"]
+
+
+def inbox_of(state: RunState) -> str:
+    """Return the bucket that a run's file came from, or that of a run without one may chain to."""
+    return state["source"]["bucket"] if state["source"] else state.get("inbox", "")
 
 
 def stored(state: RunState) -> list[StoredOutput]:
@@ -208,7 +289,7 @@ class OutputState(TypedDict):
     output: OutputToFetch
     run: str
     route: str
-    source: MeasuredFile
+    source: MeasuredFile | None  # None for a run without a file
     gated: bool
     quantemplate: ExecutionState
     may_wait: NotRequired[bool]  # a definition of 1.0.0 does not know the wait
@@ -234,6 +315,8 @@ class Result(TypedDict, total=False):
     notify: str
     queue: str
     ran_seconds: float | None
+    pipeline_version: int | None
+    pipeline_version_before: int | None
     rows_in: int | None
     rows_in_reason: str
     rows_out: dict[str, int | None]  # by the outputs' names
@@ -242,5 +325,7 @@ class Result(TypedDict, total=False):
     held: list[HeldOutput]
     left_out: int  # of rows_out and held, which must fit into a state
     identical_to: DuplicateOf | None
+    cause: Cause | None  # of a run without a file
+    set: SetState  # of a set's run, or a member of one
     no_outputs: bool
     not_ours: str | None

@@ -8,6 +8,7 @@ __all__ = [
     "EMPTY",
     "ENDED",
     "FAILED",
+    "GATHERED",
     "HELD",
     "NOT_EXECUTED",
     "REPLACED",
@@ -20,7 +21,8 @@ __all__ = [
 # What the state machine's Choice after CheckFile reads; on any other TakeTurn follows.
 CHECKED = "Checked"
 EMPTY = "Empty"  # a newer version may replace it yet: CheckFile is to be entered again
-REPLACED = "Replaced"  # an empty version, which a newer one has replaced; also how its run ends
+REPLACED = "Replaced"  # a newer version is there, of an empty one or of a set's member; an end too
+GATHERED = "Gathered"  # a member of a set that waits for others; also how its run ends
 
 # What the one after CheckStatus reads beside Succeeded.
 NOT_EXECUTED = "NotExecuted"  # UploadAndExecute waits for something, and is to be entered again

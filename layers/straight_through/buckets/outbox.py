@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "manifest.json"
+SCHEMA = 2  # since 2 a run may have no file: then `source` is null
 # What the bucket's rule removes after OutboxRetentionDays has this tag; what a gate holds has none.
 # By its key it could not be told: a rule names keys that it is for, and none that it is not for.
 TO_REMOVE = "retention=outbox"
 MADE_BY = f"straight-through {__version__}"
+# Of an execution by release 1.0.0.
+UNKNOWN_VERSIONS = {"pipeline_version": None, "pipeline_version_before": None}
 
 
 def store_output(
@@ -59,15 +62,22 @@ def tags_of(key: str) -> str:
 
 def manifest_of(state: RunState) -> dict[str, Any]:
     """Return the manifest of a run; `manifest.schema.json` describes it."""
-    source = {field: value for field, value in state["source"].items() if field != "parent"}
+    file, source, made = state["source"], None, state["quantemplate"]
+    if file:
+        own = (field for field in file if field not in ("parent", "period"))
+        source = {field: file[field] for field in own}  # type: ignore[literal-required]
     described = ("name", "id", "key", "bytes", "sha256", "rows", "rows_reason")
     return {
+        "schema": SCHEMA,
         **{field: state[field] for field in ("run", "execution_arn", "route", "status")},
         "made_by": MADE_BY,
         "source": source,
-        "parent": state["source"]["parent"],
+        "parent": file["parent"] if file else None,
+        "cause": state.get("cause"),
+        **({} if file else {"started_at": state["started_at"]}),
+        **({"set": state["set"], "members": members_of(state)} if "set" in state else {}),
         **({"prepared": state["prepared"]} if "prepared" in state else {}),
-        "quantemplate": state["quantemplate"],
+        "quantemplate": made and {**UNKNOWN_VERSIONS, **made},
         "identical_to": state["identical_to"],
         "outputs": [
             {field: output[field] for field in described if field in output}
@@ -76,6 +86,14 @@ def manifest_of(state: RunState) -> dict[str, Any]:
         **({"no_outputs": True} if made_nothing(state) else {}),
         **{field: state.get(field, []) for field in ("held", "destinations", "chained")},
     }
+
+
+def members_of(state: RunState) -> list[dict[str, Any]]:
+    """Return the files of a set as its manifest names them."""
+    return [
+        {field: value for field, value in member.items() if field not in ("parent", "etag")}
+        for member in state["members"]
+    ]
 
 
 def made_nothing(state: RunState) -> bool:
@@ -112,8 +130,10 @@ def read_manifest(s3: "S3Client", bucket: str, key: str) -> RunState:
             manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.NoSuchKey:
             raise ReleaseRefused(
-                f"{address_of(bucket, key)} is gone, and what was held with it: drop the file "
-                "again."
+                f"{address_of(bucket, key)} is gone, and what was held with it: process it anew."
             ) from None
-    source = manifest["source"] | {"parent": manifest.pop("parent", None)}
+    parent = manifest.pop("parent", None)
+    source = manifest["source"] and manifest["source"] | {"parent": parent}
+    if "set" in manifest:
+        source["period"] = manifest["set"]["period"]
     return cast("RunState", manifest | {"source": source})

@@ -32,7 +32,7 @@ DENIED = {
         "S3 does not let the application read it. Most often it is encrypted with a KMS key of the "
         f"sender's own: let the key's policy allow {ROLES} kms:Decrypt. Else a policy of the "
         "bucket denies it, or it belongs to another account: let it be read. Then redrive the "
-        "execution, or have the file sent again without a key of its own."
+        "run, or have the file sent again without a key of its own."
     ),
     "InvalidObjectState": (
         "It lies in an archive class, from which S3 reads nothing before it is restored. Restore "
@@ -41,7 +41,7 @@ DENIED = {
     ),
     "KMS.DisabledException": (
         "The KMS key that it is encrypted with is disabled. Enable the key and redrive the "
-        "execution, or drop the file again without it."
+        "run, or drop the file again without it."
     ),
     "KMS.KMSInvalidStateException": (
         "The KMS key that it is encrypted with is about to be deleted, or is otherwise in no state "

@@ -1,7 +1,7 @@
 """One look at an execution: has it ended, how, and if not, how long to wait until the next."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -17,7 +17,16 @@ from straight_through.errors import (
     concerning,
 )
 from straight_through.executing.connection import Access, Connection
+from straight_through.executing.listening import (
+    NOTHING_HEARD,
+    announced_so_far,
+    by_clock,
+    first_listening,
+    waits_on,
+    was_announced,
+)
 from straight_through.executing.progress import (
+    begin_of,
     execution_of,
     listed,
     look_at,
@@ -28,13 +37,16 @@ from straight_through.executing.progress import (
 )
 from straight_through.executing.waits import Patience, wait_out
 from straight_through.files.duplicates import remember
+from straight_through.hearing.listeners import Listeners
+from straight_through.moments import from_iso, iso
+from straight_through.queue.items import SeenEnd
 from straight_through.queue.notices import Notices
 from straight_through.queue.pipelines import Pipelines
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turns
 from straight_through.routes import Routes
-from straight_through.run_state import RunState
+from straight_through.run_state import ExecutionState, RunState, named_by
 from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -52,6 +64,7 @@ class Settings:
     routes_path: str
     pipeline_deadline_hours: float
     late_list_seconds: float
+    quantemplate_events: str  # "on" or "off"
     patience: Patience
     access: Access
 
@@ -74,6 +87,8 @@ class CheckStatus:
         self._turns = Turns(table, states)
         self._records = Records(table)
         self._notices = Notices(table)
+        self._pipelines = Pipelines(table)
+        self._listeners = Listeners(table)
         self._quantemplate = quantemplate
         self._settings = settings
         self._logger = logger
@@ -88,21 +103,24 @@ class CheckStatus:
         if before["status"] == SKIPPED:
             self._turns.run_ended(before, attempt)
             return before
-        about = f"file s3://{before['source']['bucket']}/{before['source']['key']}"
-        about += f", route {before['route']}"
+        about = named_by(before)
         with self._records.noting(attempt), concerning(about):
             after = self._looked(before, attempt)
         return self._notices.follow(attempt, before, after, about, datetime.now(UTC))
 
     def _looked(self, state: RunState, attempt: Attempt) -> RunState:
         """Return the state as one look at the execution leaves it."""
+        execution = execution_of(state)
+        # Before the list is read: an event that comes meanwhile is followed by a look of its own.
+        began = datetime.now(UTC)
+        state, heard = self._heard(state, execution)
         try:
             listing = listed(self._quantemplate.open(), state)
         except WaitedFor as trouble:
-            return wait_out(state, trouble, attempt, self._settings.patience, datetime.now(UTC))
-        execution = execution_of(state)
+            patience, now = self._settings.patience, datetime.now(UTC)
+            return by_clock(wait_out(state, trouble, attempt, patience, now))
         if shows_newer(listing, state):
-            Pipelines(self._table).seen(execution, listing.highest)
+            self._pipelines.seen(execution, listing.highest)
             state |= {"seen": listing.highest}
         if state["turn"]:
             self._turns.works_again(state["turn"]["queue"], attempt)
@@ -110,29 +128,70 @@ class CheckStatus:
         try:
             look = look_at(listing, state, now, attempt, hours, self._settings.late_list_seconds)
         except (PipelineFailed, PipelineCancelled):
-            self._turns.run_ended(state, attempt)
+            self._ended(state, heard, began, attempt)
             told = (attempt.run, execution["execution_id"], attempt.redrive_count)
             # One that was attached to is not ours to repeat.
             if state["turn"] and self._records.told_before(*told):
                 return without_waiting(state) | {"status": RUN_AGAIN}
             raise
         except PipelineEndUnknown:
-            self._turns.run_ended(state, attempt)
+            self._ended(state, heard, began, attempt)
             raise
         if not look.known:
             self._logger.warning("Unknown status, waiting on", status=look.status)
         state = looked_at_state(state, look, attempt, hours, now)
         if look.execution and look.status == SUCCEEDED:
-            self._turns.run_ended(state, attempt)
+            self._ended(state, heard, began, attempt)
             return self._succeeded(state, look.execution, listing)
+        if "listening" in state:
+            begun = begin_of(state, attempt, now)
+            since = from_iso(attempt.began) if attempt.redrive_count else begun
+            deadline = since + timedelta(hours=hours)
+            return waits_on(state, heard, begun, now, listing.durations, deadline)
         return state
+
+    def _heard(self, state: RunState, execution: ExecutionState) -> tuple[RunState, str]:
+        """Return the state that listens for events, where they are taken, and the last of them."""
+        if self._settings.quantemplate_events != "on":
+            after = state.copy()
+            after.pop("listening", None)  # they were taken when it began
+            return after, NOTHING_HEARD
+        of_pipeline, run_id = execution["pipeline_id"], execution["execution_id"]
+        heard = self._listeners.heard(of_pipeline, run_id, state["run"], datetime.now(UTC))
+        if "listening" not in state:
+            state = state | {"listening": first_listening(self._announced(execution))}
+        return state, heard
+
+    def _announced(self, execution: ExecutionState) -> int:
+        """Return how many of the pipeline's ends before this one, in a row, were announced."""
+        before, last = self._pipelines.ends_announced(execution)
+        came = None
+        if last and not last["announced"]:
+            came = self._listeners.heard_at(execution["pipeline_id"], last["execution_id"])
+        return announced_so_far(before, last, came)
+
+    def _ended(self, state: RunState, heard: str, began: datetime, attempt: Attempt) -> None:
+        """Pass on the turn of an execution that has ended; note whether its end was announced.
+
+        `heard` is the last event that was noted before this look began.
+        """
+        self._turns.run_ended(state, attempt)
+        if "listening" in state:
+            made = execution_of(state)
+            end: SeenEnd = {
+                "execution_id": made["execution_id"],
+                "since": iso(began),
+                "at": iso(datetime.now(UTC)),
+                "announced": was_announced(state, heard),
+            }
+            self._pipelines.ended(made, end, state["listening"]["announced"])
 
     def _succeeded(self, state: RunState, execution: "Execution", listing: "Listing") -> RunState:
         """Return the state of a run that succeeded; remember its bytes, and measure how late."""
         now, source = datetime.now(UTC), state["source"]
         route = self._routes.named(state["route"])
         state = succeeded_state(state, execution, listing, route)
-        if source["sha256"]:
+        if source and source["sha256"] and "members" not in state:
             # Only now: the bytes of a run that failed may be dropped again.
             remember(self._table, route, source["sha256"], state["run"], source["key"], now)
         self._logger.info("Pipeline succeeded", outputs=len(state["outputs"]))

@@ -22,10 +22,12 @@ from straight_through.errors import (
     ExecuteUncertain,
     FunctionKilled,
     NotFound,
+    NotInSet,
     PipelineBusy,
     StraightThroughError,
 )
 from straight_through.executing.waits import vanished
+from straight_through.files.intake import SetBody
 from straight_through.moments import from_iso, iso
 from straight_through.queue.bindings import Unsettled, enter_bound, forget
 from straight_through.queue.items import (
@@ -38,11 +40,12 @@ from straight_through.queue.items import (
     RouteIds,
     RunRecord,
 )
-from straight_through.queue.pipelines import NONE_SEEN, Pipelines
+from straight_through.queue.pipelines import NONE_SEEN, Pipelines, version_before
 from straight_through.queue.records import Records
 from straight_through.queue.turns import Turn, Turns
 from straight_through.routes import Route, Routes
 from straight_through.run_state import MeasuresOfUpload
+from straight_through.starting.updates import absorbed
 
 MOST_NAMED = 10  # executions that a message names
 LOOK_AGAIN = 10  # seconds
@@ -76,12 +79,13 @@ class ExecuteOnce:
         turn: Turn,
         attempt: Attempt,
         route: Route,
-        body: Body,
+        body: Body | SetBody | None,
         until: datetime,
         routes: Routes,
     ) -> MadeExecution:
         """Enter the turn, return the execution as `upload_and_execute` does, and leave it again.
 
+        `body` is the file, or the files of a set; None for a run without one: nothing is uploaded.
         `until` is when this function must have ended.
 
         Raises RouteConflict too, and TurnLost where the route has another queue by now.
@@ -101,9 +105,9 @@ class ExecuteOnce:
         return made
 
     def upload_and_execute(
-        self, turn: Turn, mark: str, attempt: Attempt, route: Route, body: Body
+        self, turn: Turn, mark: str, attempt: Attempt, route: Route, body: Body | SetBody | None
     ) -> MadeExecution:
-        """Return the execution that this file's Execute has made, now or in an earlier attempt.
+        """Return the execution that this run's Execute has made, now or in an earlier attempt.
 
         Raises PipelineBusy while another may use the pipeline or the dataset, ApiUnavailable,
         ApiThrottled and SourceUnavailable where trying again may help, TurnLost, ExecuteUncertain.
@@ -111,26 +115,34 @@ class ExecuteOnce:
         queue = self._turns.state(turn.queue)
         if queue["holder"]["kills"] > MOST_KILLS:
             raise FunctionKilled(
-                f"The function died {MOST_KILLS} times in a row while it uploaded the file: too "
-                "little memory or time for it. Look at its log, then redrive."
+                f"The function died {MOST_KILLS} times in a row while it uploaded the file or "
+                "executed the pipeline: too little memory or time for it. Look at its log, then "
+                "redrive the run."
             )
         record = self._records.get(attempt.run)
         for earlier in _open_posts(queue.get("last_post"), record):
             self.settle(earlier, attempt)
             record = self._records.get(attempt.run)
         if "execution" in record:
-            return record["execution"]
+            made = record["execution"]  # whoever noted it may not have come to this
+            self._pipelines.executed(attempt.run, made)
+            return made
         if "uncertain" in record:
             raise ExecuteUncertain(record["uncertain"])
-        ids, seen = _ids(route), self._pipelines.highest(_ids(route))
+        ids = _ids(route)
+        known = self._pipelines.known(ids)
+        seen = known["highest"] if known else None
         # Before the first execution is known, old ones need not be whole.
         listing = self._list(ids, seen, above=seen or ABOVE_ALL)
         self._require_newest(listing, seen or NONE_SEEN, queue["holder"], route.pipeline_id)
         _require_free(listing.going_on, route.pipeline_id)
         self.durations = listing.durations
-        size = len(body)  # what is made of the file is made here, and refused before it goes up
-        self._client.upload_dataset(route.organisation_id, route.dataset_id, body)
-        self.uploaded = size
+        uploads = _uploads(route, body)
+        # What is made of the files is made here: where one is refused, none has gone up.
+        sizes = [len(part) for _, part in uploads]
+        for (dataset_id, part), size in zip(uploads, sizes, strict=True):
+            self._client.upload_dataset(route.organisation_id, dataset_id, part)
+            self.uploaded += size
         post: Post = {
             "id": uuid.uuid4().hex,
             "run": attempt.run,
@@ -144,8 +156,10 @@ class ExecuteOnce:
             "user": self._known_user(queue),
             "granted_at": queue["holder"]["granted_at"],
             "measures": getattr(body, "measures", not_measured()),
+            "pipeline_version_before": version_before(known, route.name, attempt.run),
         }
-        self._turns.post(turn, mark, attempt.run, post)
+        takes_in = [absorbed(route.name, post["at"])] if route.when and route.when.updated else []
+        self._turns.post(turn, mark, attempt.run, post, *takes_in)
         return self._execute(post)
 
     def attach(self, route: Route, execution_id: str) -> MadeExecution:
@@ -230,7 +244,7 @@ class ExecuteOnce:
             )
             odd.call = "execute_pipeline"
             return self._lost(post, odd, answered=execution)
-        self._pipelines.seen(post, execution.number)
+        self._pipelines.executed(post["run"], made)
         if execution.created_by and execution.created_by != post["user"]:
             self._pipelines.know_user(self._client.credentials.client_id, execution.created_by)
         return made
@@ -297,7 +311,7 @@ class ExecuteOnce:
             )
         elif not self._records.executed(post, made_by(post, found[0])):
             raise PipelineBusy(
-                f"Execution {found[0].number} ({found[0].id}) was taken by another file meanwhile. "
+                f"Execution {found[0].number} ({found[0].id}) was taken by another run meanwhile. "
                 "The list is looked at once more.",
                 retry_after=LOOK_AGAIN,
             )
@@ -333,7 +347,7 @@ class ExecuteOnce:
             return
         self._records.uncertain(
             post,
-            f"{why} If it is this file's, start a new run with the same input and "
+            f"{why} If it is this run's, start a new run with the same input and "
             '"execution_id"; if it is not, start one with the same input.',
         )
         number = answered["number"] if answered else NONE_SEEN
@@ -377,6 +391,7 @@ def made_by(post: Post, execution: Execution) -> MadeExecution:
         "executed_at": post["at"],
         "measures": post["measures"],
         "after": post["after"],
+        "pipeline_version_before": post.get("pipeline_version_before"),
     }
 
 
@@ -398,6 +413,8 @@ def attached(ids: RouteIds, execution: Execution) -> MadeExecution:
         "executed_at": None,
         "measures": not_measured(),
         "after": 0,
+        "pipeline_version": execution.pipeline_version,
+        "pipeline_version_before": None,
     }
 
 
@@ -409,6 +426,27 @@ def _ids(route: Route) -> RouteIds:
         "dataset_id": route.dataset_id,
         "pipeline_id": route.pipeline_id,
     }
+
+
+def _uploads(route: Route, body: Body | SetBody | None) -> Sequence[tuple[str, Body]]:
+    """Return what goes up, each with its dataset: a file, all files of a set, or nothing.
+
+    Raises NotInSet where the route has lost a dataset of the set: its queue is not bound to it; and
+    where it takes sets by now, but this file is of none.
+    """
+    if isinstance(body, SetBody):
+        if not {dataset for dataset, _ in body.uploads} <= {*route.datasets}:
+            raise NotInSet(
+                f"Route {route.name!r} has other members by now than when its set was claimed: "
+                "nothing was uploaded. Start a new run with the same input."
+            )
+        return body.uploads
+    if body is not None and not route.dataset_id:
+        raise NotInSet(
+            f"Route {route.name!r} has other fields by now than when this file was checked, and "
+            "no dataset for it alone: nothing was uploaded. Start a new run with the same input."
+        )
+    return [(route.dataset_id, body)] if body is not None and route.dataset_id else []
 
 
 def _open_posts(last: Post | None, record: RunRecord) -> list[Post]:
@@ -425,7 +463,7 @@ def _several(post: Post, whose: str, found: Sequence[Execution]) -> str:
     return (
         f"The reply to the {whose} was lost, and after execution {post['after']} there are "
         f"{len(found)} newer ones: {', '.join(e.id for e in found)}. Look at them in "
-        "Quantemplate. If one of them is this file's, start a new run with the same "
+        "Quantemplate. If one of them is this run's, start a new run with the same "
         'input and "execution_id"; if none is, start one with the same input.'
     )
 
@@ -437,5 +475,5 @@ def _require_free(going_on: Sequence[Execution], pipeline_id: str) -> None:
             f"Execution {execution.number} ({execution.id}) of pipeline {pipeline_id}, made by "
             f"{execution.created_by or 'an unknown user'} at "
             f"{execution.created_at or 'an unknown time'}, is going on (status "
-            f"{execution.status!r}). The file waits for its end."
+            f"{execution.status!r}). The run waits for its end."
         )

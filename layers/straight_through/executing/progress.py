@@ -17,15 +17,17 @@ from straight_through.errors import (
     PipelineOverdue,
 )
 from straight_through.executing.waits import next_wait, since_of, vanished
+from straight_through.gathering.sets import told
 from straight_through.measuring import NOT_MEASURED
-from straight_through.moments import iso
+from straight_through.moments import from_iso, iso
 from straight_through.names import file_names
-from straight_through.queue.items import MadeExecution
+from straight_through.queue.items import GatheredSet, MadeExecution
 from straight_through.run_state import (
     SCHEMA,
     DroppedFile,
     DuplicateOf,
     ExecutionState,
+    MeasuredMember,
     Measures,
     OutputToFetch,
     RunState,
@@ -97,18 +99,16 @@ def look_at(
     if execution.status == FAILED:
         raise PipelineFailed(
             f"{who} failed {when}. Look at it in Quantemplate; when the pipeline is mended, "
-            "redrive the run to run the file again. A mended file is dropped anew."
+            "redrive the run, which executes it anew. A mended file is dropped anew."
         )
     if execution.status in CANCELLED:
-        raise PipelineCancelled(
-            f"{who} was cancelled {when}. To run the file again, redrive the run."
-        )
+        raise PipelineCancelled(f"{who} was cancelled {when}. To execute it anew, redrive the run.")
     if execution.status != SUCCEEDED and execution.finished_at:
         raise PipelineEndUnknown(
             f"{who} has ended {when} with the status {execution.status!r}, which nobody here "
             "knows. Nothing was fetched. Look at it in Quantemplate. If it shows another "
             "status by now, redrive the run, which looks again and executes nothing; to run "
-            "the file anew, start a new run with the same input."
+            "it anew, start a new run with the same input."
         )
     if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
         raise PipelineOverdue(
@@ -193,15 +193,18 @@ def succeeded_state(
     """
     made = execution_of(state)
     other = not_ours(listing, made, state["after"]) if state["turn"] else None
+    version = made.get("pipeline_version")
     return {
         **state,
         "quantemplate": {
             **made,
             "started_at": execution.started_at,
             "finished_at": execution.finished_at,
+            "pipeline_version": version if version is not None else execution.pipeline_version,
+            "pipeline_version_before": made.get("pipeline_version_before"),
         },
         "outputs": outputs_of(selected(execution.outputs, route)),
-        "gated": bool(route.hold_if_rows),
+        "gated": bool(route.hold_if_rows or route.hold_if_fewer_rows),
         "not_ours": other.id if other else None,
     }
 
@@ -229,16 +232,19 @@ def without_waiting(state: RunState) -> RunState:
 def executed_state(
     attempt: Attempt,
     turn: TurnState | None,
-    source: DroppedFile,
+    source: DroppedFile | None,
     made: MadeExecution,
     twin: DuplicateOf | None,
     durations: Sequence[float],
+    gathered: GatheredSet | None = None,
 ) -> RunState:
     """Return the state of a run that was executed, as it travels through the state machine."""
     measures = made["measures"]
-    measured: Measures = {"sha256": measures["sha256"], "rows": measures["rows"]}
-    if "rows_reason" in measures:
-        measured["rows_reason"] = measures["rows_reason"]
+    members = members_of(gathered, measures.get("members", [])) if gathered else []
+    own = next((each for each in members if each["run"] == attempt.run), measures)
+    measured: Measures = {"sha256": own["sha256"], "rows": own["rows"]}
+    if "rows_reason" in own:
+        measured["rows_reason"] = own["rows_reason"]
     state: RunState = {
         "schema": SCHEMA,
         "run": attempt.run,
@@ -246,7 +252,8 @@ def executed_state(
         "turn": turn,
         "order": attempt.order,
         "route": made["route"],
-        "source": {**source, **measured},
+        "source": {**source, **measured} if source else None,
+        "cause": attempt.input.cause,
         "quantemplate": {
             "organisation_id": made["organisation_id"],
             "dataset_id": made["dataset_id"],
@@ -254,6 +261,8 @@ def executed_state(
             "execution_id": made["execution_id"],
             "run_number": made["run_number"],
             "created_at": made["created_at"],
+            "pipeline_version": made.get("pipeline_version"),
+            "pipeline_version_before": made.get("pipeline_version_before"),
         },
         "after": made["after"],
         "executed_at": made.get("executed_at"),  # release 1.0.0 has noted none
@@ -261,9 +270,29 @@ def executed_state(
         "status": STARTED,
         "wait_seconds": next_wait(0, durations),
     }
+    if source is None:
+        state["started_at"] = iso(from_iso(attempt.started))
+    if gathered and state["source"]:
+        state["source"]["period"] = gathered["period"]
+        state["set"] = told(gathered)
+        state["members"] = members
     if "prepared" in measures:  # by routes with a table
         state["prepared"] = measures["prepared"]
     return state
+
+
+def members_of(gathered: GatheredSet, measured: Sequence[Measures]) -> list[MeasuredMember]:
+    """Return the files of a set with what was measured of each as it went up."""
+    return [
+        {
+            **member["source"],
+            **measures,
+            "file": member["file"],
+            "dataset_id": member["dataset_id"],
+            "run": member["run"],
+        }
+        for member, measures in zip(gathered["members"], measured, strict=True)
+    ]
 
 
 def skipped_state(
@@ -282,6 +311,7 @@ def skipped_state(
         "order": attempt.order,
         "route": route,
         "source": {**source, **NOT_MEASURED},
+        "cause": None,
         "quantemplate": None,
         "identical_to": twin,
         "outputs": [],

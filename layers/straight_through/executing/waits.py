@@ -24,6 +24,8 @@ LONGEST_WAIT, LONGEST_SHARE = 300, 0.01  # seconds, or of the time waited so far
 # believed too much.
 SHARE = 0.16  # of the spread, between two looks around the expected end
 PRETENDED_RUNS, PRETENDED_SPREAD = 3, 0.12
+# Of the longest known duration: when an end is looked for whose event has not come.
+PAST_USUAL, PAST_USUAL_SECONDS = 1.2, 30
 FARTHEST = 0.5  # from the median, in the logarithm; what lies farther off is counted as if there
 
 
@@ -70,6 +72,19 @@ def next_wait(elapsed: float, durations: Sequence[float] = ()) -> int:
     close = bisect.bisect_left(waits, True, key=too_long)  # noqa: FBT003
     past_all = (elapsed - math.exp(known[-1])) / 10
     return _within(max(min(close, max(elapsed, 10)), past_all), elapsed)
+
+
+def announced_wait(elapsed: float, durations: Sequence[float]) -> int:
+    """Whole seconds to the next look at an execution whose end an event will announce.
+
+    One look past the usual end, and then as seldom as a wait may be. For a pipeline of which no
+    duration is known, as `next_wait`.
+    """
+    known = [each for each in durations if 0 < each < math.inf]
+    if not known:
+        return next_wait(elapsed, durations)
+    late = max(known) * PAST_USUAL + PAST_USUAL_SECONDS
+    return math.ceil(late - elapsed if elapsed < late else longest_wait(elapsed))
 
 
 def longest_wait(waited: float) -> float:
@@ -180,7 +195,7 @@ def wait_asked_for(event: OutputState, asked: float, now: datetime) -> Asked | N
     """Return the wait that a server has asked for while an output was fetched.
 
     None where it asked for none, or for too long. It grows with the time waited, to five minutes or
-    a tenth of that time, so that a short one does not fill the history. Only a definition that
+    a seventh of that time, so that a short one does not fill the history. Only a definition that
     knows the wait says `may_wait`: the one of release 1.0.0 tries again by its own.
     """
     if not asked or not event.get("may_wait"):
@@ -189,6 +204,6 @@ def wait_asked_for(event: OutputState, asked: float, now: datetime) -> Asked | N
     waited = (now - from_iso(since)).total_seconds()
     if waited > LONGEST_ASKED:
         return None
-    grown = min(waited, max(LONGEST_WAIT, waited / 10))
+    grown = min(waited, max(LONGEST_WAIT, waited / 7))
     seconds = math.ceil(min(max(asked, grown, 1), LONGEST_ASKED))
     return {"waiting_since": since, "wait_seconds": seconds}

@@ -27,8 +27,9 @@ from straight_through.reading.sheets import Sheet, Unpacked, chosen, unpacked
 from straight_through.reading.table_finding import LOOK, Cut, Place, count_of, place_of, rows_shown
 from straight_through.reading.unzipping import Limits
 from straight_through.reading.xlsx import letters_of
-from straight_through.routes import FIND, Route, TableSpec
+from straight_through.routes import Route
 from straight_through.run_state import Measures
+from straight_through.table_spec import FIND, TableSpec
 from straight_through.time_left import Left, Pace, unhurried
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from straight_through.buckets.s3_objects import copy_if_absent
 from straight_through.errors import ChainCycle, NoRoute, RouteInvalid
 from straight_through.names import LONGEST_LINEAGE, chained_key, quoted
 from straight_through.routes import Route, Routes
-from straight_through.run_state import Chained, RunState, stored
+from straight_through.run_state import Chained, RunState, inbox_of, key_of, named_key, stored
 from straight_through.selection import matches
 
 if TYPE_CHECKING:
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 def path_of(state: RunState) -> list[str]:
     """Return the routes that a run's file has come through before."""
-    return list((state["source"]["parent"] or {"path": []})["path"])
+    parent = state["source"]["parent"] if state["source"] else None
+    return list(parent["path"]) if parent else []
 
 
 def require_no_cycle(route: Route, path: Sequence[str], routes: Routes) -> None:
-    """Follow the chain from a route to its ends, before it is entered. Raises ChainCycle, NoRoute.
+    """Follow the chain from a route to its ends, before it is entered. Raises ChainCycle, NoRoute,
+    and RouteInvalid where it leads to a route that takes no file.
 
     `path` names the routes that the file has come through before.
     """
@@ -41,6 +43,12 @@ def require_no_cycle(route: Route, path: Sequence[str], routes: Routes) -> None:
                 'take the link out of "then"; then redrive the run. Nothing was chained or '
                 "exported."
             ) from None
+        if not following.datasets:
+            raise RouteInvalid(
+                f"Route {route.name!r} chains on to {link.route!r}, which has no dataset_id and "
+                'takes no file. Take the link out of "then", or give that route a dataset_id; then '
+                "redrive the run. Nothing was chained or exported."
+            )
         require_no_cycle(following, here, routes)
 
 
@@ -88,14 +96,16 @@ def chain_on(s3: "S3Client", outbox: str, state: RunState, route: Route) -> list
             if not matches(output["name"], (link.output,)):
                 continue
             file_name = output["key"].rpartition("/")[2]
-            key = chained_key(link.route, state["source"]["key"], file_name, state["run"])
+            key = chained_key(
+                link.route, named_key(route.name, state["source"]), file_name, state["run"]
+            )
             lineage = {
                 "parent-run": state["run"],
-                "parent-key": quoted(state["source"]["key"]),
+                "parent-key": quoted(key_of(state) or ""),
                 "parent-output": quoted(output["name"]),
                 "path": _joined(path),
             }
-            inbox = state["source"]["bucket"]
+            inbox = inbox_of(state)
             with refusals_at(inbox, key):
                 copy_if_absent(s3, (outbox, output["key"]), (inbox, key), lineage)
             dropped.append({"route": link.route, "output": output["name"], "key": key})

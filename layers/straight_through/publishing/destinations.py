@@ -15,9 +15,17 @@ from straight_through.errors import (
     OutputMissing,
     RouteInvalid,
 )
-from straight_through.names import lineage_of, run_folder
+from straight_through.names import lineage_of, stem_of
 from straight_through.routes import Route
-from straight_through.run_state import Exported, RunState, StoredOutput, stored
+from straight_through.run_state import (
+    Exported,
+    RunState,
+    StoredOutput,
+    began_of,
+    inbox_of,
+    named_key,
+    stored,
+)
 from straight_through.selection import matches
 from straight_through.text import listed, shown
 
@@ -33,14 +41,14 @@ def targets_of(state: RunState, route: Route) -> list[tuple[StoredOutput, str]]:
 
     Raises DestinationClash where two would meet on one key, RouteInvalid for one in the inbox.
     """
-    inbox = state["source"]["bucket"]
+    inbox = inbox_of(state)
     for uri in route.destinations:
         if uri.startswith(f"s3://{inbox}/"):
             raise RouteInvalid(
                 f"Route {route.name!r}: field 'destinations' has {uri!r}, which lies in the inbox; "
                 "expected is another bucket. What is to go through another route goes there by "
                 "'then', which never goes round for ever. Mend the route, then redrive the "
-                "execution. Nothing was exported."
+                "run. Nothing was exported."
             )
     outputs = [o for o in stored(state) if matches(o["name"], route.outputs)]
     found = [
@@ -97,11 +105,10 @@ def export(s3: "S3Client", bucket: str, state: RunState, route: Route) -> list[E
 
 def _filled(uri: str, state: RunState, output: StoredOutput) -> str:
     """Return a destination with its placeholders filled in."""
-    folder = run_folder(state["route"], state["source"]["key"], state["run"])
     values = {
         "route": state["route"],
-        "stem": folder.removeprefix(f"{state['route']}/").removesuffix(f"/{state['run']}/"),
-        "date": state["source"]["dropped_at"][:10],
+        "stem": stem_of(state["route"], named_key(state["route"], state["source"]), state["run"]),
+        "date": began_of(state)[:10],
         "output": output["key"].rpartition("/")[2].removesuffix(".csv"),
         "run": state["run"],
     }

@@ -9,7 +9,7 @@ from straight_through.buckets.outbox_refusals import refusals_at
 from straight_through.errors import ReleaseRefused
 from straight_through.names import HELD
 from straight_through.queue.records import Records
-from straight_through.run_state import RunState
+from straight_through.run_state import RunState, began_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,25 +34,31 @@ def take_held(
     return {**read_manifest(s3, outbox, held["held"]), "order": held["order"]}
 
 
-def _remember(s3: "S3Client", outbox: str, records: Records, run: str, now: datetime) -> None:
-    """Note anew that a run is held, as what lies under held/ shows.
+def held_manifest(s3: "S3Client", outbox: str, run: str) -> str | None:
+    """Return the key of a held run's manifest, as what lies under held/ shows.
 
-    The records that release 1.0.0 has written are forgotten after 180 days. What was released has
-    no more than its manifest there.
+    None where nothing is held of it: what was released has no more than its manifest there.
+    """
+    keys = [
+        found["Key"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=outbox, Prefix=f"{HELD}/")
+        for found in page.get("Contents", [])
+        if found["Key"].split("/")[-2] == run
+    ]
+    manifests = [key for key in keys if key.endswith(f"/{run}/{MANIFEST}")]
+    return manifests[0] if len(manifests) == 1 and len(keys) > 1 else None
+
+
+def _remember(s3: "S3Client", outbox: str, records: Records, run: str, now: datetime) -> None:
+    """Note anew that a run is held, if the outbox shows it.
+
+    The records that release 1.0.0 has written are forgotten after 180 days.
     """
     with refusals_at(outbox, f"{HELD}/", "read"):
-        keys = [
-            found["Key"]
-            for page in s3.get_paginator("list_objects_v2").paginate(
-                Bucket=outbox, Prefix=f"{HELD}/"
-            )
-            for found in page.get("Contents", [])
-            if found["Key"].split("/")[-2] == run
-        ]
-    manifests = [key for key in keys if key.endswith(f"/{run}/{MANIFEST}")]
-    if len(manifests) != 1 or len(keys) == 1:
+        manifest = held_manifest(s3, outbox, run)
+    if manifest is None:
         return
-    state = read_manifest(s3, outbox, manifests[0])
-    source = state["source"]
-    records.note(run, now, source=source, route=state["route"])
-    records.hold(run, manifests[0], order_of(source["dropped_at"], None, run))
+    state = read_manifest(s3, outbox, manifest)
+    known = {"source": state["source"], "cause": state.get("cause"), "route": state["route"]}
+    records.note(run, now, **known)
+    records.hold(run, manifest, order_of(began_of(state), None, run))

@@ -1,7 +1,7 @@
 """What becomes of a run's outputs: held at a gate, or exported and chained on."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantemplate.times import moment_of
@@ -19,6 +19,7 @@ from straight_through.run_state import (
     Result,
     RunState,
     StoredOutput,
+    named_key,
     stored,
 )
 from straight_through.selection import matches
@@ -32,7 +33,7 @@ MOST_TOLD = 64 * 1024  # bytes of JSON of each list in a result: a state's paylo
 
 
 def rows_at_gate(state: RunState, route: Route) -> list[HeldOutput]:
-    """Return the outputs that hold the run back: those with rows, and those not counted.
+    """Return what holds the run back: outputs with rows, a file with few, and what is not counted.
 
     Raises OutputMissing where the route has named one since the outputs were fetched: a gate that
     cannot be looked at lets nothing pass.
@@ -54,7 +55,22 @@ def rows_at_gate(state: RunState, route: Route) -> list[HeldOutput]:
             found.append({"name": output["name"], "rows": output["rows"]})
             if output.get("rows_reason"):
                 found[-1]["reason"] = output["rows_reason"]
-    return found
+    return found + _few_rows(state, route)
+
+
+def _few_rows(state: RunState, route: Route) -> list[HeldOutput]:
+    """Return the file, if it has fewer rows than the route expects, or they are not counted."""
+    least, source = route.hold_if_fewer_rows, state["source"]
+    if least is None or source is None:
+        return []
+    rows = source.get("rows")
+    if rows is not None and rows >= least:
+        return []
+    name = source["key"].rpartition("/")[2]
+    found: HeldOutput = {"name": name, "rows": rows, "fewer_than": int(least)}
+    if reason := source.get("rows_reason"):
+        found["reason"] = reason
+    return [found]
 
 
 def publish(
@@ -97,8 +113,9 @@ def _finish(s3: "S3Client", outbox: str, route: Route, state: RunState, folder: 
     """Write the manifest and return the execution's result."""
     manifest = manifest_of(state)
     key = store_manifest(s3, outbox, folder, manifest)
-    rows, held = _rows_by_name(stored(state)), manifest["held"]
+    rows, held, source = _rows_by_name(stored(state)), manifest["held"], state["source"]
     rows_told, held_told = dict(_fitting(rows.items())), _fitting(held)
+    made: Mapping[str, Any] = state["quantemplate"] or {}
     left_out = len(rows) - len(rows_told) + len(held) - len(held_told)
     result: Result = {
         "run": state["run"],
@@ -109,13 +126,19 @@ def _finish(s3: "S3Client", outbox: str, route: Route, state: RunState, folder: 
         "notify": route.notify,
         "queue": route.queue,
         "ran_seconds": _ran(state["quantemplate"]),
-        "rows_in": state["source"].get("rows"),
+        "pipeline_version": made.get("pipeline_version"),
+        "pipeline_version_before": made.get("pipeline_version_before"),
+        "rows_in": _rows_in(state),
         "rows_out": rows_told,
         "exported": len(manifest["destinations"]),
         "chained": len(manifest["chained"]),
     }
-    if reason := state["source"].get("rows_reason"):
+    if "set" in state:
+        result["set"] = state["set"]
+    if source and (reason := source.get("rows_reason")):
         result["rows_in_reason"] = reason
+    if cause := state.get("cause"):
+        result["cause"] = cause
     if held:
         result["held"] = held_told
     if left_out:
@@ -158,6 +181,14 @@ def _fitting(entries: Iterable[Any]) -> list[Any]:
     return found
 
 
+def _rows_in(state: RunState) -> int | None:
+    """Return the rows of the run's file, or of all files of a set; None where some do not tell."""
+    own, members = state["source"], state.get("members", [])
+    rows = [file["rows"] for file in members] or ([own["rows"]] if own else [])
+    counted = [each for each in rows if each is not None]
+    return sum(counted) if counted and len(counted) == len(rows) else None
+
+
 def _rows_by_name(outputs: Sequence[StoredOutput]) -> dict[str, int | None]:
     """Return the rows of all outputs of each name, None where one is not counted."""
     rows: dict[str, int | None] = {}
@@ -179,9 +210,14 @@ def _ran(run: ExecutionState | None) -> float | None:
 
 def _folder(state: RunState) -> str:
     """Return the run's folder."""
-    return run_folder(state["route"], state["source"]["key"], state["run"])
+    return run_folder(state["route"], _key(state), state["run"])
 
 
 def _held(state: RunState) -> str:
     """Return the run's folder at the gate."""
-    return held_folder(state["route"], state["source"]["key"], state["run"])
+    return held_folder(state["route"], _key(state), state["run"])
+
+
+def _key(state: RunState) -> str | None:
+    """Return the key that the run's folders are named by."""
+    return named_key(state["route"], state["source"])

@@ -1,6 +1,6 @@
-"""What people are told of a run that goes on: that it has waited for something for an hour.
+"""What people are told of what goes on: a run has waited for an hour, or a set is incomplete.
 
-The functions that wait note it; the sweep, which comes every few minutes, tells it, once.
+The functions that wait, or gather a set, note it; the sweep tells it, once.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from straight_through.attempts import Attempt
+from straight_through.errors import AwsDenied, AwsUnavailable
 from straight_through.moments import from_iso, iso
 from straight_through.queue.items import Notice
 from straight_through.queue.table import Key, Refused, Table
 from straight_through.queue.tellings import PATIENCE as MAY_TELL
 from straight_through.run_state import RunState, Waiting
 from straight_through.text import shown
+from straight_through.time_left import LAST, Left
 
 NOTICES = "notices"  # the partition
 PATIENCE = timedelta(hours=1)  # that a wait may take before people are told of it
@@ -25,7 +27,7 @@ TODO = {
     "then; only after that, redrive the run.",
     "PipelineBusy": "Look in Quantemplate at what is going on there, and end it if it should not. "
     "It is looked at again by itself until then; only after that, redrive the run.",
-    "UnknownStatus": "Look at the execution in Quantemplate. When it ends there, the file goes on "
+    "UnknownStatus": "Look at the execution in Quantemplate. When it ends there, the run goes on "
     "by itself; to give it up, stop the run.",
 }
 
@@ -66,7 +68,7 @@ class Notices:
             f"The {shown(about, LONGEST_ABOUT)} has waited since {waiting['since']} for this:\n\n"
             f"{waiting['for']}\n\n"
             f"It goes on waiting until {waiting['until']} at most, and nothing is lost. The other "
-            f"files of its queue wait behind it.\n\n{TODO[waiting['kind']]}\n\n"
+            f"runs of its queue wait behind it.\n\n{TODO[waiting['kind']]}\n\n"
             f"Execution: {attempt.execution_arn}"
         )
         with suppress(Refused):  # noted, or told, by an earlier try
@@ -78,7 +80,7 @@ class Notices:
                 run=attempt.run,
                 arn=attempt.execution_arn,
                 due=iso(due),
-                subject=f"A file waits for an hour: {waiting['kind']}",
+                subject=f"A run waits for an hour: {waiting['kind']}",
                 text=text,
                 no=False,
                 expires_at=int((now + LIFETIME).timestamp()),
@@ -93,16 +95,28 @@ class Notices:
         self,
         tell: Callable[[str, str], None],
         ended: Callable[[str], object],
+        may_look: Callable[[], bool],
         now: datetime,
+        left: Left,
     ) -> None:
         """Tell, once each, what is due of executions that have not `ended`.
 
-        One that cannot be told keeps no other back; the first such error is raised at the end.
+        While it `may_look` whether they have, and there are seconds `left`; the next sweep goes on.
+        One that cannot be told keeps no other back, unless a service does not answer or denies it.
+        The first error is raised at the end.
         """
-        errors = []
-        for notice in self._table.items(NOTICES):
+        errors: list[Exception] = []
+        for item in self._table.items(NOTICES):
+            notice = cast("Notice", item)
             try:
-                self._tell(cast("Notice", notice), tell, ended, now)
+                if notice["told"] or notice["due"] > iso(now):
+                    continue
+                if not may_look() or left() < LAST:
+                    break
+                self._tell(notice, tell, ended, now)
+            except (AwsDenied, AwsUnavailable) as error:
+                errors.append(error)
+                break  # it would for the others too, and each would take its time
             except Exception as error:  # noqa: BLE001 - it is raised below
                 errors.append(error)
         if errors:
@@ -115,11 +129,9 @@ class Notices:
         ended: Callable[[str], object],
         now: datetime,
     ) -> None:
-        """Tell one notice, if it is to be told now."""
+        """Tell one notice that is due."""
         key = (NOTICES, notice["sk"])
-        if notice["told"] or notice["due"] > iso(now):
-            return
-        if ended(notice["arn"]):
+        if "arn" in notice and ended(notice["arn"]):
             with suppress(Refused):
                 self._table.delete(key, "#told = :no", no=False)
             return

@@ -27,7 +27,7 @@ LONGEST = 150  # characters of an error in a message
 # small regions (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). A sweep
 # looks at so many holders, the next one at those behind them.
 LOOKS = 240
-MOST_LOOKS = 300  # with those that tell why a token is dead
+MOST_LOOKS = 300  # with those that tell why a token is dead, and whether a run waits still
 UNANSWERED_LOOK = 60  # looks that one counts for which nobody answers: its tries take their time
 ENDS = 500  # overdue files that a sweep ends, each in two requests: half a minute at most
 
@@ -93,6 +93,10 @@ class Reconciler:
     def ended(self, execution_arn: str) -> EndedExecution | None:
         """Return how an execution has ended, None if it runs."""
         return self._turns.ended(execution_arn)
+
+    def may_look(self) -> bool:
+        """Whether the last sweep has left a look for who asks after it."""
+        return self._turns.looks < MOST_LOOKS
 
     # --- the sweep ------------------------------------------------------------------------------
     def sweep(self, turn_deadline: timedelta) -> list[Standing]:

@@ -90,9 +90,9 @@ class Table:
         """Return the first item of a partition as it is now: one request, however many follow."""
         return next(self._query(pk, Limit=1), None)
 
-    def items(self, pk: str) -> Iterator[Item]:
-        """Return all items of a partition, in their order."""
-        yield from self._query(pk)
+    def items(self, pk: str, *, newest_first: bool = False) -> Iterator[Item]:
+        """Return all items of a partition, in their order, or the other way round."""
+        yield from self._query(pk, **({"ScanIndexForward": False} if newest_first else {}))
 
     def update(self, key: Key, change: str, condition: str = "", /, **values: Any) -> Item:
         """Change one item and return it as it is then. Raises Refused."""
@@ -138,7 +138,7 @@ class Table:
                 **page,
             )
             yield from map(_item, found["Items"])
-            if "LastEvaluatedKey" not in found or options:
+            if "LastEvaluatedKey" not in found or "Limit" in options:
                 return
             page = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
 

@@ -5,33 +5,63 @@ so all is told at least once, and twice only where a function dies after sending
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Literal, TypedDict, cast, overload
 
+from straight_through.end_facts import EndTold, Row, Words
 from straight_through.errors import AwsDenied, AwsUnavailable
 from straight_through.moments import iso
-from straight_through.queue.items import Telling
+from straight_through.queue.items import Telling, Way
 from straight_through.queue.table import Refused, Table, Write, update
 from straight_through.time_left import LAST, Left
 
 TELLINGS = "tellings"  # the partition
 PATIENCE = timedelta(minutes=2)  # longer than a function lives that has begun to tell
 LIFETIME = timedelta(days=14)
-Way = Callable[[dict[str, Any]], None]
+
+
+class Ways(TypedDict, total=False):
+    """How each thing is told, by what its way is called in the table."""
+
+    event: Callable[[EndTold], None]
+    message: Callable[[EndTold], None]
+    tags: Callable[[EndTold], None]
+    row: Callable[[Row], None]
+    words: Callable[[Words], None]
 
 
 class Tellings:
     """All that is to be told yet."""
 
-    def __init__(self, table: Table, ways: Mapping[str, Way]) -> None:
+    def __init__(self, table: Table, ways: Ways) -> None:
         """Take the table and, by their names, the ways by which things are told."""
         self._table = table
         self._ways = ways
 
+    @overload
     def tell(
-        self, name: str, way: str, what: Mapping[str, Any], once: Write, now: datetime
+        self,
+        name: str,
+        way: Literal["event", "message", "tags"],
+        what: EndTold,
+        once: Write,
+        now: datetime,
+    ) -> None: ...
+
+    @overload
+    def tell(
+        self, name: str, way: Literal["row"], what: Row, once: Write, now: datetime
+    ) -> None: ...
+
+    @overload
+    def tell(
+        self, name: str, way: Literal["words"], what: Words, once: Write, now: datetime
+    ) -> None: ...
+
+    def tell(
+        self, name: str, way: Way, what: EndTold | Row | Words, once: Write, now: datetime
     ) -> None:
         """Tell something once, by the condition of the write `once`.
 
@@ -64,7 +94,7 @@ class Tellings:
         for any, or it could go on so for ever unseen.
         """
         errors: list[Exception] = []
-        silent: set[str] = set()  # the ways that do not work now
+        silent: set[Way] = set()  # the ways that do not work now
         tried = False
         for item in self._table.items(TELLINGS):
             telling = cast("Telling", item)

@@ -82,7 +82,13 @@ class Turns:
 
     # --- asking for a turn ----------------------------------------------------------------------
     def take(
-        self, queue: str, attempt: Attempt, source: DroppedFile, token: str, stamp: str, route: str
+        self,
+        queue: str,
+        attempt: Attempt,
+        source: DroppedFile | None,
+        token: str,
+        stamp: str,
+        route: str,
     ) -> None:
         """Wait in the queue with a task token, which is answered when the turn has come.
 
@@ -330,8 +336,11 @@ class Turns:
         """Return a queue's item as it is now."""
         return cast("QueueItem", self.table.get(queue_key(queue)) or {})
 
-    def post(self, turn: Turn, mark: str, run: str, post: Post) -> None:
-        """Note, before Execute is sent, that it will be. Raises TurnLost where it must not be."""
+    def post(self, turn: Turn, mark: str, run: str, post: Post, *also: Write) -> None:
+        """Note, before Execute is sent, that it will be. Raises TurnLost where it must not be.
+
+        `also` are writes that go with it, and that nothing refuses.
+        """
         try:
             self.table.together(
                 update(
@@ -344,6 +353,7 @@ class Turns:
                     turn=turn.turn_id,
                 ),
                 update(record_key(run), "SET #posted = :post", post=post),
+                *also,
             )
         except Refused:
             raise TurnLost(

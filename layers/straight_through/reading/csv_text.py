@@ -9,7 +9,7 @@ from typing import IO
 
 from straight_through.errors import TableUnclear, WrongFormat
 from straight_through.reading.delimited import DELIMITERS, SEP, Row
-from straight_through.routes import FIND
+from straight_through.table_spec import FIND
 
 Opens = Callable[[], IO[bytes]]  # opens a text anew at its start
 

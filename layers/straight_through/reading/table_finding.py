@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from straight_through.errors import HeaderMismatch, TableUnclear
 from straight_through.reading.delimited import Row
 from straight_through.reading.xlsx import letters_of
-from straight_through.routes import FIND, TableSpec
+from straight_through.table_spec import FIND, TableSpec
 
 LOOK = 100  # rows within which a header is looked for, and the rows that tell what columns hold
 LEARNS = 1000  # rows of a table by which the row is known that is none of it
@@ -392,7 +392,7 @@ class Cut:
                 f"Below the blank row at which the table ends there is what looks like more of it: "
                 f"{rows_shown([row])}. Take the blank row or those below out; or say in the "
                 'route\'s field \'table\' "until": "end", or "below": "ignore", and redrive the '
-                "execution. Nothing was uploaded."
+                "run. Nothing was uploaded."
             )
         self.rows_below += 1
 

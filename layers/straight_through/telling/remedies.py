@@ -13,11 +13,17 @@ WORDS = {
     "drop": "drop the file again",
     "rerun": "start a new run with the same input",
     "release": 'start a new run with {"release": "<run>"}',
+    "attach": "start one with its execution_id: `stp rerun --attach`",
+    "add": "add the route",
+    "mend": "mend the route",
+    "logs": "look at the functions' log",
+    "queue": "see what holds the queue up",
+    "held": "see what lies under held/",
 }
 FIREWALL = (
     "A firewall or proxy on the way refuses it: ask who runs that, with the words of its page"
 )
-UNNAMED = "Mend the cause that the message names, then {redrive}."
+UNNAMED = "Mend the cause that the message names, or {logs}; then {redrive}."
 
 # The states, by what they do.
 READS_THE_FILE = ("CheckFile", "TakeTurn", "UploadAndExecute")
@@ -29,18 +35,37 @@ ANY = ("CheckFile", "TakeTurn", "UploadAndExecute", "CheckStatus", "DownloadOutp
 
 @dataclass(frozen=True)
 class Remedy:
-    """At which states an error ends a run, and what to do; `{redrive}` and others are steps."""
+    """At which states an error ends a run, and what to do; `{redrive}` and others are steps.
+
+    `in_quantemplate`: why it came can be seen there alone, on the pipeline's page.
+    """
 
     at: tuple[str, ...]
     todo: str
+    in_quantemplate: bool = False
 
 
 REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.NoRoute: Remedy(
         READS_THE_ROUTE,
-        "Drop the file into a folder that has a route, or add the route and {redrive}.",
+        "Drop the file into a folder that has a route, or {add} and {redrive}.",
     ),
-    errors.RouteInvalid: Remedy(READS_THE_ROUTE, "Mend the route, then {redrive}."),
+    errors.RouteInvalid: Remedy(READS_THE_ROUTE, "{mend}, then {redrive}."),
+    errors.RouteTakesNoFile: Remedy(
+        READS_THE_FILE,
+        "If the file is to go through a pipeline, {drop} into a folder whose route has a "
+        "dataset_id, or give this one a dataset_id and {redrive}.",
+    ),
+    errors.RouteNeedsFile: Remedy(
+        READS_THE_FILE,
+        "Drop a file into the route's folder. If it is to run without one, take its dataset_id "
+        "away and {redrive}.",
+    ),
+    errors.NotInSet: Remedy(
+        READS_THE_FILE,
+        "Drop the file under a name that fits, or mend the route's `set`; then {rerun}, which "
+        "gathers the file anew.",
+    ),
     errors.RouteConflict: Remedy(
         ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."
     ),
@@ -49,21 +74,22 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.FileTooLarge: Remedy(
         READS_THE_FILE,
-        "Send it in parts (for each, {drop}), or allow more as the message says and {redrive}.",
+        "Send it in parts: for each, {drop}; or allow more as the message says and {redrive}.",
     ),
     errors.TableUnclear: Remedy(
-        READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
+        READS_THE_FILE, "Mend the file and {drop}, or {mend} and {redrive}."
     ),
     errors.UploadRefused: Remedy(
         ("UploadAndExecute",),
         "As the message says: mend the file and {drop}, or let it through and {redrive}.",
     ),
     errors.HeaderMismatch: Remedy(
-        READS_THE_FILE, "Mend the file and {drop}, or mend the route and {redrive}."
+        READS_THE_FILE, "Mend the file and {drop}, or {mend} and {redrive}."
     ),
     errors.OutputMissing: Remedy(
         ("CheckStatus", "PublishRun"),
-        "Mend the route and {redrive}, or mend the pipeline and {rerun}.",
+        "{mend} and {redrive}, or mend the pipeline and {rerun}.",
+        in_quantemplate=True,
     ),
     errors.OutputsTooMany: Remedy(
         ("CheckStatus",), "Name fewer in the route's field `outputs`, then {redrive}."
@@ -73,14 +99,14 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.DestinationFailed: Remedy(
         ("PublishRun",),
-        "Allow the copies or mend the route, then {redrive}: it makes those copies only.",
+        "Allow the copies or {mend}, then {redrive}: it makes those copies only.",
     ),
     errors.ChainCycle: Remedy(("PublishRun",), "Take a link out of a route, then {redrive}."),
     errors.ReleaseRefused: Remedy(
-        ("PublishRun",), "Nothing, if it was released already; else see what lies under held/."
+        ("PublishRun",), "Nothing, if it was released already; else {held}."
     ),
     errors.EmptyFile: Remedy(("CheckFile", "TakeTurn"), "Look why it is empty, then {drop}."),
-    errors.SourceNotFound: Remedy(READS_THE_FILE, "If it is still wanted, {drop}."),
+    errors.SourceNotFound: Remedy(READS_THE_FILE, "If the file is still wanted, {drop}."),
     errors.SourceDenied: Remedy(
         READS_THE_FILE, "Let the file be read as the message says and {redrive}, or {drop}."
     ),
@@ -90,7 +116,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.CredentialsMissing: Remedy(
         ASKS_QUANTEMPLATE,
-        "Restore the secret (restore-secret) if need be, put a value, then {redrive}.",
+        "Restore the secret (restore-secret) if need be, put the client id and secret into it; "
+        "then {redrive}.",
     ),
     errors.CredentialsRejected: Remedy(
         ASKS_QUANTEMPLATE,
@@ -98,10 +125,10 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.AccessDenied: Remedy(
         ASKS_QUANTEMPLATE,
-        'Share it in "Can edit" mode, mend the route, or let the firewall pass it; then {redrive}.',
+        'Share it in "Can edit" mode, {mend}, or let the firewall pass it; then {redrive}.',
     ),
     errors.NotFound: Remedy(
-        ASKS_QUANTEMPLATE, "Mend the route and {redrive}; where an execution is gone, {rerun}."
+        ASKS_QUANTEMPLATE, "{mend} and {redrive}; where an execution is gone, {rerun}."
     ),
     errors.RequestRefused: Remedy(
         ASKS_QUANTEMPLATE, "Check the addresses and the route's ids, then {redrive}."
@@ -110,14 +137,13 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("UploadAndExecute",),
         "Look in Quantemplate: if an execution is this file's, start a new run with its "
         "execution_id; else {rerun}.",
+        in_quantemplate=True,
     ),
     errors.TransferTooSlow: Remedy(
         ("UploadAndExecute", "DownloadOutput"),
         "Make the file or the pipeline's outputs smaller; if it was slow for once, {redrive}.",
     ),
-    errors.FunctionKilled: Remedy(
-        ("UploadAndExecute",), "Look at the function's log, then {redrive}."
-    ),
+    errors.FunctionKilled: Remedy(("UploadAndExecute",), "{logs}, then {redrive}."),
     errors.PipelineBusy: Remedy(
         ("UploadAndExecute",),
         "Look in Quantemplate; when the other execution has ended, {redrive}. Where its history "
@@ -125,25 +151,32 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.TurnOverdue: Remedy(
         ("TakeTurn",),
-        "See what holds the queue up, then {redrive}. Where its history has no room for that, as "
+        "{queue}, then {redrive}. Where its history has no room for that, as "
         "`stp redrive` says, {rerun}.",
     ),
     errors.TurnLost: Remedy(("UploadAndExecute",), "Nothing."),
     errors.PipelineFailed: Remedy(
         ("CheckStatus",),
-        "Look in Quantemplate. To run the file again, {redrive}; a mended file is dropped anew.",
+        "Look in Quantemplate. To run it again, {redrive}; a mended file is dropped anew.",
+        in_quantemplate=True,
     ),
-    errors.PipelineCancelled: Remedy(("CheckStatus",), "To run the file again, {redrive}."),
+    errors.PipelineCancelled: Remedy(
+        ("CheckStatus",), "To run it again, {redrive}.", in_quantemplate=True
+    ),
     errors.PipelineOverdue: Remedy(
         ("CheckStatus",),
         "Look in Quantemplate; to wait for as long again, {redrive}. Where its history has no room "
-        "for that, as `stp redrive` says, start one with its execution_id: `stp rerun --attach`.",
+        "for that, as `stp redrive` says, {attach}.",
+        in_quantemplate=True,
     ),
     errors.PipelineEndUnknown: Remedy(
         ("CheckStatus",),
-        "Look in Quantemplate how the execution has ended; to run the file anew, {rerun}.",
+        "Look in Quantemplate how the execution has ended; if the file is to run anew, {rerun}.",
+        in_quantemplate=True,
     ),
-    errors.Unforeseen: Remedy(ANY, "Tell who looks after the stack; when it is mended, {redrive}."),
+    errors.Unforeseen: Remedy(
+        ANY, "Tell who looks after the stack, who may {logs}; when it is mended, {redrive}."
+    ),
     errors.ApiUnavailable: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate is back, {redrive}."),
     errors.ApiThrottled: Remedy(ASKS_QUANTEMPLATE, "When Quantemplate lets you in, {redrive}."),
     errors.SourceUnavailable: Remedy(READS_THE_FILE, "When S3 is back, {redrive}."),
@@ -160,7 +193,7 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         ("DownloadOutput",), "Simply {redrive}: only the missing outputs are fetched."
     ),
     errors.OutboxUnavailable: Remedy(WRITES_THE_OUTBOX, "When S3 is back, {redrive}."),
-    errors.OutboxDenied: Remedy(WRITES_THE_OUTBOX, "Allow it, then {redrive}."),
+    errors.OutboxDenied: Remedy(WRITES_THE_OUTBOX, "Allow what the message names, then {redrive}."),
 }
 _BY_NAME = {error.__name__: remedy for error, remedy in REMEDIES.items()}
 
@@ -171,7 +204,14 @@ def what_to_do(error: str | None, steps: Mapping[str, str] = WORDS) -> str:
     `steps` says how each of the steps of `WORDS` is called there, a command for instance.
     """
     known = _BY_NAME.get(error or "")
-    return (known.todo if known else UNNAMED).format(**steps)
+    told = (known.todo if known else UNNAMED).format(**steps)
+    return told[0].upper() + told[1:]
+
+
+def is_seen_in_quantemplate(error: str | None) -> bool:
+    """Whether an error of this name is one whose cause Quantemplate alone shows."""
+    known = _BY_NAME.get(error or "")
+    return known is not None and known.in_quantemplate
 
 
 def advice(error: refused.QuantemplateError) -> str:
@@ -195,7 +235,7 @@ def advice(error: refused.QuantemplateError) -> str:
         case refused.NotFound(page=True):
             return (
                 "Check the API's address, the stack's parameter QuantemplateApiUrl; then redrive "
-                "the execution."
+                "the run."
             )
         case refused.NotFound():
             return "Mend it in the route, then redrive the run."
