@@ -89,7 +89,7 @@ lock: .venv/bin/uv ## pin every requirements file anew from its .in file
 clean: ## remove all that these commands made
 	rm -rf .venv .venv-* .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	rm -rf layers/build layers/*.egg-info
-	find functions layers local emulator cli tests -name __pycache__ -prune -exec rm -rf {} +
+	find functions layers local emulator cli docs tests -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what goes to Lambda ---------------------------------------------------------------------
 $(BUILT): $(SOURCES) $(SAM)

@@ -26,6 +26,7 @@ AWS: Mapping[str, tuple[str, ...]] = {  # by function
     ),
     "check_file": (
         "dynamodb.GetItem",
+        "dynamodb.TransactWriteItems",
         "dynamodb.UpdateItem",
         "s3.GetObject",
         "s3.HeadObject",
@@ -82,6 +83,9 @@ AWS: Mapping[str, tuple[str, ...]] = {  # by function
         "dynamodb.TransactWriteItems",
         "dynamodb.UpdateItem",
         "events.PutEvents",
+        "s3.GetObject",
+        "s3.HeadObject",
+        "s3.PutObject",
         "sns.Publish",
     ),
     "sweep_queues": (
@@ -91,6 +95,7 @@ AWS: Mapping[str, tuple[str, ...]] = {  # by function
         "dynamodb.TransactWriteItems",
         "dynamodb.UpdateItem",
         "sns.Publish",
+        "ssm.GetParametersByPath",
         "stepfunctions.DescribeExecution",
         "stepfunctions.SendTaskFailure",
         "stepfunctions.SendTaskSuccess",

@@ -20,14 +20,23 @@ def code(text: Any) -> str:
     return f"`{shown}`" if shown else ""
 
 
-def schema_rows(schema: Schema, whole: Schema, above: str = "") -> Iterator[tuple[str, Schema]]:
-    """Yield each field of an object with its dotted name; `[]` stands for each item of a list."""
+def schema_rows(
+    schema: Schema, whole: Schema, above: str = "", known: set[str] | None = None
+) -> Iterator[tuple[str, Schema]]:
+    """Yield each field of an object with its dotted name; `[]` stands for each item of a list.
+
+    The fields of what several fields are alike, a definition, are yielded where it comes first.
+    """
+    known = set() if known is None else known
     for name, told in schema.get("properties", {}).items():
         field = resolved(told, whole)
         yield above + name, field
-        yield from schema_rows(field, whole, f"{above}{name}.")
+        if told.get("$ref") in known:
+            continue
+        known |= {told["$ref"]} if "$ref" in told else set()
+        yield from schema_rows(field, whole, f"{above}{name}.", known)
         items = resolved(field.get("items", {}), whole)
-        yield from schema_rows(items, whole, f"{above}{name}[].")
+        yield from schema_rows(items, whole, f"{above}{name}[].", known)
     for pattern, told in schema.get("patternProperties", {}).items():
         yield above + pattern.removeprefix("^") + "…", told
 
@@ -64,7 +73,7 @@ def schema_table(schema: Schema, whole: Schema, *, settings: bool = False) -> st
     for name, field in schema_rows(schema, whole):
         cells = [code(name), type_of(field, whole)]
         if settings:
-            needed = name.rpartition("[].")[2] in _required(name, schema, whole)
+            needed = name.rpartition(".")[2] in _required(name, schema, whole)
             default = code(field["default"]) if "default" in field else ""
             cells.append("needed" if needed else default)
         cells.append(field.get("description", ""))
@@ -77,8 +86,9 @@ def schema_table(schema: Schema, whole: Schema, *, settings: bool = False) -> st
 
 def _required(name: str, schema: Schema, whole: Schema) -> Sequence[str]:
     """Return the fields that are needed beside this one."""
-    above, items, _ = name.rpartition("[].")
-    if not items:
-        return list(schema.get("required", ()))
-    field = resolved(schema["properties"][above], whole)
-    return list(resolved(field["items"], whole).get("required", ()))
+    *above, _ = name.split(".")
+    for part in above:
+        schema = resolved(schema["properties"][part.removesuffix("[]")], whole)
+        if part.endswith("[]"):
+            schema = resolved(schema["items"], whole)
+    return list(schema.get("required", ()))

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,10 @@ class DeployFailed(Exception):
 
 
 def clients(endpoint: str) -> Callable[[str], Any]:
-    """A maker of boto3 clients of the local AWS."""
+    """A maker of boto3 clients of the local AWS, one of each service: making one takes long."""
     session: Any = boto3.Session("test", "test", region_name=REGION)
     config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, proxies={})
-    return lambda service: session.client(service, endpoint_url=endpoint, config=config)
+    return cache(lambda service: session.client(service, endpoint_url=endpoint, config=config))
 
 
 def deploy(

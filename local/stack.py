@@ -1,5 +1,6 @@
 """The local stack: AWS and Quantemplate as processes, the template deployed, all stopped again."""
 
+import json
 import os
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from local import deploy
 from local.build import layer_zip
 from local.console.served import MOUNT
 from local.process import ROOT, Part, wait_until_ready
+from local.quantemplate import Control
 
 LOCAL = ROOT / ".local"
 AWS_CLIENT = ROOT / ".venv-aws" / "client"  # made by `make up` where the machine has no aws
@@ -86,7 +88,10 @@ def running(
         endpoint, *others = wait_until_ready(*parts)
         if server is None:
             server = Quantemplate(others[0] + API_PATH, others[0] + TOKEN_PATH)
-        outputs = deployed(endpoint, server, layer, progress)
+            outputs = deployed(endpoint, server, layer, progress, QuantemplateEvents="on")
+            subscribe(Control(others[0]), endpoint, outputs)
+        else:  # it reaches nothing on this machine
+            outputs = deployed(endpoint, server, layer, progress)
         yield Stack(endpoint, server, outputs, tuple(parts))
     except BotoCoreError:
         for part in parts:
@@ -130,6 +135,13 @@ def deployed(
     deploy.put_credentials(client("secretsmanager"), secret, server.client_id, server.client_secret)
     deploy.put_routes(client("ssm"), outputs["RoutesPath"])
     return outputs
+
+
+def subscribe(stand_in: Control, endpoint: str, outputs: Mapping[str, str]) -> None:
+    """Let the stand-in send its events to a stack that takes them."""
+    secrets = deploy.clients(endpoint)("secretsmanager")
+    secret = secrets.get_secret_value(SecretId=outputs["EventsKeyArn"])["SecretString"]
+    stand_in.events(url=f"{outputs['EventsUrl']}{json.loads(secret)['key']}")
 
 
 # --- settings ----------------------------------------------------------------------------------

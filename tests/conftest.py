@@ -3,6 +3,10 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.end_to_end.stack import copy_route, local_aws, mailbox, road, stand_in
+
+__all__ = ["copy_route", "local_aws", "mailbox", "road", "stand_in"]  # once for all folders
+
 # A busy machine makes an example slow, and no example wrong; what was found before lies in no cache
 # that a fresh clone has not.
 settings.register_profile(
@@ -16,5 +20,12 @@ LONGEST = ("tests/storm/", "tests/kills/test_kill_points.py", "tests/build/test_
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files be begun first, the others in their random order."""
+    """Let the longest files be begun first, the others in their random order.
+
+    Only by unit tests is coverage measured: tracing doubles what a test takes, and that of the
+    others, through which most lines go too, tells nothing of what is tested.
+    """
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    for item in items:
+        if not item.nodeid.startswith("tests/unit/"):
+            item.add_marker("no_cover")

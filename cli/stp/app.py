@@ -13,12 +13,17 @@ from typer.core import TyperGroup
 from quantemplate import __version__
 from stp import (
     commands_drop,
+    commands_events,
+    commands_expected,
     commands_logs,
     commands_queue,
     commands_remove,
+    commands_replay,
     commands_rerun,
     commands_routes,
     commands_runs,
+    commands_sets,
+    commands_when,
 )
 from stp.here import Here
 from stp.said import (
@@ -107,6 +112,11 @@ for commands in (commands_drop, commands_runs, commands_logs, commands_rerun, co
     commands.register(app)
 app.add_typer(commands_queue.app, name="queue")
 app.add_typer(commands_routes.app, name="routes")
+app.add_typer(commands_when.app, name="when")
+app.add_typer(commands_sets.app, name="sets")
+app.add_typer(commands_events.app, name="events")
+app.command()(commands_replay.replay)
+app.command()(commands_expected.expected)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -118,6 +128,12 @@ def main(arguments: Sequence[str]) -> int:
     except (PipeClosed, BrokenPipeError):  # whoever read it has seen enough
         _write_no_more()
         return OK
+    except OSError as error:  # a full disk, perhaps, or a file that may not be read
+        code = _said(Stop(f"It failed on this machine: {error}"), json="--json" in given)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _write_no_more()
     return code
 
 

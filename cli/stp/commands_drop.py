@@ -1,7 +1,5 @@
-"""`stp drop`: files in, and their outputs back."""
+"""`stp drop` and `stp run`: files in, or none, and the outputs back."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,20 +7,24 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from stp.disk import legal_name
+from stp.endings import ending, summed_up
 from stp.fetch import fetched
 from stp.follow import follow
 from stp.here import Here, here_of
+from stp.new_runs import of_route, start
 from stp.run_facts import GOOD, Run
-from stp.said import FAILED, Stop, counted, going_on
+from stp.runs import route_names
+from stp.said import FAILED, UNKNOWN, Stop, counted, going_on
 from stp.upload import Drop, Dropped, planned, upload
-from straight_through.statuses import HELD, REPLACED, SKIPPED
-from straight_through.telling.messages import first_of, held_because
+from straight_through.errors import NoRoute
+from straight_through.routes import Routes
 from straight_through.text import shown
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("drop")(drop)
+    app.command("run")(run_route)
 
 
 def drop(
@@ -42,7 +44,7 @@ def drop(
         typer.Option("--check", help="Only check them, as the stack would; nothing is sent."),
     ] = False,
 ) -> None:
-    """Drop files into the inbox; follow their runs and fetch the outputs if wanted."""
+    """Drop files into the inbox, follow their runs, fetch the outputs."""
     here = here_of(context)
     stack = here.stack
     with here.said.doing("Reading the routes"):
@@ -50,6 +52,8 @@ def drop(
     if check:
         _check(here, drops)
         return
+    _make(to)
+    _warn(here, drops)
     dropped = _upload_all(here, drops)
     told = [vars(each) | {"path": str(each.path)} for each in dropped]
     if not wait and to is None:
@@ -63,10 +67,58 @@ def drop(
         runs = follow(stack, here.said, [each.run for each in dropped])
     files_of = {run.name: _fetch(here, run, to, alone=len(runs) == 1) for run in runs}
     data = [run.facts | {"files": files_of[run.name]} for run in runs]
-    lines = [line for run in runs for line in _ending(run, files_of[run.name])]
+    lines = [line for run in runs for line in ending(run, files_of[run.name])]
     here.said.result(data, *lines, *(summed_up(runs) if len(runs) > 1 else []))
     if not all(run.status in GOOD for run in runs):
         raise typer.Exit(FAILED)
+
+
+def run_route(
+    context: typer.Context,
+    route: Annotated[str, typer.Argument(help="A route without a dataset_id.")],
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the run to its end.")] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="Wait, and put the outputs into this folder.")
+    ] = None,
+) -> None:
+    """Start a run without a file, on what Quantemplate has."""
+    here = here_of(context)
+    stack = here.stack
+    with here.said.doing("Reading the route"):
+        try:
+            found = Routes(stack.client("ssm"), stack.routes_path).named(route)
+        except NoRoute:
+            known = ", ".join(sorted(route_names(stack))) or "none at all"
+            raise Stop(
+                f"Stack {stack.name} has no route {route!r}; it has {known}.", UNKNOWN
+            ) from None
+    if found.dataset_id:
+        raise Stop(
+            f"Route {route!r} takes files, and nothing was started. Drop one: "
+            f"stp drop FILE --route {route}. If it is to run without one, take its dataset_id away "
+            "(docs/run-without-a-file.md)."
+        )
+    _make(to)
+    name, given = of_route(found.name)
+    with here.said.doing(f"Starting {name}"):
+        arn = start(stack, name, given)
+    if not wait and to is None:
+        told = {"run": name, "route": found.name, "arn": arn}
+        here.said.result(told, f"Started run {name}", f"Follow it: stp show {name}")
+        return
+    here.said.note(f"Started run {name}")
+    with going_on(f"What was started goes on: stp show {name}"):
+        (run,) = follow(stack, here.said, [name])
+    files = _fetch(here, run, to, alone=True)
+    here.said.result([run.facts | {"files": files}], *ending(run, files))
+    if run.status not in GOOD:
+        raise typer.Exit(FAILED)
+
+
+def _make(to: Path | None) -> None:
+    """Make the folder for the outputs, before anything is begun whose outputs had no place."""
+    if to is not None:
+        to.mkdir(parents=True, exist_ok=True)
 
 
 def _check(here: Here, drops: list[Drop]) -> None:
@@ -81,6 +133,15 @@ def _check(here: Here, drops: list[Drop]) -> None:
     here.said.result([result.told for result in results], *lines)
     if any(result.error for result in results):
         raise typer.Exit(FAILED)
+
+
+def _warn(here: Here, drops: list[Drop]) -> None:
+    """Say of what begins oddly, in a line each; it is dropped all the same."""
+    from stp.checked import warning_of  # noqa: PLC0415 - its reading costs a start of others
+
+    for each in drops:
+        if warning := warning_of(here.stack, each):
+            here.said.note(f"! {warning}", "yellow")
 
 
 def _upload_all(here: Here, drops: list[Drop]) -> list[Dropped]:
@@ -117,52 +178,3 @@ def _fetch(here: Here, run: Run, to: Path | None, *, alone: bool) -> list[dict[s
         return [
             {"path": str(path), "rows": rows} for path, rows in fetched(here.stack, run, folder)
         ]
-
-
-def summed_up(runs: Sequence[Run]) -> list[str]:
-    """Return how many runs of a batch ended how, and what mends each kind of failure at once."""
-    counts = Counter(run.status for run in runs)
-    ends = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-    lines = [f"{counted(len(runs), 'file')}: {ends}."]
-    kinds: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        if run.status not in GOOD:
-            kind = run.facts["error"] or run.status
-            kinds.setdefault((kind, _step(run)), []).append(run)
-    for (kind, step), some in sorted(kinds.items(), key=lambda each: -len(each[1])):
-        names = " ".join(run.name for run in some)
-        # What no command mends at once is told of each run above; here of the first.
-        mending = f"stp {step} {names}" if step else some[0].facts["next"]
-        lines.append(f"{shown(kind)} ({len(some):,}): {mending}")
-    return lines
-
-
-def _step(run: Run) -> str:
-    """Return the command that mends a run and takes several, "" where there is none."""
-    steps = ("redrive", "rerun --attach", "rerun")
-    return next((each for each in steps if f"stp {each} {run.name}" in run.facts["next"]), "")
-
-
-def _ending(run: Run, files: list[dict[str, Any]]) -> list[str]:
-    """Return how a run ended, and what to do."""
-    lines = [
-        f"{each['path']}  "
-        + ("not counted" if each["rows"] is None else counted(each["rows"], "row"))
-        for each in files
-    ]
-    key = shown(run.key)
-    if run.status == HELD:
-        lines.append(f"{key} is held: {first_of(held_because(run.facts))}.")
-    elif run.status not in GOOD:
-        lines.append(f"{key}: {run.facts['message'] or run.status}")
-    elif run.status == SKIPPED:
-        lines.append(f"{key} is skipped: {shown(run.facts['identical_to']['key'])} had its bytes.")
-    elif run.status == REPLACED:
-        lines.append(f"{key} was empty, and a newer version has replaced it.")
-    elif run.facts["no_outputs"]:
-        lines += [f"{key}: the run made no outputs.", run.facts["next"]]
-    elif not files:
-        lines.append(f"{key}: the outputs are in {run.facts['outputs']}")
-    if run.status not in GOOD:
-        lines.append(run.facts["next"])
-    return lines

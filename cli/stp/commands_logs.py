@@ -3,7 +3,7 @@
 import json
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def open_page(context: typer.Context, run: Name) -> None:
-    """Open the page of a run: of the local stack, or the execution's in the AWS console."""
+    """Open a run's page: the local stack's, or AWS's console."""
     here = here_of(context)
     with here.said.doing(f"Reading run {run}"):
         found = named(here.stack, run)
@@ -105,16 +105,21 @@ def log_events(stack: Stack, run: Run, since: int) -> Iterator[dict[str, Any]]:
             logGroupName=group, filterPattern=f'"{run.name}"', startTime=since
         ):
             for each in page["events"]:
-                yield {
-                    "id": each["eventId"],
-                    "at": each["timestamp"],
-                    "logged_at": datetime.fromtimestamp(each["timestamp"] / 1000, UTC).isoformat(),
-                    "line": _parsed(each["message"]),
-                }
+                yield event_of(each)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         raise Stop(f"There is no log group {group}. Check the stack: stp doctor") from None
+
+
+def event_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a log line as it is told, of what FilterLogEvents answers."""
+    return {
+        "id": found["eventId"],
+        "at": found["timestamp"],
+        "logged_at": datetime.fromtimestamp(found["timestamp"] / 1000, UTC).isoformat(),
+        "line": _parsed(found["message"]),
+    }
 
 
 def line_of(event: dict[str, Any]) -> str:

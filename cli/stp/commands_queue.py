@@ -1,24 +1,20 @@
 """`stp queue`: who holds a turn and who waits; pause and resume."""
 
-import statistics
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import ClientError
 from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
-from stp.here import Here, here_of
-from stp.moments import ago, duration, local
-from stp.queues import Typical, queue_items, routes_of, set_pause, view
+from stp.here import here_of
+from stp.how_long import HowLong
+from stp.queues import name_files, queue_items, routes_of, set_pause, view
 from stp.route_files import deployed_documents
 from stp.said import UNKNOWN, Stop
+from stp.shown_queues import QueueShown
 from stp.stack import Stack
-from straight_through.errors import StraightThroughError
-from straight_through.routes import Route
-from straight_through.text import shown
+
+PATIENCE = 60.0  # seconds for an answer of Quantemplate
 
 
 class NamedToo(TyperGroup):
@@ -49,13 +45,13 @@ def queues(
     stack = here.stack
     with here.said.doing("Reading the queues"):
         items = queue_items(stack)
-        routes = routes_of(deployed_documents(stack))
         if name:
             _require_known(stack, name)
             items = {name: items.get(name, {})}
-        typical = _typical(here, stack, routes)
+        typical = HowLong(stack, lambda why: here.said.note(why, "yellow"), PATIENCE)
         found = [view(stack, queue, item, typical) for queue, item in items.items()]
-    shown: list[RenderableType] = [_shown(each) for each in found]
+        name_files(stack, found)
+    shown: list[RenderableType] = [QueueShown(each) for each in found]
     if not found:
         shown = ["No queue was used yet: no file has asked for a turn. stp drop FILE"]
     here.said.result(found, *shown)
@@ -98,55 +94,3 @@ def _require_known(stack: Stack, queue: str) -> None:
     if queue not in known:
         names = ", ".join(sorted(known)) or "none yet"
         raise Stop(f"There is no queue {queue!r}; there are {names}.", UNKNOWN)
-
-
-def _typical(here: Here, stack: Stack, routes: dict[str, Route]) -> Typical:
-    """Return what knows how long a route's runs take, by asking Quantemplate once for each."""
-    known: dict[str, float | None] = {}
-    told: list[str] = []
-
-    def typical(name: str) -> float | None:
-        if name not in routes:
-            return None
-        route = routes[name]
-        if route.pipeline_id not in known:
-            known[route.pipeline_id] = None
-            try:
-                listed = stack.quantemplate.list_executions(
-                    route.organisation_id, route.pipeline_id
-                )
-                if listed.durations:
-                    known[route.pipeline_id] = statistics.median(listed.durations)
-            except (StraightThroughError, ClientError) as error:
-                if not told:
-                    here.said.note(f"How long it still takes is not known: {error}", "yellow")
-                told.append(name)
-        return known[route.pipeline_id]
-
-    return typical
-
-
-def _shown(queue: dict[str, Any]) -> RenderableType:
-    """Return a queue as people see it."""
-    table = Table.grid(padding=(0, 2))
-    table.title, table.title_justify, table.title_style = f"queue {queue['queue']}", "left", "bold"
-    if paused := queue["paused"]:
-        what = f"‖ paused since {local(paused['since'])}"
-        table.add_row(Text(what, "yellow"), Text(shown(paused["reason"])))
-        table.add_row("", Text(f"stp queue resume {queue['queue']}"))
-    if holder := queue["holder"]:
-        since = f"since {local(holder['since'])} ({duration(ago(holder['since']))})"
-        left = f"still about {duration(holder['left_seconds'])}"
-        if holder["left_seconds"] is None:
-            left = "how long still is not known"
-        elif not holder["left_seconds"]:
-            left = f"longer than the usual {duration(holder['usually_seconds'])}"
-        table.add_row(Text("● holds the turn", "cyan"), Text(holder["run"]), since, left)
-    else:
-        table.add_row(Text("nobody holds the turn", "dim"))
-    for each in queue["waiting"]:
-        since = f"since {local(each['since'])} ({duration(ago(each['since']))})"
-        known = each["wait_seconds"] is not None
-        left = f"its turn in about {duration(each['wait_seconds'])}" if known else ""
-        table.add_row(f"{each['place']}. waits", Text(each["run"]), since, left)
-    return table

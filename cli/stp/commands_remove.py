@@ -31,7 +31,7 @@ def remove(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Take the stack away: stop its intake and what runs, delete it; the buckets stay."""
+    """Take the stack away, with all that runs; the buckets stay."""
     here = here_of(context)
     stack, said = here.stack, here.said
     with said.doing("Reading what there is"):

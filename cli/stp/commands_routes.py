@@ -49,7 +49,7 @@ def list_routes(context: typer.Context) -> None:
             table.add_row(name, Text(f"invalid: see stp routes show {name}", "red"))
             continue
         data.append({"route": name, "queue": route.queue, **document.value})
-        ids = (route.organisation_id, route.dataset_id, route.pipeline_id)
+        ids = (route.organisation_id, ", ".join(route.datasets) or "(no file)", route.pipeline_id)
         queue = route.queue if route.queue != route.pipeline_id else ""
         then = ", ".join(link.route for link in route.then)
         table.add_row(*(Text(shown(text)) for text in (name, *ids, queue, then)))
@@ -98,7 +98,7 @@ def check(
     """Check route files against the schema, each other and, with --online, Quantemplate."""
     here = here_of(context)
     documents = file_documents(folder)
-    problems = problems_of(documents, here.stack.inbox_prefix if ask else inbox_prefix)
+    problems = _together(here, documents) if ask else problems_of(documents, inbox_prefix)
     if ask:
         problems += _ask(here, documents)
     errors = sum(each.level == ERROR for each in problems)
@@ -125,9 +125,7 @@ def apply_routes(
     wanted = file_documents(folder)
     deployed = _deployed(here)
     together = wanted if prune else deployed | wanted
-    problems = [
-        each for each in problems_of(together, here.stack.inbox_prefix) if each.level != HINT
-    ]
+    problems = [each for each in _together(here, together) if each.level != HINT]
     if problems:
         for line in _shown(problems):
             here.said.err.print(line)
@@ -152,10 +150,8 @@ def remove(
     deployed = _deployed(here)
     planned = [Change("remove", name, _known(here, deployed, name), None) for name in route]
     left = {name: document for name, document in deployed.items() if name not in route}
-    before = problems_of(deployed, here.stack.inbox_prefix)
-    for line in _shown(
-        [each for each in problems_of(left, here.stack.inbox_prefix) if each not in before]
-    ):
+    before = _together(here, deployed)
+    for line in _shown([each for each in _together(here, left) if each not in before]):
         here.said.err.print(line)
     _carry_out(here, planned, dry_run=dry_run, yes=yes)
 
@@ -183,6 +179,12 @@ def _carry_out(here: Here, planned: list[Change], *, dry_run: bool, yes: bool) -
         with here.said.doing(f"Changing {each.route}"):
             apply(here.stack, each)
     here.said.result(data, f"{counted(len(planned), 'change')} made, from the next turn on.")
+
+
+def _together(here: Here, documents: dict[str, Document]) -> list[Problem]:
+    """Return the problems of routes that are deployed together in the stack."""
+    stack = here.stack
+    return problems_of(documents, stack.inbox_prefix, takes_events=stack.takes_events)
 
 
 def _ask(here: Here, documents: dict[str, Document]) -> list[Problem]:

@@ -15,16 +15,18 @@ from rich.text import Text
 from stp.console import links_of
 from stp.doctor import BAD, GOOD, checks
 from stp.here import Here, here_of
+from stp.how_long import HowLong
 from stp.moments import local
 from stp.moments import since as moment_of
+from stp.new_runs import start_once
 from stp.run_facts import BAD as ENDED_BADLY
-from stp.run_facts import Run
-from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named, open_hold, route_names
+from stp.run_facts import Run, open_hold, uploaded_as
+from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named, route_names
 from stp.said import FAILED, UNKNOWN, USAGE, Stop, as_json, counted
 from stp.shown_runs import RunsShown, run_details, run_status
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
-from stp.unknown_files import LONGEST_AGO, start, unknown_files
+from stp.unknown_files import LONGEST_AGO, unknown_files
 from stp.waits import explain, paused_told
 from straight_through.text import lines_shown, shown
 
@@ -92,7 +94,7 @@ def find_runs(
     with here.said.progress("Reading the runs") as tell:
         executions = listed(stack, began, bad=bad, at_once=MOST_LISTED if bad or route else limit)
         found = described(stack, executions, limit, route=route, tell=tell, **only)
-        explain(stack, found)
+        explain(stack, found, HowLong(stack, here.said.note))
         known = route_names(stack) if route and not found else [route]
     if route not in known:  # one that was removed may still have runs
         names = ", ".join(sorted(known)) or "none yet"
@@ -104,12 +106,12 @@ def find_runs(
 
 
 def show(context: typer.Context, run: Annotated[str, typer.Argument(help=RUN_NAMED)]) -> None:
-    """Show one run: how it spent its time, its rows, what failed and what to do."""
+    """Show one run: its time, its rows, what failed and what to do."""
     here = here_of(context)
     with here.said.doing(f"Reading run {run}"):
         found = named(here.stack, run)
-        explain(here.stack, [found])
-        went = phases(visits(history(here.stack, found.arn)))
+        explain(here.stack, [found], HowLong(here.stack, here.said.note))
+        went = phases(visits(history(here.stack, found.arn)), uploaded_as(found))
     links = links_of(here.stack, found)
     now = datetime.now(UTC)
     data = found.facts | {
@@ -142,7 +144,7 @@ def _start_unknown(here: Here, since: str, *, yes: bool) -> None:
     data = []
     for each in files:
         with here.said.doing(f"Starting {each.run}"):
-            data.append(vars(each) | {"started": start(stack, each)})
+            data.append(vars(each) | {"started": start_once(stack, each.run, each.input)})
     begun = sum(each["started"] for each in data)
     here.said.result(data, f"{counted(begun, 'run')} started. See them: stp runs")
 
@@ -155,7 +157,7 @@ def watch(
 ) -> None:
     """Watch the newest runs, until Ctrl-C."""
     here = here_of(context)
-    newest = Newest(here.stack)
+    newest, usual = Newest(here.stack), HowLong(here.stack, here.said.note)
     live = here.said.out.is_terminal and not here.said.json
     drawn = Live(Text("Reading the runs …"), console=here.said.out) if live else nullcontext()
     with drawn as picture:
@@ -163,7 +165,7 @@ def watch(
         while True:
             with here.said.doing("Reading the runs") if not (live or seen) else nullcontext():
                 found = newest.look()
-                explain(here.stack, found)
+                explain(here.stack, found, usual)
             if picture is not None:
                 shown = RunsShown(found, fold=True) if found else Text("No runs yet. stp drop FILE")
                 picture.update(shown, refresh=True)

@@ -7,12 +7,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stp.queues import queue_items
+from stp.queues import queue_items, routes_of
 from stp.route_checks import ERROR, problems_of
 from stp.route_files import deployed_documents
 from stp.said import counted
 from stp.stack import Stack, trouble_with_aws
 from straight_through.errors import StraightThroughError
+from straight_through.hearing.taking import last_heard
+from straight_through.text import listed
 
 GOOD, LOOK, BAD = "ok", "look", "failed"
 STABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
@@ -45,6 +47,7 @@ def checks(stack: Stack) -> list[tuple[str, Check]]:
         "the secret and Quantemplate": _quantemplate,
         "the routes": _routes,
         "the turns": _turns,
+        "the events": _events,
         "the alarms": _alarms,
         "the messages": _messages,
     }
@@ -216,7 +219,7 @@ def _routes(stack: Stack) -> list[Finding]:
     if not documents:
         todo = "Write routes/<folder>.yaml and put it there: stp routes apply routes/"
         return [Finding("routes", LOOK, "there is none: every file ends as NoRoute", todo)]
-    problems = problems_of(documents, stack.inbox_prefix)
+    problems = problems_of(documents, stack.inbox_prefix, takes_events=stack.takes_events)
     found = [
         Finding(f"route {each.route}", BAD if each.level == ERROR else LOOK, each.text)
         for each in problems
@@ -239,6 +242,43 @@ def _turns(stack: Stack) -> list[Finding]:
         if "paused" in item
     ]
     return found or [Finding("turns", GOOD, "no queue is paused")]
+
+
+def _events(stack: Stack) -> list[Finding]:
+    """When the last event came for each pipeline that a route uses."""
+    if not stack.takes_events:
+        return [Finding("events", GOOD, "are off: no address of the stack is public")]
+    _, function = stack.resources.get("TakeEvent", ("", ""))
+    if function and not _may_run(stack, function):
+        most = stack.parameters.get("EventsConcurrency", "0")
+        todo = f"aws lambda put-function-concurrency --reserved-concurrent-executions {most}"
+        if most == "0":
+            todo = "aws lambda delete-function-concurrency"
+        what = "none is taken: TakeEvent may not run, as a removal leaves it that was broken off"
+        return [Finding("events", BAD, what, f"{todo} --function-name {function}")]
+    heard = last_heard(stack.table)
+    routes = routes_of(deployed_documents(stack)).values()
+    pipelines = sorted({route.pipeline_id for route in routes})
+    silent = [each for each in pipelines if each not in heard]
+    found = [
+        Finding(f"events of {each}", GOOD, f"the last one came {heard[each]}")
+        for each in pipelines
+        if each in heard
+    ]
+    if silent:
+        what = f"none has come of {listed(silent)}"
+        todo = (
+            "Quantemplate sends events only of what is shared with the whole organisation, to the "
+            "address that it was given: stp events url"
+        )
+        found.append(Finding("events", LOOK, what, todo))
+    return found or [Finding("events", GOOD, "are taken; there is no route yet")]
+
+
+def _may_run(stack: Stack, function: str) -> bool:
+    """Whether a function may have any invocation at a time."""
+    reserved = stack.client("lambda").get_function_concurrency(FunctionName=function)
+    return bool(reserved.get("ReservedConcurrentExecutions", 1))
 
 
 def _alarms(stack: Stack) -> list[Finding]:

@@ -1,7 +1,7 @@
 """Runs followed state by state, until they have ended."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,9 @@ from botocore.exceptions import ClientError
 from rich.status import Status
 from rich.text import Text
 
+from stp.how_long import HowLong
 from stp.moments import duration
+from stp.queues import Typical
 from stp.run_facts import Run
 from stp.runs import named
 from stp.said import Said, Stop
@@ -47,22 +49,29 @@ class Followed:
         return self.state or "waiting for the run to start"
 
 
-def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
-    """Return the runs once all have ended; tell each state on stderr. Raises Stop."""
-    followed = [Followed(run, stack.execution_arn(run)) for run in runs]
+def follow(
+    stack: Stack, said: Said, runs: Sequence[str], seen: Mapping[str, int] | None = None
+) -> list[Run]:
+    """Return the runs once all have ended; tell each state on stderr. Raises Stop.
+
+    `seen` is the last event of those that had ended before and go on.
+    """
+    before = seen or {}
+    followed = [Followed(run, stack.execution_arn(run), seen=before.get(run, 0)) for run in runs]
     going, pause = list(followed), FIRST_LOOK
+    usual = HowLong(stack, said.note)
     drawn = said.err.status("") if said.err.is_terminal else nullcontext()
     with drawn as status:
         while going:
-            seen = [each.seen for each in followed]
+            last = [each.seen for each in followed]
             _draw(status, said, going)
-            quiet = status or all(seen)  # what has begun is told by its states
+            quiet = status or all(last)  # what has begun is told by its states
             with nullcontext() if quiet else said.doing("Asking for the run"):
                 for each in list(going):
                     if _look(stack, said, each, several=len(runs) > 1):
                         going.remove(each)
-                _look_at_waits(stack, said, going, several=len(runs) > 1)
-            moved = seen != [each.seen for each in followed]
+                _look_at_waits(stack, said, going, usual, several=len(runs) > 1)
+            moved = last != [each.seen for each in followed]
             pause = FIRST_LOOK if moved else min(pause * 1.2, LAST_LOOK)
             until = time.monotonic() + pause
             while going and (left := until - time.monotonic()) > 0:
@@ -72,10 +81,12 @@ def follow(stack: Stack, said: Said, runs: Sequence[str]) -> list[Run]:
         return [named(stack, run) for run in runs]
 
 
-def _look_at_waits(stack: Stack, said: Said, going: Sequence[Followed], *, several: bool) -> None:
+def _look_at_waits(
+    stack: Stack, said: Said, going: Sequence[Followed], usual: Typical, *, several: bool
+) -> None:
     """Learn for what those wait that have asked for their turns; tell what is new of it."""
     asked = [each for each in going if each.state == TURN]
-    waits = waits_of(stack, [each.run for each in asked]) if asked else {}
+    waits = waits_of(stack, [each.run for each in asked], usual) if asked else {}
     for each in going:
         before, each.wait = each.wait, waits.get(each.run)
         # That one more has left the queue is told by the next reminder.

@@ -7,17 +7,16 @@ Source: "Step Functions service quotas" and "Redriving executions"
 from collections.abc import Mapping
 from functools import cache
 
+from straight_through.executing.listening import EARLY, MOST_CALLBACKS, MOST_SERIES, MOST_WOKEN
 from straight_through.executing.waits import next_wait
 from straight_through.selection import MOST_OUTPUTS
 
 MOST_EVENTS = 25_000
 LOOK, ROUND = 9, 14  # events of a look, and of a round that waits to upload and execute
-OUTPUT, TRY, FETCHED_AT_ONCE = (
-    11,
-    3,
-    5,
-)  # events of an output, and of another try; lanes
-TRIES, ASKED = 65, 50  # of one output, in twelve hours: by itself, and as a server asks for it
+CALLBACK = 4  # more events of a look after a wait that an event may end
+OUTPUT, TRY = 11, 3  # events of an output, and of another try
+FETCHED_AT_ONCE = 5  # outputs
+TRIES, ASKED = 64, 42  # of one output, in twelve hours: by itself, and as a server asks for it
 OTHERS = 500  # events of all other states and their retries
 FETCHING = (
     "DownloadOutputs",
@@ -40,9 +39,13 @@ def phases(parameters: Mapping[str, str]) -> dict[str, int]:
     """Return the most events that each phase of a run makes, with the stack's own settings."""
     hours = {name: float(parameters.get(name, most)) for name, most in LONGEST.items()}
     patience = hours["ApiPatienceHours"]
+    woken = CALLBACK * MOST_CALLBACKS + LOOK * (MOST_WOKEN + MOST_SERIES * len(EARLY))
+    if parameters.get("QuantemplateEvents") == "off":
+        woken = 0
     return {
         "UploadAndExecute": ROUND * round(1.1 * rounds(hours["BusyDeadlineHours"] + patience)),
-        "CheckStatus": LOOK * round(1.1 * rounds(hours["PipelineDeadlineHours"] + patience)),
+        "CheckStatus": woken
+        + LOOK * round(1.1 * rounds(hours["PipelineDeadlineHours"] + patience)),
         "DownloadOutputs": OUTPUT * MOST_OUTPUTS + FETCHED_AT_ONCE * (TRY * TRIES + LOOK * ASKED),
         "Others": OTHERS,
     }
@@ -56,7 +59,7 @@ def needed(state: str, parameters: Mapping[str, str], *, executed: bool) -> int:
     of = phases(parameters)
     if state in FETCHING:
         del of["UploadAndExecute"], of["CheckStatus"]
-    elif executed and state in ("WaitForPipeline", "CheckStatus"):
+    elif executed and state in ("WaitForPipeline", "WaitForEvent", "CheckStatus"):
         del of["UploadAndExecute"]
     elif state == "PublishRun":
         return of["Others"]

@@ -8,7 +8,7 @@ from stp.said import USAGE, Stop
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def since(text: str) -> datetime:
+def since(text: str, option: str = "--since") -> datetime:
     """Return the moment that `2h` or `7d` ago was, or that a date names. Raises Stop."""
     if found := re.fullmatch(r"(\d{1,5})([smhdw])", text):
         return datetime.now(UTC) - timedelta(**{UNITS[found[2]]: int(found[1])})
@@ -16,7 +16,7 @@ def since(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise Stop(
-            f"--since is {text!r}; expected is a duration such as 30m, 2h or 7d, or a date such "
+            f"{option} is {text!r}; expected is a duration such as 30m, 2h or 7d, or a date such "
             "as 2026-11-24 or 2026-11-24T09:30.",
             USAGE,
         ) from None
@@ -36,6 +36,11 @@ def duration(seconds: float | None) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
     first = next(n for n, (count, _) in enumerate(parts) if count)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+
+
+def about(seconds: float) -> str:
+    """Return seconds as they are guessed at: to the minute."""
+    return "about " + duration(round(seconds / 60) * 60.0) if seconds >= 60 else "under a minute"
 
 
 def local(moment: datetime | str | None) -> str:

@@ -9,8 +9,14 @@ Source: "Step Functions service quotas"
 
 import threading
 import time
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
 
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+AT_ONCE = 8  # requests that a command has under way
 RATES = {  # how many at once, and in a second
     "DescribeExecution": (150, 8),
     "GetExecutionHistory": (200, 10),
@@ -52,3 +58,14 @@ def paced(client: Any) -> Any:
 
         client.meta.events.register(f"request-created.sfn.{operation}", wait)  # each try of each
     return client
+
+
+def side_by_side(do: Callable[[Given], Found], each_of: Iterable[Given]) -> Iterator[Found]:
+    """Yield what comes of each, in their order; a few are under way at once.
+
+    Those behind them have not begun when one fails, or Ctrl-C comes.
+    """
+    left = iter(each_of)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while some := list(islice(left, AT_ONCE)):
+            yield from pool.map(do, some)

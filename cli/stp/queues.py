@@ -7,7 +7,7 @@ from typing import Any
 
 from stp.route_checks import route_of
 from stp.route_files import Document
-from stp.runs import record_of
+from stp.runs import MOST_RECORDS, record_of, records_of
 from stp.said import Stop
 from stp.stack import Stack
 from straight_through.errors import RouteInvalid
@@ -73,6 +73,17 @@ def view(stack: Stack, queue: str, item: Item, typical: Typical) -> dict[str, An
         takes = typical(ticket["route"])
         ahead = None if ahead is None or takes is None else ahead + takes
     return shown
+
+
+def name_files(stack: Stack, seen: list[dict[str, Any]]) -> None:
+    """Let what people see of queues name the file of each run, None for one that has none."""
+    places = [place for queue in seen for place in (queue["holder"], *queue["waiting"]) if place]
+    for at in range(0, len(places), MOST_RECORDS):
+        some = places[at : at + MOST_RECORDS]
+        records = records_of(stack, list({place["run"] for place in some}))
+        for place in some:
+            source = records.get(place["run"], {}).get("source") or {}
+            place["file"] = source.get("key")
 
 
 def set_pause(stack: Stack, queue: str, reason: str | None) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from straight_through.text import shown
 
 LOOK_EVERY = 3.0  # seconds
 DROPS = "DropRule"  # what brings the inbox's events
+SWEEP = "SweepQueuesSchedule"  # what starts runs by schedule, and those that were not started
+EVENTS = "TakeEvent"  # what starts runs when datasets were updated
 RETENTION = timedelta(days=14)  # of events that wait to be started
 HELD = "held/"  # where the outbox has what a gate holds
 GONE = (
@@ -86,7 +88,7 @@ def require_unprotected(stack: Stack) -> str:
 
 
 def stop_intake(stack: Stack) -> None:
-    """Let no drop start a run.
+    """Let no drop, schedule or update start a run.
 
     What tells of ended runs goes on: by it an upload that is under way when its run is stopped
     learns that the pipeline must not be executed any more.
@@ -95,8 +97,12 @@ def stop_intake(stack: Stack) -> None:
     sources = []
     for name, (kind, resource) in stack.resources.items():
         with _unless_gone():
-            if name == DROPS:
+            if name in (DROPS, SWEEP):
                 events.disable_rule(Name=resource)
+            elif name == EVENTS:
+                functions.put_function_concurrency(
+                    FunctionName=resource, ReservedConcurrentExecutions=0
+                )
             elif kind == "AWS::Lambda::EventSourceMapping":
                 functions.update_event_source_mapping(UUID=resource, Enabled=False)
                 sources.append(resource)
@@ -209,7 +215,7 @@ def _known(record: Item) -> Stopped:
     made = record.get("execution", {}).get("execution_id", "")
     if not made and "posted" in record:
         made = "unknown"
-    return Stopped(record.get("source", {}).get("key", ""), made)
+    return Stopped((record.get("source") or {}).get("key", ""), made)
 
 
 def _stop(stack: Stack, arn: str) -> None:

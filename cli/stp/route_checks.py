@@ -3,12 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from quantemplate.client import Quantemplate
 from stp.route_files import LARGEST, Document
-from straight_through.errors import OutputIncomplete, RouteInvalid, StraightThroughError
+from straight_through.errors import (
+    AccessDenied,
+    NotFound,
+    OutputIncomplete,
+    RouteInvalid,
+    StraightThroughError,
+)
+from straight_through.expecting.calendar import require_known
 from straight_through.publishing.chain import starts_inside
 from straight_through.routes import Route, parse_route, routable_folders
+from straight_through.starting.ticks import next_of
 
 ERROR, WARNING, HINT = "error", "warning", "hint"
 
@@ -22,10 +31,13 @@ class Problem:
     text: str
 
 
-def problems_of(documents: Mapping[str, Document], prefix: str = "") -> list[Problem]:
+def problems_of(
+    documents: Mapping[str, Document], prefix: str = "", *, takes_events: bool = True
+) -> list[Problem]:
     """Return the problems of routes that are to be deployed together.
 
-    `prefix` is how the keys of the inbox begin that the stack takes.
+    `prefix` is how the keys of the inbox begin that the stack takes; `takes_events`, whether it
+    takes those of Quantemplate.
     """
     found: list[Problem] = []
     routes: dict[str, Route] = {}
@@ -35,6 +47,10 @@ def problems_of(documents: Mapping[str, Document], prefix: str = "") -> list[Pro
         except RouteInvalid as error:
             found.append(Problem(ERROR, name, str(error)))
     found += shared(routes)
+    found += waited_for(routes)
+    found += [] if takes_events else unheard(routes)
+    found += schedules(routes)
+    found += expectations(routes)
     found += chains(routes, documents)
     found += inside(routes)
     found += unreached(routes, prefix)
@@ -64,7 +80,8 @@ def shared(routes: Mapping[str, Route]) -> Iterator[Problem]:
     for field in ("dataset_id", "pipeline_id"):
         users = defaultdict(list)
         for route in routes.values():
-            users[getattr(route, field)].append(route)
+            for each in route.datasets if field == "dataset_id" else (route.pipeline_id,):
+                users[each].append(route)
         for what, sharing in users.items():
             if len({route.queue for route in sharing}) > 1:
                 names = ", ".join(f"{r.name} (queue {r.queue})" for r in sharing)
@@ -76,6 +93,64 @@ def shared(routes: Mapping[str, Route]) -> Iterator[Problem]:
                     yield Problem(ERROR, route.name, text)
 
 
+def waited_for(routes: Mapping[str, Route]) -> Iterator[Problem]:
+    """Find datasets whose updates start runs, and that a route uploads to or another queue has."""
+    uploaded = {(r.organisation_id, each): r for r in routes.values() for each in r.datasets}
+    waiting: dict[tuple[str, str], Route] = {}
+    for route in routes.values():
+        for dataset in route.when.updated if route.when else ():
+            key = (route.organisation_id, dataset)
+            if key in uploaded:
+                text = (
+                    f'"when" waits for updates of {dataset}, which route {uploaded[key].name} '
+                    "uploads to: our own uploads would be taken for others'. Its runs would end as "
+                    'RouteConflict. Let the one follow the other by "then".'
+                )
+                yield Problem(ERROR, route.name, text)
+            other = waiting.setdefault(key, route)
+            if other.queue != route.queue:
+                text = (
+                    f'"when" waits for updates of {dataset}, as route {other.name} of another '
+                    f"queue ({other.queue}) does. The second run would end as RouteConflict. Give "
+                    'both routes one "queue".'
+                )
+                yield Problem(ERROR, route.name, text)
+
+
+def unheard(routes: Mapping[str, Route]) -> Iterator[Problem]:
+    """Find routes that wait for updates, of which nobody tells a stack that takes no events."""
+    for route in routes.values():
+        if route.when and route.when.updated:
+            text = (
+                '"when" waits for updates, and the stack takes no events that tell of them: none '
+                "will start a run. Deploy it with QuantemplateEvents=on (docs/events.md)."
+            )
+            yield Problem(WARNING, route.name, text)
+
+
+def schedules(routes: Mapping[str, Route]) -> Iterator[Problem]:
+    """Find schedules that are none, or that never come."""
+    for route in routes.values():
+        if route.when and route.when.at:
+            try:
+                moment = next_of(route.when, datetime.now(UTC))
+            except RouteInvalid as error:
+                yield Problem(ERROR, route.name, f'"when": {error}')
+                continue
+            if moment is None:
+                yield Problem(ERROR, route.name, f'"when": {route.when.at!r} never comes.')
+
+
+def expectations(routes: Mapping[str, Route]) -> Iterator[Problem]:
+    """Find what is expected by a zone or by holidays that nobody knows."""
+    for route in routes.values():
+        if route.expect:
+            try:
+                require_known(route.expect)
+            except RouteInvalid as error:
+                yield Problem(ERROR, route.name, f'"expect": {error}')
+
+
 def chains(routes: Mapping[str, Route], known: Iterable[str]) -> Iterator[Problem]:
     """Find links to routes that do not exist, and chains that go round for ever."""
     names = set(known)
@@ -83,6 +158,12 @@ def chains(routes: Mapping[str, Route], known: Iterable[str]) -> Iterator[Proble
         for link in route.then:
             if link.route not in names:
                 text = f'"then" leads to {link.route}, which is no route. Add it or take it out.'
+                yield Problem(ERROR, route.name, text)
+            elif link.route in routes and not routes[link.route].datasets:
+                text = (
+                    f'"then" leads to {link.route}, which has no dataset_id and takes no file. '
+                    "Take the link out, or give that route a dataset_id."
+                )
                 yield Problem(ERROR, route.name, text)
         cycle = cycle_from(route.name, routes)
         if cycle:
@@ -128,17 +209,33 @@ def unreached(routes: Mapping[str, Route], prefix: str) -> Iterator[Problem]:
 
 
 def online(client: Quantemplate, route: Route) -> list[Problem]:
-    """Ask Quantemplate for the route's pipeline and dataset; nothing is changed there."""
+    """Ask Quantemplate for the route's pipeline and datasets; nothing is changed there.
+
+    What the API user may not see is a warning too: a run then lacks its data, and may succeed.
+    """
     found = []
-    for field in ("pipeline_id", "dataset_id"):
+    ids = [route.pipeline_id, *route.datasets]
+    ids += route.when.updated if route.when else ()
+    for each in ids:
         try:
-            if field == "pipeline_id":
+            if each == route.pipeline_id:
                 client.list_executions(route.organisation_id, route.pipeline_id)
             else:
-                with client.download_dataset(route.organisation_id, route.dataset_id) as download:
+                with client.download_dataset(route.organisation_id, each) as download:
                     download.read(1)
         except OutputIncomplete:
             continue  # a dataset that has no data yet is reachable all the same
         except StraightThroughError as error:
             found.append(Problem(ERROR, route.name, f"{type(error).__name__}: {error}"))
+            if isinstance(error, AccessDenied | NotFound):
+                found.append(Problem(WARNING, route.name, unseen(each)))
     return found
+
+
+def unseen(what: str) -> str:
+    """Say what it means that the API user does not see a dataset or a pipeline."""
+    return (
+        f"{what} is not visible to the API user. Quantemplate hides from a run what its user may "
+        "not see, so that a run may lack data and succeed: share it with the API user, and with "
+        "the whole organisation if its events are to come."
+    )

@@ -9,14 +9,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stp.console import local_page
-from stp.run_facts import Run, released_by, run_of
+from stp.pace import AT_ONCE
+from stp.run_facts import Run, release_facts, run_of
 from stp.said import UNKNOWN, USAGE, Stop, counted
 from stp.stack import Stack
 from straight_through.execution_input import typed
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item
 
-AT_ONCE = 8  # executions that are described at the same time
 MOST_LISTED = 1000  # executions that one ListExecutions tells of
 MOST_SOUGHT = 10_000  # newest executions among which a name's beginning is sought
 MOST_RECORDS = 100  # items that one BatchGetItem reads
@@ -26,10 +26,16 @@ RUNS_NAMED = "Names of runs, the beginnings of them, or ARNs; last is the newest
 MOST_NAMED = 10  # runs that a question names
 # What a person types for each step of a remedy.
 COMMANDS = {
-    "redrive": "redrive it (stp redrive {run})",
-    "drop": "drop it again (stp drop FILE)",
-    "rerun": "process it anew (stp rerun {run})",
+    "redrive": "redrive the run (stp redrive {run})",
+    "drop": "drop the file again (stp drop FILE)",
+    "rerun": "process the file anew (stp rerun {run})",
     "release": "release it (stp release {run})",
+    "attach": "follow its execution in a new run (stp rerun {run} --attach)",
+    "add": "add the route (its file, then stp routes apply)",
+    "mend": "mend the route (its file, then stp routes apply)",
+    "logs": "look at what was logged (stp logs {run})",
+    "queue": "see what holds the queue up (stp queue)",
+    "held": "see what is held (stp runs --held)",
 }
 
 
@@ -117,40 +123,12 @@ def read(stack: Stack, arn: str, routes: Iterable[str] = (), record: Item | None
     releases = typed(found.get("input")).get("release")
     # The file is that of the run that it is to release.
     about = record_of(stack, releases) if isinstance(releases, str) and releases else own
-    run = run_of(found, COMMANDS, routes, about)
+    page_of = stack.parameters.get("PipelinePageUrl", "")
+    run = run_of(found, COMMANDS, routes, about, page_of)
     run.facts.update(release_facts(run, own))
     if page := local_page(stack, run.name):
         run.facts["console"] = page
     return run
-
-
-def release_facts(run: Run, record: Item) -> Item:
-    """Return what a run releases, and by which run and when what it holds was released.
-
-    `record` is its own. A release that has begun may not be done yet.
-    """
-    by = released_by(record)
-    done = bool(by) and not open_hold(record)
-    found: Item = {
-        "releases": run.releases or None,
-        "released": done,
-        "released_by": by or None,
-        "released_at": record.get("released_at"),
-    }
-    if done:
-        found["next"] = f"Nothing: it was released. See: stp show {by}"
-    elif by:
-        found["next"] = f"Its release has begun. See: stp show {by}"
-    return found
-
-
-def open_hold(record: Item) -> bool:
-    """Whether a gate holds what a run has made, by the run's record, and nobody has released it."""
-    if "held" not in record:
-        return False
-    # Release 1.0.0 has noted neither when a release began nor when it was done.
-    done = "released_at" in record or ("released_by" in record and "release_began" not in record)
-    return not done
 
 
 def named(stack: Stack, name: str) -> Run:

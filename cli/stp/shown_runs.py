@@ -14,8 +14,16 @@ from rich.text import Text
 from stp.moments import duration, local
 from stp.run_facts import MARKS, Run, tone_of
 from stp.timeline import Phase
+from stp.waits import Wait
 from straight_through.queue.table import Item
-from straight_through.telling.messages import held_because, rows_in, rows_out
+from straight_through.telling.messages import (
+    caused_by,
+    held_because,
+    processed_by,
+    rows_in,
+    rows_out,
+    set_told,
+)
 from straight_through.text import lines_shown, shown
 
 TITLES = ("started", "status", "took", "file", "run")
@@ -77,7 +85,7 @@ def run_status(run: Run) -> Text:
     if wait := run.facts.get("waiting"):
         if wait["paused"] is not None:
             return Text(f"{MARKS['held']} waits, queue paused", STYLES["held"])
-        return Text(f"{MARKS['now']} waits, {wait['before']:,} before it", STYLES["now"])
+        return Text(f"{MARKS['now']} waits, {Wait(**wait).where}", STYLES["now"])
     text = status_text(run.status, run.facts["error"])
     return text.append(", its release has begun") if run.facts.get("released_by") else text
 
@@ -88,9 +96,14 @@ def _cells(run: Run) -> list[Text]:
         Text(local(run.started)),
         run_status(run),
         Text(duration(seconds_of(run))),
-        Text(shown(run.key, LONGEST_KEY) or "(none)"),
+        Text(shown(run.key, LONGEST_KEY) or no_file(run)),
         Text(run.name),
     ]
+
+
+def no_file(run: Run) -> str:
+    """Return what stands for the file of a run that has none."""
+    return f"(no file: {shown(str(run.facts['route']))})" if run.input.get("route") else "(none)"
 
 
 def _plain(row: Sequence[Text]) -> list[str]:
@@ -114,20 +127,24 @@ def run_details(run: Run, phases: Sequence[Phase], links: dict[str, str]) -> Ren
         "file": shown(f"s3://{file['bucket']}/{file['key']}", LONGEST_KEY)
         if file["key"]
         else "none",
+        "caused by": caused_by(facts.get("cause")),
         "version": file["version_id"],
+        "set": set_told(facts.get("set")),
         "route": facts["route"] or "none",
         "message": facts["message"],
-        "held because": "\n".join(held_because(facts)),
+        "held because": "\n".join(held_because(facts["held"])),
         "releases": f"run {facts['releases']}" if facts.get("releases") else None,
         "released by": released_told(facts),
         "same bytes as": shown(f"{twin['key']} (run {twin['run']}, {twin['at']})", LONGEST_KEY)
         if twin
         else None,
-        "table": table_told(run.prepared) if run.prepared else None,
-        "rows in": rows_in(facts),
-        "rows out": "\n".join(rows_out(facts)),
+        "table": "\n".join(map(table_told, run.prepared)),
+        "processed by": processed_by(facts),
+        "rows in": rows_in(facts["rows_in"], facts["rows_in_reason"]),
+        "rows out": "\n".join(rows_out(facts["rows_out"])),
         "outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
         "next": facts["next"],
+        "pipeline": facts.get("pipeline_page"),
         **links,
     }
     # Whole lines and no table: an address that is cut is none.

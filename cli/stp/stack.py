@@ -62,6 +62,11 @@ class Stack:
         """How the keys begin that the stack takes from its inbox."""
         return self.parameters.get("InboxPrefix", "")
 
+    @property
+    def takes_events(self) -> bool:
+        """Whether it takes Quantemplate's events."""
+        return "EventsUrl" in self.outputs
+
     @cached_property
     def table(self) -> Table:
         """The table of turns and run records."""
@@ -183,8 +188,9 @@ def _unasked(error: BotoCoreError) -> Stop:
         todo = "Check the network and the region. Is it the local stack? Then: make up"
     else:
         todo = "Sign in (aws sso login, aws configure) or name a profile with --profile"
+    why = str(error).rstrip(".")
     return Stop(
-        f"AWS cannot be asked: {error} {todo}. For the local stack: . .local/stack.env", NO_STACK
+        f"AWS cannot be asked: {why}. {todo}. For the local stack: . .local/stack.env", NO_STACK
     )
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stp.stack import Stack
 
+UPLOADED = "uploaded"
 # What each state is for a person; a state that is not named belongs to what goes on already.
 PHASES = {
     "CheckFile": "checked",
     "WaitForReplacement": "waited for the empty file to be replaced",
     "TakeTurn": "waited for its turn",
-    "UploadAndExecute": "uploaded",
+    "UploadAndExecute": UPLOADED,
     "WaitForPipeline": "ran in Quantemplate",
+    "WaitForEvent": "ran in Quantemplate",
     "CheckStatus": "ran in Quantemplate",
     "DownloadOutputs": "downloaded",
     "PublishRun": "published",
@@ -27,16 +29,17 @@ PHASES = {
 STOPPED_AT = {
     "CheckFile": "nothing was uploaded.",
     "WaitForReplacement": "nothing was uploaded.",
-    "TakeTurn": "it leaves the queue; nothing was uploaded.",
-    "UploadAndExecute": "an upload that is under way goes on to its end; the next file waits for "
-    "that.",
-    "WaitForPipeline": "the execution goes on in Quantemplate; the next file waits for its end.",
-    "CheckStatus": "the execution goes on in Quantemplate; the next file waits for its end.",
+    "TakeTurn": "it leaves the queue; nothing was uploaded or executed.",
+    "UploadAndExecute": "what is under way, an upload or an Execute, goes on to its end; the next "
+    "run waits for that.",
+    "WaitForPipeline": "the execution goes on in Quantemplate; the next run waits for its end.",
+    "WaitForEvent": "the execution goes on in Quantemplate; the next run waits for its end.",
+    "CheckStatus": "the execution goes on in Quantemplate; the next run waits for its end.",
     "DownloadOutputs": "the outputs that are whole stay.",
     "DownloadOutput": "the outputs that are whole stay.",
     "PublishRun": "what is exported and chained stays.",
 }
-ELSEWHERE = "a run that Quantemplate has begun goes on there, and the next file waits for its end."
+ELSEWHERE = "a run that Quantemplate has begun goes on there, and the next run waits for its end."
 CURRENT, DONE, FAILED, STOPPED = "current", "done", "failed", "stopped"  # what became of a visit
 # What an execution's end is for the visits that are open then.
 ENDS = {
@@ -244,13 +247,17 @@ def ended_at(found: Sequence[Visit]) -> str:
     return ""
 
 
-def phases(found: Sequence[Visit]) -> list[Phase]:
-    """Return the stretches of a run, oldest first."""
+def phases(found: Sequence[Visit], uploaded: str = UPLOADED) -> list[Phase]:
+    """Return the stretches of a run, oldest first.
+
+    `uploaded` is what UploadAndExecute was for it, where that is something else.
+    """
+    names = {**PHASES, "UploadAndExecute": uploaded}
     told: list[Phase] = []
     every = [(s, number, visit) for visit in found for number, s in enumerate(visit.stretches)]
     for stretch, number, visit in sorted(every, key=lambda each: each[0].began):
         last = told[-1] if told else None
-        name = PHASES.get(visit.name, last.name if last else "")
+        name = names.get(visit.name, last.name if last else "")
         state = last.state if last and visit.name not in PHASES else visit.name
         failed = number + 1 < len(visit.stretches) or visit.status in (FAILED, STOPPED)
         # All states that were open at a bad end go on by one redrive.

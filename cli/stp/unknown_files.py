@@ -1,6 +1,5 @@
 """Files in the inbox that no run knows: their events were lost, or came before the stack did."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,18 +40,6 @@ def unknown_files(stack: Stack, since: datetime) -> list[UnknownFile]:
     known = set(_runs(stack, since - CLOCKS))
     files = (each for each in _files(stack, since) if each.run not in known)
     return sorted(files, key=lambda each: each.dropped_at)
-
-
-def start(stack: Stack, file: UnknownFile) -> bool:
-    """Start a file's run; False where it has been started meanwhile."""
-    states = stack.client("stepfunctions")
-    try:
-        states.start_execution(
-            stateMachineArn=stack.machine, name=file.run, input=json.dumps(file.input)
-        )
-    except states.exceptions.ExecutionAlreadyExists:
-        return False
-    return True
 
 
 def _runs(stack: Stack, since: datetime) -> Iterator[str]:

@@ -1,20 +1,19 @@
 """Files into the inbox."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from boto3.exceptions import S3UploadFailedError
 
+from stp.refused import why_refused
+from stp.route_files import Document, deployed_documents
 from stp.run_facts import route_of
-from stp.runs import route_names
-from stp.said import USAGE, Stop
+from stp.said import UNKNOWN, USAGE, Stop
 from stp.stack import Stack
-from straight_through.files.ignored import why_ignored
 from straight_through.names import run_name
-from straight_through.text import shown
 
 MARK = "dropped-as"  # metadata that tells our version of a key from another's
 
@@ -26,6 +25,7 @@ class Drop:
     path: Path
     key: str
     size: int
+    route: Document  # as it is deployed
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Dropped:
 
 def planned(stack: Stack, files: list[Path], route: str) -> list[Drop]:
     """Return where each file goes. Raises Stop before anything is uploaded."""
-    routes = route_names(stack)
+    routes = deployed_documents(stack)
     if not routes:
         raise Stop(
             f"Stack {stack.name} has no route: no file would go anywhere. Add one: stp routes apply"
         )
     if route and route_of(f"{route}/x", routes) is None:
         known = ", ".join(sorted(routes))
-        raise Stop(f"No route serves the folder {route!r}. Routes are: {known}", USAGE)
+        raise Stop(f"No route serves the folder {route!r}. Routes are: {known}", UNKNOWN)
     drops = [_drop(stack, path, route, routes) for path in files]
     keys = [drop.key for drop in drops]
     twice = sorted({key for key in keys if keys.count(key) > 1})
@@ -60,7 +60,7 @@ def planned(stack: Stack, files: list[Path], route: str) -> list[Drop]:
     return drops
 
 
-def _drop(stack: Stack, path: Path, route: str, routes: list[str]) -> Drop:
+def _drop(stack: Stack, path: Path, route: str, routes: Mapping[str, Document]) -> Drop:
     """Return where one file goes. Raises Stop."""
     if not path.is_file():
         raise Stop(f"There is no file {path}.", USAGE)
@@ -68,25 +68,20 @@ def _drop(stack: Stack, path: Path, route: str, routes: list[str]) -> Drop:
     if not size:
         raise Stop(f"{path} is empty: Quantemplate takes no empty file.", USAGE)
     key = f"{route or _guessed(path, routes)}/{path.name}"
-    if why := why_ignored(key, stack.parameters.get("IgnorePatterns", "")):
-        raise Stop(f"{shown(path.name)} would start nothing: {why}. Rename it.", USAGE)
-    if not key.startswith(stack.inbox_prefix):
-        raise Stop(
-            f"{shown(key)} would start nothing: stack {stack.name} takes only keys that begin with "
-            f"{stack.inbox_prefix!r} (InboxPrefix). Name a folder below it: --route.",
-            USAGE,
-        )
-    return Drop(path, key, size)
+    patterns = stack.parameters.get("IgnorePatterns", "")
+    if why := why_refused(key, size, patterns, stack.inbox_prefix, stack.name):
+        raise Stop(why, USAGE)
+    return Drop(path, key, size, routes[route_of(key, routes) or ""])
 
 
-def _guessed(path: Path, routes: list[str]) -> str:
+def _guessed(path: Path, routes: Collection[str]) -> str:
     """Return the route that a file lies in the folder of, or the only one. Raises Stop."""
     if not path.is_absolute() and ".." not in path.parts:
         folder = path.parent.as_posix()
         if folder != "." and route_of(path.as_posix(), routes):
             return folder
     if len(routes) == 1:
-        return routes[0]
+        return next(iter(routes))
     known = ", ".join(sorted(routes))
     raise Stop(f"Which route is {path} for? Name one with --route: {known}", USAGE)
 

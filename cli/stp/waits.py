@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from stp.moments import about
+from stp.queues import Typical, view
 from stp.run_facts import Run
 from stp.runs import MOST_RECORDS, records_of
 from stp.stack import Stack
-from straight_through.queue.turns import queue_key, tickets
+from straight_through.queue.turns import queue_key
 from straight_through.text import shown
 
 
@@ -17,6 +19,7 @@ class Wait:
     queue: str
     before: int  # runs, the one that has the turn among them
     paused: str | None  # why the queue is, None if it is not
+    seconds: float | None = None  # until its turn comes, by what is usual; None if nobody knows
 
     @property
     def stands(self) -> bool:
@@ -32,30 +35,39 @@ class Wait:
             )
         if not self.before:
             return "waits for its turn: it is the next"
-        return f"waits for its turn: {self.before:,} before it"
+        return f"waits for its turn: {self.where}"
+
+    @property
+    def where(self) -> str:
+        """How many are before it, and how long they take."""
+        known = f", {about(self.seconds)}" if self.seconds is not None else ""
+        return f"{self.before:,} before it{known}"
 
 
-def waits_of(stack: Stack, runs: Sequence[str]) -> dict[str, Wait]:
-    """Return the places of those of these runs that wait in a queue, by their names."""
+def waits_of(stack: Stack, runs: Sequence[str], usual: Typical) -> dict[str, Wait]:
+    """Return the places of those of these runs that wait in a queue, by their names.
+
+    `usual` knows how long a route's runs take.
+    """
     records = {}
     for at in range(0, len(runs), MOST_RECORDS):
         records.update(records_of(stack, runs[at : at + MOST_RECORDS]))
     queues = {record["queue"] for record in records.values() if "queue" in record}
     found = {}
     for queue in sorted(queues):
-        state = stack.table.get(queue_key(queue)) or {}
-        paused = str(state["paused"].get("reason", "")) if "paused" in state else None
-        holds = state.get("holder", {}).get("run")
-        waiting = (each.get("run") for each in stack.table.items(tickets(queue)))
-        for place, run in enumerate(waiting):
-            if run in records and run != holds:
-                found[run] = Wait(queue, place + bool(holds), paused)
+        seen = view(stack, queue, stack.table.get(queue_key(queue)) or {}, usual)
+        paused = str(seen["paused"]["reason"]) if seen["paused"] else None
+        holds = seen["holder"]["run"] if seen["holder"] else None
+        for each in seen["waiting"]:
+            if each["run"] in records and each["run"] != holds:
+                before = each["place"] - 1 + bool(holds)
+                found[each["run"]] = Wait(queue, before, paused, each["wait_seconds"])
     return found
 
 
-def explain(stack: Stack, runs: Sequence[Run]) -> None:
+def explain(stack: Stack, runs: Sequence[Run], usual: Typical) -> None:
     """Let the facts of runs tell whether they wait for their turns: `waiting`, and what is next."""
-    waits = waits_of(stack, [run.name for run in runs if run.running])
+    waits = waits_of(stack, [run.name for run in runs if run.running], usual)
     for run in runs:
         wait = waits.get(run.name) if run.running else None
         run.facts["waiting"] = asdict(wait) if wait else None

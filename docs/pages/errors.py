@@ -10,14 +10,14 @@ ABOUT = """# Errors
 
 An execution that fails ends at the state where it failed, with one of these names as its error; its
 cause says which file and route, and what to do. The file stays in the inbox. `stp show RUN` and the
-messages say the same as this page. What Redrive does at each state: [Rerun](../rerun.md).
+messages say the same as this page; where `PipelinePageUrl` is set ([Messages](../messages.md)), they lead to the
+pipeline's page in Quantemplate of errors that it shows. What Redrive does at each state: [Rerun](../rerun.md).
 """
 OTHERS = """## Errors of AWS
 
-Names with a dot, such as `Lambda.Unknown`, `Sandbox.Timedout`, `States.Timeout` and
-`States.DataLimitExceeded`, are AWS's own. Where trying again may help, the state machine has tried again
-before: see the cause and the functions' log, then redrive. Only `States.DataLimitExceeded` at
-DownloadOutputs is not mended by that: the run has [too many outputs](../what-comes-back.md#how-many-outputs).
+Names with a dot, such as `Lambda.Unknown`, `Sandbox.Timedout` and `States.Timeout`, are AWS's own. Where trying
+again may help, the state machine has tried again before: see the cause and what was logged (`stp logs RUN`), then
+redrive the run.
 """
 
 
@@ -33,4 +33,5 @@ def _entry(error: type[StraightThroughError]) -> str:
     happened = " ".join((inspect.getdoc(error) or "").split())
     at = ", ".join(map(code, remedy.at))
     todo = what_to_do(error.__name__)
-    return f"## {error.__name__}\n\n{happened}\n\n- At: {at}\n- What to do: {todo}"
+    seen = "\n- Why: the pipeline's page in Quantemplate shows it" * remedy.in_quantemplate
+    return f"## {error.__name__}\n\n{happened}\n\n- At: {at}{seen}\n- What to do: {todo}"

@@ -1,4 +1,4 @@
-"""What other systems get of a run: the event of its end and its manifest, from their schemas."""
+"""What other systems get of a run: the event of its end, its manifest and its line, by schema."""
 
 import json
 
@@ -27,16 +27,23 @@ Written last into the run's folder of the outbox: where it is, the outputs are c
 ([schema](../../layers/straight_through/manifest.schema.json);
 [how it looks](../what-comes-back.md#the-manifest)).
 """
+ROW = """## The line of a run
+
+Of each run that has ended, `runs/year=YYYY/month=MM/<run>.json` in the outbox is one line of JSON
+([schema](../../layers/straight_through/run_row.schema.json); [what to ask of them](../query-your-runs.md)):
+"""
 
 
 def page() -> str:
     """Return the page."""
-    ended, manifest = schema("run_ended"), schema("manifest")
+    ended, manifest, row = schema("run_ended"), schema("manifest"), schema("run_row")
     return "\n\n".join(
         [
             ABOUT.format(pattern=json.dumps(PATTERN)).strip(),
             schema_table(ended, ended),
             MANIFEST.strip(),
             schema_table(manifest, manifest),
+            ROW.strip(),
+            schema_table(row, row),
         ]
     )

@@ -5,7 +5,7 @@ from docs.tables import schema_table
 
 ABOUT = """# The input of an execution
 
-The state machine takes a file or a release, as
+The state machine takes a file, a route whose runs have no file, or a release, as
 [`execution_input.schema.json`](../../layers/straight_through/execution_input.schema.json) describes
 them. An unknown field is refused as [`InputInvalid`](errors.md#inputinvalid) before anything is done: a
 misspelt `version_id` would process another version, a misspelt `execution_id` would execute anew. How

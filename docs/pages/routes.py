@@ -2,7 +2,7 @@
 
 from docs.sources import sample, schema
 from docs.tables import schema_table
-from straight_through.names import HELD, PREPARED
+from straight_through.names import HELD, PREPARED, RUNS
 from straight_through.routes import DEEPEST
 
 ABOUT = """# Routes
@@ -15,7 +15,7 @@ editors complete it. Each field beside the three ids is one feature; an unknown 
 NAMES = f"""## Names
 
 A route's name is its folder of the inbox. Each part has letters, digits, `.`, `_` and `-`; there are at
-most {DEEPEST}, and the first is neither `{HELD}` nor `{PREPARED}`. Of the folders of a key, the deepest that has a route counts.
+most {DEEPEST}, and the first is none of `{HELD}`, `{PREPARED}` and `{RUNS}`. Of the folders of a key, the deepest that has a route counts.
 
 ## Samples
 

@@ -1,7 +1,7 @@
 """The local console, an ASGI application: files of the page, and facts for it.
 
 GET /_local/console/               the page; page/ has its modules and styles
-GET /_local/console/<file>         one of its files
+GET /_local/console/<file>         one of its files; what names no file leads to the page
 GET /_local/console/unseen.js      which characters are not seen as themselves
 POST /_local/console/<fact>.json   what `FACTS` has of this name; the body has what it is asked with
 
@@ -29,10 +29,15 @@ TYPES = {
 }
 FACTS: dict[str, Callable[..., Any]] = {
     "dropped": facts.dropped,
+    "expected": facts.expected,
+    "log_lines": facts.log_lines,
     "new_run": facts.new_run,
     "queues": facts.queues,
+    "refused": facts.refused,
     "runs": facts.runs,
+    "sets": facts.sets,
     "timeline": facts.timeline,
+    "unusual": facts.unusual,
 }
 # Scripts and styles come from here only, and text never becomes HTML. The stand-in has a port of
 # its own on loopback.
@@ -81,6 +86,8 @@ def reply(method: str, path: str) -> tuple[HTTPStatus, dict[str, str], bytes]:
         return HTTPStatus.METHOD_NOT_ALLOWED, {**plain, "allow": "GET, HEAD"}, b"GET or HEAD\n"
     if path == f"{PATH}unseen.js":
         return HTTPStatus.OK, {"content-type": TYPES[".js"]}, unseen_module()
+    if path not in files() and "." not in path.removeprefix(PATH):
+        return HTTPStatus.TEMPORARY_REDIRECT, {"location": PATH}, b""
     if path not in files():
         return HTTPStatus.NOT_FOUND, plain, f"The console is at {PATH}\n".encode()
     file = files()[path]

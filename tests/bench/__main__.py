@@ -12,6 +12,7 @@ from tests.bench.row import Row, show
 
 MEASUREMENTS = (
     "detection",
+    "events",
     "cost",
     "monthly",
     "cold_start",

@@ -31,6 +31,7 @@ SERVICES = {
     "start_run": "stepfunctions",
     "sweep_queues": "dynamodb",
     "check_file": "s3",
+    "take_event": "dynamodb",
     "take_turn": "s3",
     "upload_and_execute": "s3",
 }

@@ -28,13 +28,18 @@ def environment(ends: Ends) -> dict[str, str]:
         "QUANTEMPLATE_API_URL": f"{ends.quantemplate}/v1",
         "QUANTEMPLATE_TOKEN_URL": f"{ends.quantemplate}/token",
         "OUTBOX_BUCKET": BUCKET,
+        "INBOX_BUCKET": BUCKET,
+        "INBOX_PREFIX": "",
         "STATE_MACHINE_ARN": "arn",
         "TOPIC_ARN": "arn",
         "IGNORE_PATTERNS": "*.filepart",
         "TURNS_TABLE": "turns",
         "ROUTES_PATH": "/bench/routes",
         "LATE_LIST_SECONDS": "120",
+        "QUANTEMPLATE_EVENTS": "off",
+        "EVENTS_KEY_SECRET_ARN": "key",
         "EMPTY_FILE_MINUTES": "10",
+        "SET_WAIT_HOURS": "48",
         "LARGEST_UNZIPPED_GB": "20",
         "LARGEST_UNZIPPED_RATIO": "500",
         "API_PATIENCE_HOURS": "12",
@@ -42,6 +47,9 @@ def environment(ends: Ends) -> dict[str, str]:
         "PIPELINE_DEADLINE_HOURS": "168",
         "TURN_DEADLINE_HOURS": "720",
         "QUEUE_ALARM_HOURS": "4",
+        "MOST_UPDATE_RUNS_AN_HOUR": "10",
+        "PIPELINE_PAGE_URL": "",
+        "TAGGED_FILES": "",
     }
 
 

@@ -33,7 +33,7 @@ sys.path[:0] = [{layers!r}]
 from pathlib import Path
 from quantemplate.bodies import FileBody
 from straight_through.files.prepared import prepare
-from straight_through.routes import TableSpec
+from straight_through.table_spec import TableSpec
 from straight_through.reading.unzipping import Limits
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, began = peak(), time.process_time()

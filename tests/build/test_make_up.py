@@ -61,6 +61,9 @@ def test_a_user_drops_a_file_sees_its_run_and_stops_everything_by_ctrl_c(
             for page, status in ((names["AWS_ENDPOINT_URL"], 200), ("http://127.0.0.1:1", 403)):
                 reply = session.get(settings, headers={"Origin": page}, timeout=60)
                 assert reply.status_code == status
+            # and whose address for events the stand-in was told
+            events = settings.replace("settings", "events")
+            assert names["AWS_ENDPOINT_URL"] in session.get(events, timeout=60).json()["url"]
         # and which no second one takes over
         second = checkout.make("up", STACK_PORT=str(free_port()))
         assert second.returncode != 0

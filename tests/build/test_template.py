@@ -157,12 +157,37 @@ def test_without_tls_only_this_machine_is_asked(parameter: str, url: str, taken:
     assert bool(re.fullmatch(pattern, url)) is taken
 
 
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("", True),
+        ("https://qt.example/{organisation_id}/pipelines/{pipeline_id}", True),
+        ("https://qt.example/#/p/{pipeline_id}/runs?all=1", True),
+        ("http://qt.example/{organisation_id}/{pipeline_id}", False),
+        ("javascript:alert('{pipeline_id}')", False),
+        ("https://{pipeline_id}.example/", False),
+        ("https://qt.example/{pipeline}/{pipeline_id}", False),
+        ("https://qt.example/pipelines", False),
+        ("https://qt.example/{pipeline_id} then", False),
+        ("https://qt.example/{pipeline_id}\n", False),
+    ],
+)
+def test_the_page_of_a_pipeline_is_an_address_with_its_ids(url: str, taken: bool) -> None:  # noqa: FBT001
+    pattern = TEMPLATE["Parameters"]["PipelinePageUrl"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, url)) is taken
+    variables = resources(PipelinePageUrl=url)["RunEnded"]["Environment"]["Variables"]
+    assert variables["PIPELINE_PAGE_URL"] == url
+
+
 # What each function may do, and nothing else; AWS's services first, by their actions.
 TURNS = {
     *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
     *("dynamodb:ConditionCheckItem", "states:SendTaskSuccess", "states:DescribeExecution"),
 }
-TELL = {"events:PutEvents", "sns:Publish"}
+TELL = {
+    *("events:PutEvents", "sns:Publish"),
+    *("s3:PutObject outbox", "s3:GetObject outbox", "s3:ListBucket outbox"),
+}
 READ_INBOX = {"s3:GetObject inbox", "s3:GetObjectVersion inbox", "s3:ListBucket inbox"}
 WRITE_OUTBOX = {"s3:PutObject outbox", "s3:AbortMultipartUpload outbox"}
 TAG_OUTPUTS = "s3:PutObjectTagging outbox"
@@ -174,6 +199,7 @@ MAY = {
     "CheckFile": {
         *READ_INBOX,
         *("ssm:GetParameters", "dynamodb:GetItem", "dynamodb:UpdateItem"),
+        "dynamodb:DeleteItem",  # of notices alone
     },
     "TakeTurn": {*READ_INBOX, *TURNS, "ssm:GetParameters"},
     "UploadAndExecute": {
@@ -193,9 +219,30 @@ MAY = {
         *("ssm:GetParameters", "dynamodb:UpdateItem"),
     },
     "RunEnded": {*TURNS, *TELL},
-    "SweepQueues": {*TURNS, *TELL, "states:SendTaskFailure"},
+    "SweepQueues": {
+        *(*TURNS, *TELL, "states:SendTaskFailure"),
+        *("states:StartExecution", "ssm:GetParametersByPath"),
+    },
     "PauseQueue": TURNS,
+    "TakeEvent": {  # where events are taken
+        *("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        *("states:SendTaskSuccess", "states:StartExecution", "secretsmanager:GetSecretValue"),
+    },
 }
+
+
+@pytest.mark.parametrize("function", MAY)
+def test_tags_of_dropped_files_are_read_and_written_only_where_that_is_wanted(
+    function: str,
+) -> None:
+    tags = {"s3:GetObjectVersionTagging inbox", "s3:PutObjectVersionTagging inbox"}
+    tells = function in ("RunEnded", "SweepQueues")
+    assert rights(function, TagFiles="on") == MAY[function] | (tags if tells else set())
+    if tells:  # then it knows where, and else nothing of it
+        where = resources(TagFiles="on", ExistingInboxBucket="inbox", InboxPrefix="qt/")
+        asked = where[function]["Environment"]["Variables"]["TAGGED_FILES"]
+        assert asked == {"Fn::Sub": ["${Inbox}/${InboxPrefix}", {"Inbox": "inbox"}]}
+        assert resources()[function]["Environment"]["Variables"]["TAGGED_FILES"] == ""
 
 
 # And with keys of one's own: those alone, and only by who reads and writes what they encrypt.
@@ -223,7 +270,8 @@ MAY_WITH_KEYS = {
 
 def rights(function: str, **parameters: Any) -> set[str]:
     """What a function may, its managed policies included; of S3 with the bucket, of KMS the key."""
-    made = resources(ExistingInboxBucket="inbox", DestinationBuckets="lake", **parameters)
+    given = {"ExistingInboxBucket": "inbox", "DestinationBuckets": "lake"} | parameters
+    made = resources(QuantemplateEvents="on", **given)
     found = set()
     for policy in made[function]["Policies"]:
         document = made[policy["Ref"]]["PolicyDocument"] if "Ref" in policy else policy
@@ -244,6 +292,39 @@ def rights(function: str, **parameters: Any) -> set[str]:
                 told = f" {bucket.removesuffix('Bucket').lower()}" if "s3:" in action else ""
                 found.add(action + told)
     return found
+
+
+def open_to_all(**parameters: Any) -> dict[str, set[str]]:
+    """What of a stack anybody may call, and how; its addresses too."""
+    found: dict[str, set[str]] = {}
+    for name, given in resources(**parameters).items():
+        kind = TEMPLATE["Resources"][name]["Type"]
+        if kind == "AWS::Lambda::Url":
+            found.setdefault(given["TargetFunctionArn"]["Fn::GetAtt"][0], set()).add(name)
+        if kind == "AWS::Lambda::Permission" and given["Principal"] == "*":
+            # "Control access to Lambda function URLs": both, the second through an address alone.
+            assert given.get("FunctionUrlAuthType") == "NONE" or given["InvokedViaFunctionUrl"]
+            found.setdefault(given["FunctionName"]["Ref"], set()).add(given["Action"])
+        if "FunctionUrlConfig" in given:  # SAM would make an address of it
+            found.setdefault(name, set()).add("FunctionUrlConfig")
+    return found
+
+
+def test_nothing_of_the_stack_is_public_unless_events_are_taken() -> None:
+    # Given the stack as it is delivered, then nobody from outside can call anything of it
+    assert open_to_all() == {}
+    assert "TakeEvent" not in resources()
+    # And where events are taken it is one function, at one address
+    both = {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert open_to_all(QuantemplateEvents="on") == {"TakeEvent": {"EventsUrl"} | both}
+
+
+def test_a_flood_of_events_takes_so_many_invocations_at_a_time() -> None:
+    of = "ReservedConcurrentExecutions"
+    assert resources(QuantemplateEvents="on")["TakeEvent"][of] == 5
+    assert resources(QuantemplateEvents="on", EventsConcurrency=9)["TakeEvent"][of] == 9
+    # And an account that has nothing to reserve reserves nothing
+    assert of not in resources(QuantemplateEvents="on", EventsConcurrency=0)["TakeEvent"]
 
 
 @pytest.mark.parametrize("function", MAY)

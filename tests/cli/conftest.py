@@ -12,10 +12,8 @@ from moto import mock_aws
 from local.deploy import REGION, STACK_NAME
 from stp.app import main
 from stp.stack import Stack
-from tests.end_to_end.conftest import local_aws, road, stand_in
 from tests.end_to_end.road import Road
 
-__all__ = ["local_aws", "road", "stand_in"]
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:{STACK_NAME}"
 
 
@@ -69,6 +67,18 @@ def local_stp(stp: Stp, road: Road, monkeypatch: pytest.MonkeyPatch) -> Stp:
     monkeypatch.setattr("stp.follow.FIRST_LOOK", 0.1)
     monkeypatch.setattr("stp.commands_runs.LOOK_EVERY", 0.2)
     return stp
+
+
+@pytest.fixture
+def environment(road: Road) -> dict[str, str]:
+    """What `. .local/stack.env` sets in a shell."""
+    return {
+        "AWS_ENDPOINT_URL": road.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
 
 
 @pytest.fixture

@@ -70,17 +70,24 @@ def test_a_rule_that_is_off(stack: Stack) -> None:
     assert finding["rule DropRule"].todo == "aws events enable-rule --name drops"
 
 
-def test_events_in_a_dead_letter_queue(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "todo"),
+    [("DropsDeadLetters", "Start DLQ redrive"), ("EndsDeadLetters", "purge the queue")],
+)
+def test_events_in_a_dead_letter_queue(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, name: str, todo: str
+) -> None:
     # Given a lost event
     sqs = stack.client("sqs")
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="lost")
     monkeypatch.setattr("stp.doctor._reader", lambda _: [])
     # When the queues are checked
-    finding = found(made_of(stack, DropsDeadLetters=("AWS::SQS::Queue", url)), "the queues")
-    # Then it is told
-    assert finding["queue DropsDeadLetters"].what == "holds 1 lost event"
-    assert finding["queue DropsDeadLetters"].state == BAD
+    finding = found(made_of(stack, **{name: ("AWS::SQS::Queue", url)}), "the queues")
+    # Then it is told, with what to do for that very queue
+    assert finding[f"queue {name}"].what == "holds 1 lost event"
+    assert finding[f"queue {name}"].state == BAD
+    assert todo in finding[f"queue {name}"].todo
 
 
 def key_with(stack: Stack, *statements: dict[str, Any]) -> Stack:

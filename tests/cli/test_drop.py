@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from stp.said import FAILED, USAGE, Stop
+from quantemplate.bodies import FileBody
+from stp.said import FAILED, OK, UNKNOWN, USAGE, Stop
 from stp.stack import Stack
 from stp.upload import planned, upload
 from straight_through.names import run_name
-from tests.cli.conftest import Stp
+from tests.cli.conftest import Done, Stp
 from tests.unit.conftest import ROUTE
 from tests.unit.sent import CASES, old_workbook, workbook
 
@@ -63,7 +66,6 @@ def test_a_file_that_lies_in_a_folder_of_a_route_needs_no_name(
     ("name", "content", "route", "hint"),
     [
         ("may.csv", "a\n", "", "--route: claims, claims/eu"),
-        ("may.csv", "a\n", "premiums", "No route serves"),
         ("may.csv", "", "claims", "is empty"),
         ("may.csv.filepart", "a\n", "claims", "its name fits *.filepart"),
         ("notes.txt", "a\n", "claims", "fits notes.* of the stack's parameter IgnorePatterns"),
@@ -79,6 +81,30 @@ def test_what_would_go_nowhere_is_not_uploaded(
     # Then it is refused with what to do, and the inbox is empty
     assert done.code == USAGE
     assert hint in done.err
+    assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
+
+
+def test_a_folder_that_no_route_serves_is_said_to_be_so(
+    stp: Stp, routed: Stack, tmp_path: Path
+) -> None:
+    # When a file is dropped into a folder that no route has
+    done = stp("drop", str(file(tmp_path, "may.csv", "a\n")), "--route", "clams")
+    # Then that has the exit code of what is not known, and those that are there are named
+    assert done.code == UNKNOWN
+    assert "No route serves the folder 'clams'. Routes are: claims, claims/eu" in done.err
+    assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
+
+
+def test_a_place_for_the_outputs_is_made_before_anything_is_sent(
+    stp: Stp, routed: Stack, tmp_path: Path
+) -> None:
+    # Given a file where the folder for the outputs is to be
+    path = file(tmp_path, "may.csv", "a\n")
+    # When a file is dropped, whose outputs are to go there
+    done = stp("drop", str(path), "--route", "claims", "--to", str(path))
+    # Then it says so without a traceback, and nothing was sent
+    assert (done.code, done.out) == (FAILED, "")
+    assert "It failed on this machine: " in done.err
     assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
 
 
@@ -160,6 +186,108 @@ def test_a_service_that_refuses_says_nothing_of_the_file(
     assert "sent-titles.csv" not in done.out
 
 
+TABLE = "Policy,Insured\nP1,Müller\n"
+DOUBTED = {
+    "utf16.csv": (TABLE.encode("utf-16"), ["UTF-16"]),
+    "latin.csv": (TABLE.encode("cp1252"), ["not UTF-8"]),
+    "semicolons.csv": (TABLE.replace(",", ";").encode(), ["with semicolons in its name"]),
+    "tabs.csv": (TABLE.replace(",", "\t").encode(), ["with tabs in its name"]),
+    "sep.csv": (b"sep=;\nPolicy;Insured\n", ["'sep=;', which would be the header"]),
+    "marked.csv": (TABLE.encode("utf-8-sig"), []),
+    "one-column.csv": (b"Policy\nP1\n", []),
+    "book.xlsx": (workbook([["Policy; old", "Insured"], ["P1", "M"]]), []),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_what_quantemplate_may_not_read_is_told_before_it_is_sent(
+    stp: Stp, asking: Stack, tmp_path: Path, name: str
+) -> None:
+    # Given a file for a route that takes any, as it is
+    assert asking
+    content, says = DOUBTED[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    # When it is checked
+    done = stp("drop", "--check", str(path), "--route", "claims/eu", "--json")
+    # Then it is taken, and what may go wrong is said, with what to do
+    (told,) = done.json
+    assert (done.code, told["error"], len(told["doubts"])) == (OK, "", len(says))
+    assert all(part in doubt for part, doubt in zip(says, told["doubts"], strict=True))
+    shown = stp("drop", "--check", str(path), "--route", "claims/eu").out
+    assert shown.count('give the route a "table"') == len(says)
+
+
+def warned(done: Done) -> list[str]:
+    """What a drop warns of; that it takes long is none of it."""
+    return [line for line in done.err.splitlines() if line.startswith("! ")]
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_a_plain_drop_says_so_in_a_line_and_sends_it(
+    stp: Stp, asking: Stack, tmp_path: Path, name: str
+) -> None:
+    # Given the same files, and an inbox that keeps versions
+    keeps: Any = {"Status": "Enabled"}
+    s3 = asking.client("s3")
+    s3.put_bucket_versioning(Bucket="inbox", VersioningConfiguration=keeps)
+    content, says = DOUBTED[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    # When they are dropped
+    done = stp("drop", str(path), "--route", "claims/eu", "--json")
+    # Then what may go wrong is said, and they are there
+    lines = warned(done)
+    assert (done.code, len(lines)) == (OK, len(says))
+    assert all(name in line and part in line for part, line in zip(says, lines, strict=True))
+    assert s3.get_object(Bucket="inbox", Key=f"claims/eu/{name}")["Body"].read() == content
+
+
+def test_a_plain_drop_names_the_error_that_its_run_would_end_with(
+    stp: Stp, asking: Stack, tmp_path: Path
+) -> None:
+    # Given a file with another header than its route asks for, and one of a route that finds tables
+    keeps: Any = {"Status": "Enabled"}
+    asking.client("s3").put_bucket_versioning(Bucket="inbox", VersioningConfiguration=keeps)
+    path = file(tmp_path, "may.csv", "Policy;Insured;Premium\n1;2;3\n")
+    # When they are dropped, then the first one is warned of, in a line
+    (line,) = warned(stp("drop", str(path), "--route", "claims"))
+    assert line.startswith(f"! {path}: its run may end as HeaderMismatch. ")
+    assert "Nothing was uploaded" not in line
+    assert warned(stp("drop", str(path), "--route", "tables")) == []
+
+
+def test_a_plain_drop_reads_no_more_than_the_beginning(
+    stp: Stp, asking: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given large files
+    keeps: Any = {"Status": "Enabled"}
+    asking.client("s3").put_bucket_versioning(Bucket="inbox", VersioningConfiguration=keeps)
+    content = b"Policy,Insured,Premium\n" + os.urandom(5_000_000).hex().encode()
+    paths = [tmp_path / "may.csv", tmp_path / "may.csv.gz"]
+    for path, body in zip(paths, (content, gzip.compress(content)), strict=True):
+        path.write_bytes(body)
+    read: list[int] = []
+    part, chunks = FileBody.part, FileBody.__iter__
+
+    def counted_part(body: FileBody, start: int, size: int) -> bytes:
+        found = part(body, start, size)
+        read.append(len(found))
+        return found
+
+    def counted_chunks(body: FileBody) -> Iterator[bytes]:
+        for chunk in chunks(body):
+            read.append(len(chunk))
+            yield chunk
+
+    monkeypatch.setattr(FileBody, "part", counted_part)
+    monkeypatch.setattr(FileBody, "__iter__", counted_chunks)
+    # When they are dropped, then each is looked at, and not read twice
+    done = stp("drop", *map(str, paths), "--route", "claims")
+    assert (done.code, warned(done)) == (OK, [])
+    assert 0 < sum(read) < sum(path.stat().st_size for path in paths) / 3
+
+
 ODD = {
     "blank.csv": b"\n\n\n",
     "zeros.csv": bytes(5000),
@@ -225,6 +353,29 @@ def test_a_table_is_shown_where_it_stands(stp: Stp, asking: Stack) -> None:
     assert done.code == 0, done.err
     assert done.json[0]["rows"][0] == ["Policy", "Insured", "Inception", "Premium"]
     assert len(done.json[0]["rows"]) == 3
+
+
+def test_a_file_of_a_set_is_checked_by_its_members_own_fields(
+    stp: Stp, asking: Stack, tmp_path: Path
+) -> None:
+    # Given a set of which each member has a header, and one a table
+    members = [
+        {"file": "claims-{period}.csv", "dataset_id": "d-1", "header": ["id", "paid"]},
+        {"file": "premiums-{period}.csv", "dataset_id": "d-2", "header": ["Policy"], "table": {}},
+    ]
+    route: dict[str, Any] = {"organisation_id": "c-1", "pipeline_id": "p-1"}
+    route |= {"set": {"period": "{period}", "members": members}}
+    name, value = f"{asking.routes_path}/sets", json.dumps(route)
+    asking.client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+    # When the header of the one comes in both
+    for file in ("claims", "premiums"):
+        (tmp_path / f"{file}-05.csv").write_bytes(b"id,paid\nC-1,1.00\n")
+    paths = [str(tmp_path / f"{file}-05.csv") for file in ("claims", "premiums")]
+    done = stp("drop", "--check", *paths, "--route", "sets", "--json")
+    # Then the other is refused
+    assert done.code == FAILED
+    assert [each["error"] for each in done.json] == ["", "TableUnclear"]
+    assert done.json[0]["rows"] == [["id", "paid"], ["C-1", "1.00"]]
 
 
 def test_what_a_file_holds_is_shown_on_its_line(stp: Stp, asking: Stack, tmp_path: Path) -> None:

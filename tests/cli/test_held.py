@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stp.said import OK, USAGE
+from stp.said import OK, UNKNOWN, USAGE
 from stp.stack import Stack
 from straight_through.moments import iso
 from straight_through.queue.records import record_key
@@ -99,3 +99,33 @@ def test_the_run_that_released_names_the_file_and_the_run(
     # And it is listed with its route's runs
     listed = {each["run"]: each for each in stp("runs", "--route", "claims", "--json").json}
     assert listed["release-1"]["file"]["key"] == "claims/may.csv"
+
+
+@pytest.mark.parametrize("others", [[], ["forgotten-again-1"]], ids=["alone", "beginning"])
+def test_what_only_the_outbox_knows_to_be_held_is_released(
+    stp: Stp, states: States, deployed: Stack, others: list[str]
+) -> None:
+    # Given a held run that the table and Step Functions have forgotten, and others that begin so
+    states.runs |= {name: {} for name in others}
+    for name in ("manifest.json", "Report.csv"):
+        key = f"held/claims/may.csv/forgotten/{name}"
+        deployed.client("s3").put_object(Bucket="outbox", Key=key, Body=b"{}")
+    # When it is released by its name
+    done = stp("release", "forgotten", "--json")
+    # Then a run begins that releases that one
+    assert (done.code, done.json["releases"]) == (OK, "forgotten")
+    assert states.started == [done.json["run"]]
+
+
+def test_what_was_released_and_forgotten_is_unknown(
+    stp: Stp, states: States, deployed: Stack
+) -> None:
+    # Given a forgotten run of which no more than its manifest lies there
+    deployed.client("s3").put_object(
+        Bucket="outbox", Key="held/claims/may.csv/forgotten/manifest.json", Body=b"{}"
+    )
+    # When it is released once more, nothing begins
+    done = stp("release", "forgotten")
+    assert done.code == UNKNOWN
+    assert "There is no run 'forgotten'" in done.err
+    assert states.started == []

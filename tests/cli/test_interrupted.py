@@ -109,6 +109,28 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path, arguments: tuple[str, ...]) -
     assert (done.returncode, done.stderr) == (OK, "")
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_where_nothing_can_be_written_is_no_traceback(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    # When what is said goes to a disk that is full
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603 - the command that is tested
+            [STP, "--version", *options],
+            cwd=tmp_path,
+            env=clean_environment(os.environ),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    # Then that is said, and is a failure
+    assert done.returncode == FAILED
+    assert "It failed on this machine: [Errno 28]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("error", "code", "hint"),
     [

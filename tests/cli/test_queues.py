@@ -1,13 +1,17 @@
 """Who waits for how long."""
 
+import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from stp.queues import queue_items, view
+from stp.queues import name_files, queue_items, view
+from stp.shown_queues import QueueShown
 from stp.stack import Stack
 from straight_through.moments import iso
+from straight_through.queue.records import record_key
 
 
 def held(stack: Stack, since: float, *waiting: str) -> dict[str, Any]:
@@ -47,3 +51,26 @@ def test_a_paused_queue_promises_nothing(stack: Stack) -> None:
     paused = {"since": "2026-11-25T09:00:00.000Z", "reason": "month end"}
     stack.table.update(("queues", "q"), "SET #paused = :paused", paused=paused)
     assert held(stack, 20, "second")["waiting"][0]["wait_seconds"] is None
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_queue_names_its_files_and_keeps_the_names_of_runs_whole(
+    stack: Stack, width: int
+) -> None:
+    # Given a queue of runs with long names, of which one has no file
+    name = "premiums-lloyds-bordereau-2026-05-" + "0123456789" * 4
+    seen = held(stack, 20, name, "without")
+    stack.table.update(record_key(name), "SET #source = :s", s={"key": "premiums/" + "may" * 30})
+    name_files(stack, [seen])
+    # When it is shown
+    console = Console(file=io.StringIO(), width=width, color_system=None, soft_wrap=True)
+    console.print(QueueShown(seen))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    # Then a line has the run's whole name, also where it is narrow, and the files are told
+    assert any(name in line for line in text.splitlines())
+    assert "premiums/maymay" in text
+    assert "(no file)" in text
+    assert "its turn in under a minute" in text
+    assert "its turn in about 2 min" in text
+    # And a script has the same
+    assert [each["file"] for each in seen["waiting"]] == ["premiums/" + "may" * 30, None]

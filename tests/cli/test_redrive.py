@@ -21,6 +21,7 @@ class States:
     state: str
     events: int
     refused: str = ""
+    error: str = "PipelineOverdue"
     redriven: list[str] = field(default_factory=list)
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
@@ -29,7 +30,7 @@ class States:
             "executionArn": executionArn,
             "name": "may",
             "status": "FAILED",
-            "error": "PipelineOverdue",
+            "error": self.error,
             "startDate": datetime(2026, 5, 4, tzinfo=UTC),
             "input": '{"bucket": "inbox", "key": "claims/may.csv"}',
             "redriveStatus": "NOT_REDRIVABLE" if self.refused else "REDRIVABLE",
@@ -47,14 +48,15 @@ class States:
 
 
 @pytest.mark.parametrize(
-    ("state", "events", "settings", "instead"),
+    ("state", "events", "settings", "made", "instead"),
     [
-        ("CheckStatus", 9_000, {}, ""),
-        ("CheckStatus", 15_000, {}, "stp rerun --attach may"),
-        ("CheckStatus", 15_000, SHORT, ""),
-        ("UploadAndExecute", 9_000, {}, "stp rerun may"),
-        ("PublishRun", 24_000, {}, ""),
-        ("PublishRun", 24_900, {}, "stp rerun --attach may"),
+        ("CheckStatus", 9_000, {}, True, ""),
+        ("CheckStatus", 9_000, {}, False, "stp rerun may"),  # it may wait for its Execute yet
+        ("CheckStatus", 15_000, {}, True, "stp rerun --attach may"),
+        ("CheckStatus", 15_000, SHORT, True, ""),
+        ("UploadAndExecute", 9_000, {}, True, "stp rerun may"),
+        ("PublishRun", 24_000, {}, True, ""),
+        ("PublishRun", 24_900, {}, True, "stp rerun --attach may"),
     ],
 )
 def test_a_redrive_without_room_is_refused_with_what_to_start_instead(
@@ -65,15 +67,18 @@ def test_a_redrive_without_room_is_refused_with_what_to_start_instead(
     events: int,
     settings: dict[str, str],
     instead: str,
+    *,
+    made: bool,
 ) -> None:
-    # Given a run whose history has so many events, and whose execution is known
+    # Given a run whose history has so many events, and that has made an execution or not
     states, client = States(state, events), Stack.client
     monkeypatch.setattr(
         Stack, "client", lambda s, name: states if name == "stepfunctions" else client(s, name)
     )
     deployed.parameters.update(settings)  # type: ignore[attr-defined]
-    made = {"execution_id": "e-7"}
-    deployed.table.update(record_key("may"), "SET #execution = :made", made=made)
+    if made:
+        made_by_it = {"execution_id": "e-7"}
+        deployed.table.update(record_key("may"), "SET #execution = :made", made=made_by_it)
     # When it is redriven
     done = stp("redrive", "may")
     # Then it goes on where there is room for all that it may wait for, or another is named
@@ -85,15 +90,26 @@ def test_a_redrive_without_room_is_refused_with_what_to_start_instead(
 
 
 @pytest.mark.parametrize(
-    ("state", "instead"),
-    [("CheckStatus", "stp rerun --attach may"), ("UploadAndExecute", "stp rerun may")],
+    ("state", "error", "instead"),
+    [
+        ("CheckStatus", "PipelineOverdue", "stp rerun --attach may"),
+        # What follows an execution that has ended so would end so too.
+        ("CheckStatus", "PipelineFailed", "stp rerun may"),
+        ("CheckStatus", "PipelineCancelled", "stp rerun may"),
+        ("UploadAndExecute", "ApiUnavailable", "stp rerun may"),
+    ],
 )
 def test_what_step_functions_redrives_no_more_is_refused_with_what_to_start_instead(
-    stp: Stp, deployed: Stack, monkeypatch: pytest.MonkeyPatch, state: str, instead: str
+    stp: Stp,
+    deployed: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    error: str,
+    instead: str,
 ) -> None:
     # Given a run that failed for its history, and whose execution is known
     why = "Execution history event limit exceeded"
-    states, client = States(state, 25_000, refused=why), Stack.client
+    states, client = States(state, 25_000, refused=why, error=error), Stack.client
     monkeypatch.setattr(
         Stack, "client", lambda s, name: states if name == "stepfunctions" else client(s, name)
     )

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
+from stp.doctor import BAD, GOOD, Finding, checks
 from stp.said import FAILED, OK
 from stp.stack import Stack
 from tests.cli.conftest import Stp
 
 ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/straight-through/1"
+ENDS = "ends"
+SWEEP, TAKES_EVENTS = "sweep", "take-event"
 RESOURCE = "00000000-0000-4000-8000-000000000000"
 LATE = "/aws/lambda/straight-through"
 
@@ -45,15 +49,17 @@ class Formation:
         return self
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        """A page of them: a queue, and a rule and an event source that are gone already."""
+        """A page of them: a queue, and rules and an event source that are gone already."""
+        own = {"EndsRule": ENDS, "SweepQueuesSchedule": SWEEP, "TakeEvent": TAKES_EVENTS}
         kinds = {"Drops": "SQS::Queue", "DropRule": "Events::Rule"}
-        kinds["StartRunDrops"] = "Lambda::EventSourceMapping"
+        kinds |= {"SweepQueuesSchedule": "Events::Rule", "TakeEvent": "Lambda::Function"}
+        kinds |= {"StartRunDrops": "Lambda::EventSourceMapping", "EndsRule": "Events::Rule"}
         return [
             {
                 "StackResourceSummaries": [
                     {
                         "LogicalResourceId": name,
-                        "PhysicalResourceId": RESOURCE,
+                        "PhysicalResourceId": own.get(name, RESOURCE),
                         "ResourceType": f"AWS::{kind}",
                         "ResourceStatus": f"{'CREATE' if name == 'Drops' else 'DELETE'}_COMPLETE",
                     }
@@ -83,6 +89,29 @@ def formed(monkeypatch: pytest.MonkeyPatch, deployed: Stack) -> Callable[[Format
         )
 
     return become
+
+
+def make_function(name: str) -> Callable[[], Any]:
+    """Make a function; return what tells how many of it may run."""
+    trust = {"AssumeRolePolicyDocument": "{}", "RoleName": name}
+    role = boto3.client("iam").create_role(**trust)["Role"]["Arn"]
+    functions = boto3.client("lambda")
+    functions.create_function(
+        FunctionName=name,
+        Role=role,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Code={"S3Bucket": "outbox", "S3Key": "held/claims/may/manifest.json"},
+    )
+    return lambda: functions.get_function_concurrency(FunctionName=name)
+
+
+def events_of(stack: Stack) -> list[Finding]:
+    """What the doctor finds of a stack's events."""
+    taking = replace(stack, outputs={**stack.outputs, "EventsUrl": "https://…"})
+    vars(taking)["resources"] = {"TakeEvent": ("AWS::Lambda::Function", TAKES_EVENTS)}
+    (check,) = [check for name, check in checks(taking) if name == "the events"]
+    return check()
 
 
 def test_a_protected_stack_is_left_as_it_is(stp: Stp, formed: Callable[[Formation], None]) -> None:
@@ -121,7 +150,10 @@ def test_a_log_group_that_late_lines_made_anew_and_held_outputs_are_named(
     boto3.client("logs").create_log_group(logGroupName=LATE)
     boto3.client("logs").create_log_group(logGroupName=f"{LATE}-other")
     events = boto3.client("events")
-    events.put_rule(Name=RESOURCE, EventPattern='{"source": ["aws.s3"]}')
+    for rule in (RESOURCE, ENDS, SWEEP):
+        events.put_rule(Name=rule, EventPattern='{"source": ["aws.s3"]}')
+    function = make_function(TAKES_EVENTS)
+    assert [each.state for each in events_of(deployed)] == [GOOD]
     # When it is removed
     done = stp("remove", "--yes")
     # Then both are said, and what a deployment under the same name takes
@@ -130,5 +162,15 @@ def test_a_log_group_that_late_lines_made_anew_and_held_outputs_are_named(
     assert f"aws logs delete-log-group --log-group-name {LATE} (late" in done.out
     assert "ExistingInboxBucket=inbox" in done.out
     assert "-other" not in done.out
-    # and what brings drops was switched off before
-    assert events.describe_rule(Name=RESOURCE)["State"] == "DISABLED"
+    # and all that starts runs was switched off before: drops, schedules, and what tells of updates
+    for rule in (RESOURCE, SWEEP):
+        assert events.describe_rule(Name=rule)["State"] == "DISABLED"
+    assert function()["ReservedConcurrentExecutions"] == 0
+    (found,) = events_of(deployed)
+    command = f"aws lambda delete-function-concurrency --function-name {TAKES_EVENTS}"
+    assert (found.state, found.todo) == (BAD, command)
+    vars(deployed)["parameters"] = {**deployed.parameters, "EventsConcurrency": "5"}
+    (found,) = events_of(deployed)
+    assert "--reserved-concurrent-executions 5" in found.todo
+    # but not what tells of runs that were stopped
+    assert events.describe_rule(Name=ENDS)["State"] == "ENABLED"

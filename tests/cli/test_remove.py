@@ -5,16 +5,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.build import layer_zip
 from local.deploy import ARTEFACTS
-from local.process import ROOT
 from local.quantemplate import Control, running
-from local.stack import LOCAL, Quantemplate, deployed, origins_on
+from local.stack import origins_on
 from stp.said import NO_STACK, OK, USAGE
 from tests.cli.conftest import Stp
 from tests.end_to_end.aws import running_aws
-from tests.end_to_end.conftest import TIME_SCALE, make_route
 from tests.end_to_end.road import Road
+from tests.end_to_end.stack import TIME_SCALE, made, make_route
 from tests.end_to_end.test_turns import content, endless, started, until_looked, until_queued
 
 PLAIN = b"a,b\n1,2\n"
@@ -38,15 +36,8 @@ def stand_in(local_aws: str) -> Iterator[Control]:
 
 @pytest.fixture(scope="module")
 def road(local_aws: str, stand_in: Control) -> Road:
-    """The stack that is taken away."""
-    return made(local_aws, stand_in)
-
-
-def made(endpoint: str, stand_in: Control, **parameters: str) -> Road:
-    """A stack of the usual name."""
-    layer = layer_zip(ROOT / "layers", LOCAL / "build")
-    server = Quantemplate(stand_in.api_url, stand_in.token_url)
-    return Road(endpoint, dict(deployed(endpoint, server, layer, lambda _: None, **parameters)))
+    """The stack that is taken away, with all that may start runs."""
+    return made(local_aws, stand_in, QuantemplateEvents="on")
 
 
 def test_a_stack_goes_while_files_wait_and_keeps_all_data(

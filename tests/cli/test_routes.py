@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,28 @@ def folder(tmp_path: Path) -> Path:
 # --- checks -------------------------------------------------------------------------------------
 def test_sound_routes_have_no_problem() -> None:
     assert texts(documents(a=ids(1), b=ids(2))) == []
+
+
+def gathering(*datasets: str, number: int = 9, **more: object) -> dict[str, object]:
+    """A route with a set whose members have these datasets."""
+    members = [{"file": f"{name}-{{p}}.csv", "dataset_id": name} for name in datasets]
+    whole = ids(number, set={"period": "{p}", "members": members}, **more)
+    return {name: value for name, value in whole.items() if name != "dataset_id"}
+
+
+def test_datasets_of_a_set_are_of_its_queue_alone_and_no_update_of_them_starts_a_run() -> None:
+    sound = documents(a=gathering("d-1", "d-2"), b=ids(3, then=[{"route": "a", "output": "*"}]))
+    assert texts(sound) == []
+    # Given another queue that uploads to one, then both routes are told
+    found = texts(documents(a=gathering("d-1", "d-2"), b=ids(2)))
+    assert [text.partition(" is used")[0] for text in found] == [
+        "error a dataset_id d-2",
+        "error b dataset_id d-2",
+    ]
+    # And so is one that waits for its updates
+    waits = {"organisation_id": "c-1", "pipeline_id": "p-5", "when": {"updated": ["d-1"]}}
+    (text,) = texts(documents(a=gathering("d-1", "d-2"), b=waits))
+    assert text.startswith('error b "when" waits for updates of d-1, which route a uploads to')
 
 
 def test_a_document_that_is_no_route_is_an_error() -> None:
@@ -131,6 +154,51 @@ def test_a_chain_into_a_cycle_of_others_is_their_error_only() -> None:
 def test_a_chain_to_nowhere_is_an_error() -> None:
     (text,) = texts(documents(a=ids(1, then=[{"route": "b", "output": "*"}])))
     assert "which is no route" in text
+
+
+def test_a_chain_to_a_route_that_takes_no_file_is_an_error() -> None:
+    then = [{"route": "stock", "output": "*"}]
+    stock = {"organisation_id": "c-1", "pipeline_id": "p-3"}
+    (text,) = texts(documents(a=ids(1, then=then), stock=stock))
+    assert text.startswith('error a "then" leads to stock, which has no dataset_id')
+
+
+def test_two_routes_without_a_dataset_share_none() -> None:
+    stock = {"organisation_id": "c-1", "pipeline_id": "p-3"}
+    assert texts(documents(stock=stock, other=stock | {"pipeline_id": "p-4"})) == []
+
+
+def waiting(number: int, *datasets: str, **more: Any) -> dict[str, Any]:
+    """A route without a dataset of its own, whose runs updates of these start."""
+    fields = {name: value for name, value in ids(number).items() if name != "dataset_id"}
+    return {**fields, "when": {"updated": list(datasets)}, **more}
+
+
+def test_a_dataset_that_is_waited_for_is_nobodys_to_upload_and_one_queues_alone() -> None:
+    # Given a route that waits for what another uploads, then that is an error of the one that waits
+    (text,) = texts(documents(a=ids(1), b=waiting(2, "d-1")))
+    assert text.startswith("error b ")
+    assert '"then"' in text
+    # And two of two queues that wait for one dataset are an error; within one queue they are none
+    (text,) = texts(documents(a=waiting(1, "d-9"), b=waiting(2, "d-9")))
+    assert "another queue" in text
+    same = documents(a=waiting(1, "d-9", queue="q"), b=waiting(2, "d-9", queue="q"))
+    assert texts(same) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "zone"),
+    [
+        ("nonsense", "UTC"),
+        ("0 25 * * *", "UTC"),
+        ("0 0 31 2 *", "Europe/London"),
+        ("0 6 * * *", "Europe/Nowhere"),
+    ],
+)
+def test_a_schedule_that_is_none_or_never_comes_is_an_error(at: str, zone: str) -> None:
+    route = waiting(1) | {"when": {"at": at, "zone": zone}}
+    (text,) = texts(documents(a=route))
+    assert text.startswith("error a ")
 
 
 def test_a_route_inside_another_is_a_hint() -> None:

@@ -1,14 +1,18 @@
 """What is read of a run, and what comes of it."""
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from stp import new_runs
-from stp.run_facts import MARKS, Run, route_of, run_of
+from stp.endings import ending
+from stp.run_facts import MARKS, Run, route_of, run_of, uploaded_as
 from stp.runs import COMMANDS
+from stp.shown_runs import run_details
 from straight_through.names import LONGEST_RUN_NAME
 
 BEGAN = datetime(2026, 5, 4, 8, 15, 30, tzinfo=UTC)
@@ -142,3 +146,41 @@ def test_a_new_runs_name_tells_its_origin_is_no_other_and_fits() -> None:
     assert len(set(names)) == 3
     assert all(len(name) <= LONGEST_RUN_NAME and "x-release-" in name for name in names)
     assert new_runs.release("r")[1] == {"release": "r"}
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "told"),
+    [
+        (FILE, "Succeeded", "uploaded"),
+        (FILE, "Skipped", "found the same bytes"),
+        (FILE | {"execution_id": "e-1"}, "Succeeded", "found its execution"),
+        ({"route": "claims"}, "Succeeded", "executed"),
+        ({"route": "claims", "execution_id": "e-1"}, "Succeeded", "found its execution"),
+    ],
+)
+def test_only_a_run_that_uploads_a_file_is_told_to(
+    given: dict[str, str], status: str, told: str
+) -> None:
+    run = read("SUCCEEDED", given, output={"status": status, "route": "claims"})
+    assert uploaded_as(run) == told
+
+
+def test_where_quantemplate_shows_why_is_told_of_a_run() -> None:
+    # Given a run whose pipeline has failed, in a stack that says where its page is
+    found = {
+        "name": "r",
+        "executionArn": ARN,
+        "status": "FAILED",
+        "error": "PipelineFailed",
+        "startDate": BEGAN,
+        "stopDate": BEGAN,
+        "input": json.dumps(FILE),
+    }
+    record = {"execution": {"organisation_id": "c-1", "pipeline_id": "p-1"}}
+    run = run_of(found, COMMANDS, ["claims"], record, "https://qt.example/{pipeline_id}")
+    # When it is shown, and at its end
+    console = Console(file=io.StringIO(), width=200)
+    console.print(run_details(run, [], {}))
+    # Then people are led there
+    assert "  pipeline      https://qt.example/p-1\n" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "The pipeline in Quantemplate: https://qt.example/p-1" in ending(run, [])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from stp.commands_drop import _ending
+from stp.endings import ending
 from stp.run_facts import Run, prepared_of
 from stp.shown_runs import RunsShown, run_details
 
@@ -87,15 +87,15 @@ def test_what_is_not_counted_is_said_and_why() -> None:
     assert f"not counted in '{SEEN}'" in text
     assert "2,000 in 'Clean'" in text
     # And so at the end of a drop
-    ending = _ending(run(), [{"path": "out/report.csv", "rows": None}])
-    assert "out/report.csv  not counted" in ending
-    assert f"{SEEN} is held: '{SEEN}' cannot be counted: {WHY}, 'Other' has 1 row." in ending
+    told = ending(run(), [{"path": "out/report.csv", "rows": None}])
+    assert "out/report.csv  not counted" in told
+    assert f"{SEEN} is held: '{SEEN}' cannot be counted: {WHY}, 'Other' has 1 row." in told
 
 
 def test_a_run_without_outputs_says_so() -> None:
     nothing = run(status="Succeeded", no_outputs=True, held=[])
     assert "none: the run made no outputs" in printed(run_details(nothing, [], {}))
-    assert f"{SEEN}: the run made no outputs." in _ending(nothing, [])
+    assert f"{SEEN}: the run made no outputs." in ending(nothing, [])
 
 
 def test_a_table_that_was_made_of_the_file_is_told_and_where_it_stood() -> None:
@@ -115,15 +115,20 @@ def test_a_table_that_was_made_of_the_file_is_told_and_where_it_stood() -> None:
         "left_out": {"rows_above": 2, "rows_below": 1, "blank_rows": 0, "blank_columns": 0},
     }
     record = {"execution": {"measures": {"sha256": "5ee", "rows": 2000, "prepared": prepared}}}
-    assert prepared_of(record) == prepared
+    assert prepared_of(record) == [prepared]
     # When it is shown
     shown = printed(run_details(replace(run(), prepared=prepared_of(record)), [], {}))
     # Then key, rows and place are told, and a sheet's name forges no line
     assert "table         prepared/claims/may-1.csv (2,000 rows, 3 columns)\n" in shown
     assert f"It stood at sheet '{SEEN}', delimiter '\\t', header in row 3" in shown
     assert "left out: rows above 2, rows below 1\n" in shown
+    # And of a set, that of each member that has one
+    members = [{"sha256": "5ee"}, {"prepared": prepared}, {"prepared": prepared | {"key": "k-2"}}]
+    of_set = prepared_of({"posted": {"measures": {"sha256": None, "members": members}}})
+    told = printed(run_details(replace(run(), prepared=of_set), [], {}))
+    assert ("may-1.csv (2,000 rows" in told, "k-2 (2,000 rows" in told) == (True, True)
     # And a run without one has no such line
-    assert prepared_of({}) == {}
+    assert prepared_of({}) == []
     assert "table" not in printed(run_details(run(), [], {}))
 
 
@@ -135,7 +140,7 @@ def test_a_run_whose_empty_file_was_replaced_ends_quietly() -> None:
         held=[],
         next="Nothing.",
     )
-    assert _ending(replaced, []) == [f"{SEEN} was empty, and a newer version has replaced it."]
+    assert ending(replaced, []) == [f"{SEEN} was empty, and a newer version has replaced it."]
     told = printed(run_details(replaced, [], {}))
     assert "✓ Replaced" in told
     named = [line.split()[0] for line in told.splitlines()[1:] if line.strip()]

@@ -16,8 +16,8 @@ from local.deploy import ORGANISATION
 from local.quantemplate import Control
 from stp.app import main
 from tests.cli.conftest import Stp
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road
+from tests.end_to_end.stack import make_route
 
 LONG = 10.0  # seconds, for which nothing may wait in silence on a machine however busy
 

@@ -11,6 +11,8 @@ from tests.cli.conftest import Stp
 SECTION = (ROOT / "docs" / "stp.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
 
+GROUPED = (["run"], ["pause"], ["resume"], ["url"], ["rotate"], ["test"])
+
 
 def commands_of(stp: Stp, *group: str) -> set[str]:
     """The commands that the help lists."""
@@ -21,12 +23,14 @@ def commands_of(stp: Stp, *group: str) -> set[str]:
 
 def test_every_command_has_its_line(stp: Stp) -> None:
     # Given all commands
-    groups = ("queue", "routes")
+    groups = ("queue", "routes", "events", "when", "sets")
     named = {f"stp {name}" for name in commands_of(stp) if name != "routes"}
     named |= {f"stp {group} {name}" for group in groups for name in commands_of(stp, group)}
     # Then the table names them and no other
     table = SECTION[SECTION.index("| command |") : SECTION.index("Results go")]
-    words = re.findall(r"`stp ([a-z]+)(?: (pause|resume|list|show|check|apply|remove))?", table)
+    words = re.findall(
+        r"`stp ([a-z]+)(?: (pause|resume|list|show|check|apply|remove|url|rotate|test|run))?", table
+    )
     assert {" ".join(["stp", *filter(None, each)]) for each in words} == named
 
 
@@ -34,7 +38,8 @@ def test_every_option_that_it_names_exists(stp: Stp) -> None:
     # Given the rows of the table
     for row in re.findall(r"`stp ([^`]+)`", SECTION):
         words = [word for word in row.split() if word.isalpha() and word.islower()]
-        depth = 2 if words[:1] == ["routes"] or words[1:2] in (["pause"], ["resume"]) else 1
+        of_group = words[:1] == ["routes"] or words[1:2] in GROUPED
+        depth = 2 if of_group else 1
         # Then each command knows the options that it is shown with
         text = stp(*words[:depth], "--help").out
         missing = [o for o in re.findall(r"--[a-z-]+", row) if o not in text]

@@ -7,28 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from local.deploy import REGION
 from local.process import clean_environment
 from local.quantemplate import Control
 from stp.said import INTERRUPTED
 from tests.cli.terminal import HIDDEN, SHOWN, STP, terminal
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route
+from tests.end_to_end.stack import make_route
 
 SIZE = 20_000_000  # bytes, in several parts
 BAR = re.compile(r"may\.csv [━╸╺ ]+ ([\d.]+)/20\.0 MB")
-
-
-@pytest.fixture
-def environment(road: Road) -> dict[str, str]:
-    """What `. .local/stack.env` sets."""
-    return {
-        "AWS_ENDPOINT_URL": road.endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": REGION,
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
 
 
 @pytest.fixture

@@ -1,10 +1,15 @@
 """Why a run stands still is told: how many are before it, or that its queue is paused."""
 
+import json
+from datetime import UTC, datetime
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stp.follow import follow
+from stp.how_long import HowLong
 from stp.said import Said
 from stp.stack import Stack
 from stp.waits import waits_of
@@ -26,7 +31,13 @@ def states(monkeypatch: pytest.MonkeyPatch, deployed: Stack) -> States:
     for place, run in enumerate(RUNS):
         table.update(record_key(run), "SET #queue = :queue", queue="q")
         if place:
-            table.update(("tickets#q", f"{place}#{run}"), "SET #run = :run", run=run)
+            table.update(
+                ("tickets#q", f"{place}#{run}"),
+                "SET #run = :run, #route = :route, #asked_at = :at",
+                run=run,
+                route="claims",
+                at=holder["granted_at"],
+            )
     states = States({name: {"status": "RUNNING"} for name in (*RUNS, "fourth")})
     pretend(monkeypatch, states)
     monkeypatch.setattr("stp.commands_runs.history", lambda *_: [])
@@ -46,7 +57,7 @@ def test_a_list_says_how_many_are_before_each(stp: Stp) -> None:
     assert all("● Running" in rows[name] for name in ("first", "fourth"))
     # And a script has the same
     told = {each["run"]: each["waiting"] for each in stp("runs", "--json").json}
-    assert told["third"] == {"queue": "q", "before": 2, "paused": None}
+    assert told["third"] == {"queue": "q", "before": 2, "paused": None, "seconds": None}
     assert (told["first"], told["fourth"]) == (None, None)
 
 
@@ -69,9 +80,10 @@ def test_one_that_is_shown_says_what_it_waits_for(stp: Stp, deployed: Stack) -> 
 
 def test_the_next_has_nobody_before_it(deployed: Stack) -> None:
     deployed.table.update(("queues", "q"), "REMOVE #holder")
-    waits = waits_of(deployed, [*RUNS, "unknown"])
+    waits = waits_of(deployed, [*RUNS, "unknown"], lambda _: 60.0)
     assert {run: each.before for run, each in waits.items()} == {"second": 0, "third": 1}
     assert waits["second"].told == "waits for its turn: it is the next"
+    assert waits["third"].told == "waits for its turn: 1 before it, about 1 min"
 
 
 def test_who_follows_a_run_is_told_what_it_waits_for_and_of_a_pause(
@@ -108,3 +120,49 @@ def test_who_follows_a_run_is_told_what_it_waits_for_and_of_a_pause(
         "waits for its turn: 2 before it",
         NEXT,
     ]
+
+
+def usually(monkeypatch: pytest.MonkeyPatch, stack: Stack, answer: Any) -> None:
+    """Let the queue's pipeline be known, and Quantemplate answer so for its executions."""
+    document = {"organisation_id": "c-1", "pipeline_id": "p-1", "dataset_id": "d-1"}
+    stack.client("ssm").put_parameter(
+        Name=f"{stack.routes_path}/claims", Value=json.dumps(document), Type="String"
+    )
+    asked = SimpleNamespace(list_executions=answer)
+    monkeypatch.setattr(Stack, "quantemplate", asked)
+
+
+def test_how_long_it_waits_is_told_by_what_is_usual(
+    stp: Stp, deployed: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given executions that take six minutes, and a turn that has just been granted
+    took = SimpleNamespace(durations=(360.0, 300.0, 400.0))
+    usually(monkeypatch, deployed, lambda *_: took)
+    now = {"run": "first", "route": "claims", "granted_at": datetime.now(UTC).isoformat()}
+    deployed.table.update(("queues", "q"), "SET #holder = :holder", holder=now)
+    # Then each is told how long it waits
+    rows = {line.split()[-1]: line for line in stp("runs").out.splitlines() if "claims/" in line}
+    assert "waits, 1 before it, about 6 min" in rows["second"]
+    assert "waits, 2 before it, about 12 min" in rows["third"]
+    assert "Waits for its turn: 2 before it, about 12 min.\n" in stp("show", "third").out
+
+
+def test_a_quantemplate_that_does_not_answer_keeps_nobody_waiting(
+    stp: Stp, deployed: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a Quantemplate that never answers
+    asked: list[Any] = []
+    never = Event()
+
+    def silent(*given: Any) -> None:
+        asked.append(given)
+        never.wait(60)
+
+    usually(monkeypatch, deployed, silent)
+    monkeypatch.setattr(HowLong.__init__, "__defaults__", (0.1,))
+    # When runs are listed, then the places are told, and once that no more is known
+    done = stp("runs")
+    never.set()
+    assert "waits, 2 before it  " in done.out
+    assert done.err.count("How long it still takes is not known: Quantemplate has not") == 1
+    assert len(asked) == 1

@@ -9,11 +9,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from local.quantemplate import Control
 from tests.console.browser import WIDE, NoBrowser, executable, launched
 from tests.console.console import Console
-from tests.end_to_end.conftest import copy_route, local_aws, road, stand_in
 from tests.end_to_end.road import Road
-
-__all__ = ["copy_route", "local_aws", "road", "stand_in"]
-
 
 DEADLINE = 30_000  # milliseconds, far beyond what anything here takes
 

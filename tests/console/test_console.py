@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import zipfile
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from playwright.sync_api import expect
 
 from local.process import ROOT
 from local.quantemplate import Control
+from tests.console.browser import WIDE
 from tests.console.console import Console
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route
+from tests.end_to_end.test_sets import Gathering, gathering
+
+__all__ = ["gathering"]
+from tests.end_to_end.stack import make_route
 
 STATES = [
     "Release?",
@@ -78,6 +83,17 @@ def test_a_file_that_is_chosen_is_followed_to_its_outputs(console: Console, road
     assert console.data("Output")["route"] == "claims"
     console.page.locator('.picture [data-state="TakeTurn"]').click()
     assert console.data("Output")["turn"]["queue"] == "p-claims"
+    # and the picture opens so large that its words can be read, at that state
+    state = console.page.locator('.picture [data-state="TakeTurn"] .name')
+    console.page.set_viewport_size({"width": 390, "height": 860})
+    console.press("Enlarge")
+    expect(state).to_be_in_viewport()
+    assert state.evaluate("name => name.getScreenCTM().a * 13") >= 11  # pixels of its letters
+    assert not console.barriers()
+    console.page.keyboard.press("Escape")
+    expect(console.page.get_by_role("dialog")).to_have_count(0)
+    console.page.set_viewport_size(WIDE)
+    console.is_of(console.run)
     # and its first output as a table, as it lies in the outbox
     (key,) = (k for k in road.stored_keys(f"claims/claims_may/{console.run}/Clean") if k)
     stored = list(csv.reader(io.StringIO(road.stored(key).decode())))
@@ -91,6 +107,20 @@ def test_a_file_that_is_chosen_is_followed_to_its_outputs(console: Console, road
     assert download.value.suggested_filename.startswith("Mapping report")
     (key,) = road.stored_keys(f"claims/claims_may/{console.run}/Mapping")
     assert download.value.path().read_bytes() == road.stored(key)
+
+
+def test_a_set_is_on_the_front_while_it_waits(console: Console, gathering: Gathering) -> None:
+    # Given a set of which one file has come
+    first = gathering.processed("claims", TEXT.encode())
+    # When a person opens the page, then it says who is missing, and leads to who is there
+    awaited = console.open().page.get_by_role("region", name="What should come")
+    line = awaited.locator("li").filter(has_text=f"route {gathering.name} ")
+    expect(line).to_contain_text("set 2026-05waits for premiums-{period}.csv since")
+    link = line.get_by_role("link", name=f"{gathering.name}/claims-2026-05.csv")
+    expect(link).to_have_attribute("href", f"#/runs/{first.name}")
+    # And when the other has come, then nobody is waited for any more
+    gathering.processed("premiums", TEXT.encode())
+    expect(line).to_have_count(0)
 
 
 def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
@@ -115,9 +145,18 @@ def test_files_that_are_dragged_onto_a_route_run_one_after_the_other(
     assert {"april", "may"} == {re.sub(r"^.*-(\w+)-\w+$", r"\1", name) for name in (first, second)}
 
 
-def test_a_name_that_starts_nothing_is_told_at_once(console: Console, copy_route: Route) -> None:
+def test_what_would_start_nothing_is_told_and_not_uploaded(
+    console: Console, road: Road, copy_route: Route
+) -> None:
+    # Given a name that is ignored, and a file without a byte
     console.open().choose(copy_route.name, {"name": "~$may.csv", "mimeType": "", "buffer": b"x"})
-    expect(console.page.locator(".drops")).to_contain_text("it starts no run: its name fits ~$*")
+    drops = console.page.locator(".drops")
+    expect(drops).to_contain_text("would start nothing: its name fits ~$*")
+    console.choose(copy_route.name, {"name": "may.csv", "mimeType": "", "buffer": b""})
+    # Then each is told of, and neither lies in the inbox
+    expect(drops).to_contain_text("may.csv is empty: Quantemplate takes no empty file.")
+    found = road.client("s3").list_objects_v2(Bucket=road.inbox, Prefix=f"{copy_route.name}/")
+    assert "Contents" not in found
 
 
 def test_a_run_that_fails_says_what_to_do_and_is_redriven_and_run_again(
@@ -134,14 +173,13 @@ def test_a_run_that_fails_says_what_to_do_and_is_redriven_and_run_again(
     console.shows("Failed")
     notice = console.page.locator(".notice")
     expect(notice).to_contain_text("PipelineFailed at CheckStatus")
-    expect(notice).to_contain_text(
-        "What to do: Look in Quantemplate. To run the file again, Redrive"
-    )
+    expect(notice).to_contain_text("What to do: Look in Quantemplate. To run it again, Redrive")
     assert console.lit("failed") == ["CheckStatus"]
     expect(console.page.locator(".outputs")).to_contain_text("ended before it was published")
-    console.page.get_by_label("Failed").check()
+    result = console.page.get_by_label("Only runs with this result")
+    result.select_option("Ended badly")
     expect(console.listed(f"{copy_route.name}/may.csv")).to_have_count(1)
-    console.page.get_by_label("Failed").uncheck()
+    result.select_option("All results")
     # When it is redriven
     failed = console.run
     console.press("Redrive")
@@ -223,6 +261,57 @@ def test_what_a_gate_holds_is_released(console: Console, road: Road, stand_in: C
     road.until(lambda: "hold_if_rows" not in document_of(road, route), "a route without a gate")
 
 
+def test_several_runs_are_chosen_laid_side_by_side_and_run_again(
+    console: Console, copy_route: Route
+) -> None:
+    # Given two runs of a route, the second of which has another column and more rows
+    page = console.page
+    console.open().drop(copy_route.name, april=TEXT)
+    console.shows("Succeeded")
+    console.drop(copy_route.name, may="Reference,Amount,Paid\nA-1,10,1\nA-2,20,2\n")
+    expect(page.locator(".head h2")).to_have_text(f"{copy_route.name}/may.csv")
+    console.shows("Succeeded")
+    # When both are chosen and laid side by side
+    page.get_by_label("Only runs of this route").select_option(copy_route.name)
+    for month in ("april", "may"):
+        page.get_by_label(f"Choose {copy_route.name}/{month}.csv").check()
+    page.get_by_role("link", name="Side by side").click()
+    # Then what differs is marked
+    table = page.get_by_role("region", name="Two runs")
+    expect(table.get_by_role("row", name="≠ rows in")).to_contain_text("1")
+    columns = table.get_by_role("row", name="≠ columns of Copy")
+    expect(columns).to_contain_text("Reference, Amount, Paid")
+    assert not console.barriers()
+    # When both are run again
+    page.go_back()
+    console.press("Run again 2")
+    # Then each is, and nothing is chosen any more
+    expect(page.locator("#runs a.run").filter(has_text="Succeeded")).to_have_count(4)
+    expect(page.get_by_role("group", name="With the chosen runs")).to_be_hidden()
+
+
+def test_a_runs_outputs_are_saved_as_one_file_and_its_log_is_read(
+    console: Console, road: Road, copy_route: Route
+) -> None:
+    # Given a run that succeeded
+    console.open().drop(copy_route.name, may=TEXT)
+    console.shows("Succeeded")
+    # When all that came back is saved
+    with console.page.expect_download() as download:
+        console.press("Save all")
+    # Then the file has each output and the manifest, byte for byte
+    keys = road.stored_keys(f"{copy_route.name}/may/{console.run}/")
+    with zipfile.ZipFile(download.value.path()) as saved:
+        assert saved.testzip() is None
+        found = {name: saved.read(name) for name in saved.namelist()}
+    assert found == {key.rpartition("/")[2]: road.stored(key) for key in keys}
+    # and what the functions have logged of it can be read
+    console.page.get_by_text("Log lines").click()
+    lines = console.page.get_by_role("region", name="Log lines")
+    expect(lines).to_contain_text("Pipeline succeeded")
+    assert copy_route.name in lines.inner_text()
+
+
 def document_of(road: Road, route: Route) -> str:
     """A route's document."""
     found = road.client("ssm").get_parameter(Name=f"{road.routes_path}/{route.name}")
@@ -302,11 +391,51 @@ def test_each_switch_is_an_order_that_the_stand_in_takes(
     assert not stand_in.troubles()
 
 
+def test_events_are_switched_and_their_deliveries_shown(
+    console: Console, stand_in: Control, copy_route: Route
+) -> None:
+    # Given that nobody has subscribed, and a dataset that no route uploads to
+    stand_in.define_dataset("d-of-others")
+    console.open("switches")
+    card = console.page.get_by_role("region", name="Events", exact=True)
+    expect(card).to_contain_text("nobody has subscribed")
+    # When somebody has who does not answer, and others update it
+    stand_in.events(url="http://127.0.0.1:9/events/a-secret-key")
+    console.press("Update: d-of-others")
+    # Then the failure is shown, and not the address, which holds a key
+    expect(card).to_contain_text("DatasetUpdated d-of-others: failed: ConnectionError")
+    expect(card).to_contain_text("0 taken, 1 failed")
+    expect(card).not_to_contain_text("a-secret-key")
+    # When each switch is set that stays
+    waiting = console.page.get_by_role("region", name="What is waiting")
+    for text, setting in {
+        "Events come twice": ("twice", 1),
+        "Every other event is lost": ("lost", 0.5),
+        "All events are lost": ("lost", 1),
+        "Events come a minute late": ("late", 60),
+        "Events come out of order": ("scattered", 20),
+        "Events of others' runs come between": ("strangers", 1),
+        "Events come in the short envelope": ("envelope", "short"),
+    }.items():
+        console.press(f"Set: {text}")
+        expect(console.page.get_by_role("button", name=f"Put right: {text}")).to_be_visible()
+        expect(waiting).to_contain_text(text)
+        assert stand_in.events()[setting[0]] == setting[1]
+    console.press(f"Set: {copy_route.pipeline_id} is not shared with the whole organisation")
+    expect(waiting).to_contain_text(f"There are no events of {copy_route.pipeline_id}")
+    # Then all are put right together, and the subscription stays
+    console.press("Behave again")
+    expect(waiting).to_contain_text("No switch is set.")
+    after = stand_in.events(url="")
+    assert (after["twice"], after["lost"], after["late"], after["envelope"]) == (0, 0, 0, "long")
+    assert stand_in.pipelines()[copy_route.pipeline_id]["shared_with_all"]
+
+
 def test_everything_is_reached_by_keyboard(console: Console, copy_route: Route) -> None:
     keys = console.page.keyboard
 
     def tab_to(what: str) -> None:
-        for _ in range(60):
+        for _ in range(300):  # all that a page has, with the routes and runs of other tests
             keys.press("Tab")
             if console.page.evaluate(
                 "document.activeElement.innerText || document.activeElement.value"

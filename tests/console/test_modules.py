@@ -1,7 +1,8 @@
 """The console's modules by themselves: the picture, CSV and words."""
 
 import json
-from itertools import combinations
+import re
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from stp.moments import duration
 from straight_through.text import lines_shown, shown
 from tests.console.modules import Modules, definition
 
+LETTERS = 8  # pixels that the letters of a label are high
 REACHED = 6  # pixels that a label may be off the box that it belongs to
 
 
@@ -119,6 +121,20 @@ def test_the_labels_in_a_browser_keep_off_the_boxes(modules: Modules) -> None:
             across = min(label["right"], box["right"]) - max(label["left"], box["left"])
             down = min(label["bottom"], box["bottom"]) - max(label["top"], box["top"])
             assert min(across, down) <= REACHED, (label, box)
+
+
+def test_no_line_goes_through_its_own_label(modules: Modules) -> None:
+    # Given the picture's edges: the line's points, and where the label's letters stand
+    modules.page.set_content(modules.state_machine())
+    edges = modules.page.locator(".edge:has(.label)").all()
+    assert edges
+    for edge in edges:
+        line = str(edge.locator(".line").get_attribute("d"))
+        points = [pair.split(" ") for pair in re.findall(r"[-\d.]+ [-\d.]+", line)]
+        baseline = float(str(edge.locator(".label").get_attribute("y")))
+        # Then no stretch from one side to the other goes through them
+        for (_, y), (_, other) in pairwise(points):
+            assert y != other or not baseline - LETTERS < float(y) < baseline, line
 
 
 def test_the_picture_in_the_documents_is_current(modules: Modules) -> None:

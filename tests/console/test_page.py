@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from local.deploy import REGION, STACK_NAME
 from local.quantemplate import Control
 from local.stack import free_port
 from stp.timeline import STOPPED_AT
-from straight_through.files.ignored import why_ignored
 from straight_through.names import run_name
 from straight_through.telling.remedies import what_to_do
 from tests.cli.histories import BEGAN, entered, event, history, passed
@@ -105,9 +105,55 @@ def test_runs_are_told_as_stp_reads_them_many_at_once(
     assert going["record"] == ["run#r", "record"]
 
 
+def test_what_the_list_and_the_table_know_of_a_run_is_told_without_its_input(
+    http: requests.Session, endpoint: str
+) -> None:
+    # Given entries of ListExecutions, and what the table has of their runs
+    entry = answer("SUCCEEDED")
+    del entry["input"]
+    minutes = [(BEGAN + timedelta(seconds=each)).isoformat() for each in (10, 20)]
+    record = {
+        "route": "claims",
+        "queue": "p-claims",
+        "source": {"bucket": "inbox", "key": "claims/may.csv"},
+        "posted": {"granted_at": minutes[0], "measures": {"rows": 7}},
+        "execution": {"executed_at": minutes[1], "measures": {"rows": 8}},
+    }
+    given = {"executions": [entry], "routes": ["claims"]}
+    (told,) = fact(http, endpoint, "runs", **given, records={"r": record})
+    # Then it is told where it ran and how it spent its time
+    assert (told["key"], told["route"], told["queue"]) == ("claims/may.csv", "claims", "p-claims")
+    assert (told["status"], told["rows"], told["whole"]) == ("Succeeded", 8, False)
+    assert told["uploaded_as"] == "uploaded"
+    began = round(BEGAN.timestamp() * 1000)
+    assert told["stretches"] == [
+        ["waited", began, began + 10_000],
+        ["uploaded", began + 10_000, began + 20_000],
+        ["ran", began + 20_000, began + 60_000],
+    ]
+    # and that a gate holds it, until it was released
+    held = record | {"held": "held/claims/manifest.json"}
+    (told,) = fact(http, endpoint, "runs", **given, records={"r": held})
+    assert (told["status"], told["tone"], told["open_hold"]) == ("Held", "held", True)
+    by = {"released_by": "arn:x:other", "release_began": minutes[0], "released_at": minutes[1]}
+    (told,) = fact(http, endpoint, "runs", **given, records={"r": held | by})
+    assert (told["tone"], told["open_hold"], told["released_by"]) == ("good", False, "other")
+
+
+def test_what_stands_out_among_runs_is_told_by_their_names(
+    http: requests.Session, endpoint: str
+) -> None:
+    run = {"route": "claims", "seconds": 60, "rows": 100, "running": False, "ended_well": True}
+    runs = [run | {"name": f"r{n}"} for n in range(3)]
+    runs += [run | {"name": "few", "rows": 3, "ended_well": False}]
+    assert fact(http, endpoint, "unusual", runs=runs) == {
+        "few": {"rows": "few rows: usual are about 100"}
+    }
+
+
 def read(http: requests.Session, endpoint: str, *given: dict[str, Any]) -> Any:
     """What the page is told of runs."""
-    return fact(http, endpoint, "runs", executions=given, routes=["claims"])
+    return fact(http, endpoint, "runs", executions=given, routes=["claims"], records={})
 
 
 def answer(status: str, **more: Any) -> dict[str, Any]:
@@ -130,15 +176,35 @@ def answer(status: str, **more: Any) -> dict[str, Any]:
 def test_which_run_a_drop_starts_is_what_the_functions_would_name_it(
     http: requests.Session, endpoint: str
 ) -> None:
-    cases = (("claims/._may.csv", ""), ("claims/may.note", "*.note"), ("claims/may.csv", "*.note"))
-    for key, patterns in cases:
-        given = {"bucket": "inbox", "key": key, "version": "v1", "patterns": patterns}
-        told = fact(http, endpoint, "dropped", **given)
-        assert told == {
-            "why": why_ignored(key, patterns),
-            "run": run_name("inbox", key, "v1"),
-        }
-        assert bool(told["why"]) == (key != "claims/may.csv")
+    told = fact(http, endpoint, "dropped", bucket="inbox", key="claims/may.csv", version="v1")
+    assert told == {"run": run_name("inbox", "claims/may.csv", "v1")}
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "why"),
+    [
+        ("in/claims/may.csv", 1, ""),
+        ("in/claims/may.csv", 0, "may.csv is empty"),
+        ("in/claims/._may.csv", 1, "would start nothing: its name fits ._*"),
+        ("in/claims/may.note", 1, "would start nothing: its name fits *.note of the stack's"),
+        ("claims/may.csv", 1, "takes only keys that begin with 'in/'"),
+    ],
+)
+def test_what_is_not_uploaded_is_told_as_stp_tells_it(
+    http: requests.Session, endpoint: str, key: str, size: int, why: str
+) -> None:
+    given = {"key": key, "size": size, "patterns": "*.note", "prefix": "in/"}
+    told = fact(http, endpoint, "refused", **given)
+    assert why in told
+    assert bool(told) == bool(why)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/_local", "/_local/", "/_local/no", "/a/b", f"{PATH}nothing"]
+)
+def test_addresses_near_the_page_lead_to_it(page: Page, endpoint: str, path: str) -> None:
+    page.goto(f"{endpoint}{path}")
+    expect(page).to_have_url(f"{endpoint}{PATH}#/runs")
 
 
 def test_queues_are_those_that_were_used_and_those_of_sound_routes(

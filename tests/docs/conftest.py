@@ -8,10 +8,8 @@ import pytest
 from local.process import ROOT
 from local.quantemplate import Control
 from tests.docs.reader import Reader
-from tests.end_to_end.conftest import local_aws, road, sample, stand_in
 from tests.end_to_end.road import Road
-
-__all__ = ["local_aws", "road", "stand_in"]
+from tests.end_to_end.stack import sample
 
 
 @pytest.fixture(scope="session")

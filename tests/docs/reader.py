@@ -10,8 +10,8 @@ from typing import Any
 from local.deploy import REGION, STACK_NAME
 from local.process import ROOT, clean_environment
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route, Run
+from tests.end_to_end.stack import make_route
 
 # What a reader replaces by their own: what the stand-in takes.
 THEIRS = {"YOUR_CLIENT_ID": "straight-through", "YOUR_CLIENT_SECRET": "local-secret"}
@@ -92,7 +92,8 @@ class Reader:
         """Let all failed runs be those of one run's route: others' are not the reader's."""
         described = self.road.client("stepfunctions").describe_execution(executionArn=run.arn)
         route = json.loads(described["input"])["key"].partition("/")[0]
-        self.replaced |= {"redrive --failed": f"redrive --failed --route {route}"}
+        for given in ("redrive --failed", "redrive --since 2h"):
+            self.replaced |= {given: f"{given} --route {route}"}
 
     def held(self) -> Run:
         """A run that a gate holds."""

@@ -11,14 +11,13 @@ import yaml
 from local.process import ROOT
 from local.quantemplate import Control
 from quantemplate import client as quantemplate
-from straight_through.routes import RULES, parse_route
+from straight_through.routes import OF_FILES, RULES, parse_route
 from tests.docs.pages import PAGES, blocks, name_of, text_of
-from tests.end_to_end.conftest import local_aws, road, stand_in
 
-__all__ = ["local_aws", "road", "stand_in"]
 WITH_ROUTES = {
     "README.md",
     "docs/add-a-route.md",
+    "docs/gather-a-set.md",
     "docs/reference/routes.md",
     "docs/several-stages.md",
 }
@@ -56,7 +55,8 @@ def test_the_manifest_it_shows_has_the_schemas_fields() -> None:
     fields = set(schema["properties"])
     fields |= set(schema["properties"]["source"]["properties"])
     fields |= set(schema["properties"]["quantemplate"]["properties"])
-    for each in ("outputs", "destinations", "chained"):
+    fields |= set(schema["properties"]["set"]["properties"])
+    for each in ("members", "outputs", "destinations", "chained"):
         fields |= set(schema["properties"][each]["items"]["properties"])
     assert fields == set(re.findall(r'"([a-z_0-9]+)":', shown))
 
@@ -67,8 +67,15 @@ def test_the_table_of_a_route_has_every_field_with_an_example_that_is_one() -> N
     examples = dict(re.findall(r"(?m)^\| `(\w+)` \|.*\| `([^`]+)` \|$", page))
     # When the examples are put into a route
     document = {field: example_of(text) for field, text in examples.items()}
-    parse_route("claims", json.dumps(document))
-    # Then none is missing
+    # Then they make routes: one that takes files, one that takes none, and one that takes sets
+    for left_out in (
+        {"when", "set"},
+        {*OF_FILES, "dataset_id", "set", "expect"},
+        {*OF_FILES, "dataset_id", "when"},
+    ):
+        each = {name: value for name, value in document.items() if name not in left_out}
+        parse_route("claims", json.dumps(each))
+    # And none is missing
     assert set(document) == set(RULES)
 
 

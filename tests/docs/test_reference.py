@@ -48,7 +48,11 @@ def test_every_error_has_its_remedy_and_its_entry() -> None:
 def test_a_remedys_states_are_tasks_of_the_state_machine() -> None:
     # Given all tasks, that of the map included
     states = MACHINE["States"] | MACHINE["States"]["DownloadOutputs"]["ItemProcessor"]["States"]
-    tasks = {name for name, state in states.items() if state["Type"] == "Task"}
+    tasks = {
+        name
+        for name, state in states.items()
+        if state["Type"] == "Task" and "lambda:invoke" in state["Resource"]  # none else may fail
+    }
     # Then a remedy names no other
     assert {state for remedy in REMEDIES.values() for state in remedy.at} == tasks
 
@@ -60,7 +64,8 @@ def test_what_to_do_is_a_sentence(error: str) -> None:
     commands = what_to_do(error, {step: f"<{step}>" for step in WORDS})
     # Then it is one, whose steps are filled in
     assert re.fullmatch(r"[A-Z][^<>]*\.", words)
-    assert all(WORDS[step] in words for step in re.findall(r"<(\w+)>", commands))
+    steps = [WORDS[step].lower() for step in re.findall(r"<(\w+)>", commands)]
+    assert all(step in words.lower() for step in steps)
 
 
 def test_an_error_of_aws_has_a_remedy_too() -> None:

@@ -6,11 +6,13 @@ A block of the language `sh` is one that is run here, by a shell, in the order o
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.docs.pages import PAGES, blocks, name_of, text_of
 from tests.docs.reader import Reader
+from tests.end_to_end.stack import make_route
 
 RUN = "claims-may-8e4a34ed3a68e23dd38f"  # of which the pages speak
 APART = {"README.md"}  # test_ten_minutes.py
@@ -94,8 +96,11 @@ def with_a_failed_run_of_another_day(reader: Reader) -> Callable[[list[str]], No
     """The token is taken, and failed runs go on."""
     run = reader.failed()
     reader.keeps_to(run)
+    # Routes that are wrong, for other tests, lie in the stack too: 1 is of those.
+    reader.replaced |= {"stp doctor": "stp doctor || test $? -eq 1"}
 
     def then(said: list[str]) -> None:
+        assert "✓ secret" in said[0]
         assert "✓ token" in said[0]
         assert f"{run.name} goes on" in said[1]
         assert reader.road.ended(run.arn).status == "SUCCEEDED"
@@ -117,13 +122,21 @@ def with_a_queue(reader: Reader) -> Callable[[list[str]], None]:
 
 
 def with_a_topic(reader: Reader) -> Callable[[list[str]], None]:
-    """People are subscribed, and other systems have a rule."""
+    """People are subscribed, other systems have a rule, and a file is asked for its tags."""
+    file = "claims/may.csv.filepart"  # which starts nothing
+    reader.road.drop(file, b"a\n")
+    reader.replaced |= {"claims/may.csv": file}
 
     def then(_: list[str]) -> None:
         road = reader.road
         pages = road.client("sns").get_paginator("list_subscriptions_by_topic")
         listed = [s for p in pages.paginate(TopicArn=road.topic) for s in p["Subscriptions"]]
-        assert "claims-team@example.com" in {each["Endpoint"] for each in listed}
+        of = {each["Endpoint"]: each["SubscriptionArn"] for each in listed}
+        assert of.keys() >= {"claims-team@example.com", "claims-only@example.com"}
+        mine = road.client("sns").get_subscription_attributes(
+            SubscriptionArn=of["claims-only@example.com"]
+        )["Attributes"]
+        assert json.loads(mine["FilterPolicy"])["route"] == ["claims"]
         rule = road.client("events").describe_rule(Name="runs-ended")
         assert json.loads(rule["EventPattern"])["source"] == ["straight-through"]
 
@@ -139,10 +152,79 @@ def with_two_routes(_: Reader) -> Callable[[list[str]], None]:
     return then
 
 
+def with_a_run(reader: Reader) -> Callable[[list[str]], None]:
+    """Its line is here."""
+    run = reader.held()
+
+    def there() -> bool:
+        listed = reader.road.client("s3").list_objects_v2(Bucket=reader.road.outbox, Prefix="runs/")
+        return any(each["Key"].endswith(f"/{run.name}.json") for each in listed.get("Contents", ()))
+
+    reader.road.until(there, "the line of a run")
+
+    def then(_: list[str]) -> None:
+        (line,) = (reader.folder / "runs").rglob(f"{run.name}.json")
+        assert json.loads(line.read_text("utf-8"))["status"] == "Held"
+
+    return then
+
+
+def with_failed_files(reader: Reader) -> Callable[[list[str]], None]:
+    """They are replayed."""
+    run = reader.failed()
+    described = reader.road.client("stepfunctions").describe_execution(executionArn=run.arn)
+    route = json.loads(described["input"])["key"].partition("/")[0]
+    today = datetime.now(UTC).date()
+    later = today + timedelta(days=2)
+    reader.replaced |= {"--route claims": f"--route {route}"}
+    reader.replaced |= {"2026-09-01": str(today - timedelta(days=2)), "2026-10-01": str(later)}
+
+    def then(said: list[str]) -> None:
+        (one,) = said
+        assert f"{route}/may.csv" in one
+        assert "1 file: 1 Succeeded." in one
+        replayed = [
+            reader.road.ended(arn).name for arn in reader.road.executions_of(f"{route}/may.csv")
+        ]
+        assert len(replayed) == 2
+        assert replayed[0].startswith(f"{run.name}-replay-")
+
+    return then
+
+
+def with_no_set(_: Reader) -> Callable[[list[str]], None]:
+    """No route gathers one."""
+
+    def then(said: list[str]) -> None:
+        assert len(said) == 1
+
+    return then
+
+
+def with_a_route_that_expects(reader: Reader) -> Callable[[list[str]], None]:
+    """It is listed."""
+    rule = {"file": "claims-{period}.csv", "every": "month", "by": "working day 5, 17:00"}
+    route = make_route(reader.road, reader.stand_in, "Copy", expect=rule)
+
+    def listed() -> bool:
+        return f"{route.name} " in reader.types("stp expected\n")
+
+    reader.road.until(listed, "what is expected")
+
+    def then(said: list[str]) -> None:
+        assert any(route.name in each for each in said)
+
+    return then
+
+
 PREPARED = {
     "docs/add-a-route.md": with_a_name_of_its_own,
+    "docs/expect-files.md": with_a_route_that_expects,
+    "docs/gather-a-set.md": with_no_set,
     "docs/messages.md": with_a_topic,
+    "docs/query-your-runs.md": with_a_run,
     "docs/release.md": with_a_held_run,
+    "docs/replay.md": with_failed_files,
     "docs/rerun.md": with_a_failed_run,
     "docs/rotate-the-secret.md": with_a_failed_run_of_another_day,
     "docs/several-stages.md": with_two_routes,

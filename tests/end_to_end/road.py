@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -44,24 +44,14 @@ class Road:
     def __init__(self, endpoint: str, outputs: dict[str, str]) -> None:
         """Remember where everything is."""
         self.endpoint = endpoint
+        self.client = clients(endpoint)
         self.inbox = outputs["InboxBucket"]
         self.outbox = outputs["OutboxBucket"]
         self.state_machine = outputs["StateMachineArn"]
         self.secret = outputs["CredentialsSecretArn"]
         self.routes_path = outputs["RoutesPath"]
         self.topic = outputs["TopicArn"]
-        self._inputs: dict[str, Any] = {}
-
-    @cached_property
-    def client(self) -> Any:
-        """A maker of boto3 clients."""
-        made: dict[str, Any] = {}
-        make = clients(self.endpoint)
-
-        def client(service: str) -> Any:
-            return made.setdefault(service, make(service))
-
-        return client
+        self._begun: dict[str, tuple[datetime, Any]] = {}  # when an execution began, and its input
 
     # --- what people do ------------------------------------------------------------------------
     def put_route(self, name: str, document: str | dict[str, Any]) -> None:
@@ -106,18 +96,26 @@ class Road:
     def executions_of(self, key: str) -> list[str]:
         """ARNs of the executions whose input names the key, the newest first."""
         states = self.client("stepfunctions")
-        pages = states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine)
-        arns = [each["executionArn"] for page in pages for each in page["executions"]]
-        for arn in arns:
-            if arn not in self._inputs:
-                described = states.describe_execution(executionArn=arn)
-                self._inputs[arn] = json.loads(described["input"])
-        return [arn for arn in arns if self._names(arn, key)]
-
-    def _names(self, arn: str, key: str) -> bool:
-        """Whether an execution's input names the key."""
-        given = self._inputs[arn]
-        return isinstance(given, dict) and given.get("key") == key
+        pages = states.get_paginator("list_executions").paginate(
+            stateMachineArn=self.state_machine, PaginationConfig={"PageSize": 20}
+        )
+        new: list[dict[str, Any]] = []
+        for page in pages:
+            unknown = [
+                each for each in page["executions"] if each["executionArn"] not in self._begun
+            ]
+            new += unknown
+            if not unknown:  # what is older is known too
+                break
+        for each in reversed(new):  # so that this holds at any time, for other threads
+            described = states.describe_execution(executionArn=each["executionArn"])
+            self._begun[each["executionArn"]] = each["startDate"], json.loads(described["input"])
+        found = [
+            (began, arn)
+            for arn, (began, given) in list(self._begun.items())
+            if isinstance(given, dict) and given.get("key") == key
+        ]
+        return [arn for _, arn in sorted(found, reverse=True)]
 
     def processed(self, key: str, content: bytes) -> Run:
         """Drop a file and wait for the end of its run."""
@@ -206,9 +204,10 @@ class Road:
 
     @staticmethod
     def until(look: Callable[[], Any], what: str) -> Any:
-        """Look until there is something to see."""
-        deadline = time.monotonic() + DEADLINE
+        """Look until there is something to see, ever less often: each look takes processor too."""
+        deadline, pause = time.monotonic() + DEADLINE, 0.05
         while not (seen := look()):
             assert time.monotonic() < deadline, f"no {what} within {DEADLINE} seconds"
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.25)
         return seen

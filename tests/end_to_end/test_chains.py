@@ -6,8 +6,8 @@ import uuid
 import pytest
 
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route, Run
+from tests.end_to_end.stack import make_route
 from tests.end_to_end.test_destinations import publisher
 
 CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route, Run
+from tests.end_to_end.stack import make_route
 from tests.unit.sent import case, old_workbook, workbook
 
 CLEAN = "Clean claims: Sheet 1"
@@ -141,9 +141,10 @@ def test_an_object_that_may_not_be_read_is_its_own_error_and_stops_nobody(
     keys = [f"{copy_route.name}/{name}.csv" for name in ("may", "june")]
     for key in keys:
         s3.put_object(Bucket=road.inbox, Key=key, Body=content(), **stored)
+    for key in keys:
         road.until(partial(road.executions_of, key), "an execution")
         run = road.ended(road.executions_of(key)[0])
-        # Then each is refused before its turn, with S3's code and what to do
+        # Then each is refused before its turn, for five minutes, with S3's code and what to do
         assert (run.error, run.failed_at) == ("SourceDenied", "CheckFile")
         assert code in run.cause
         assert todo in run.cause

@@ -7,8 +7,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.quantemplate import Control
-from tests.end_to_end.conftest import NOT_ALLOWED, PARTNER, make_route
 from tests.end_to_end.road import Road, Route, Run
+from tests.end_to_end.stack import NOT_ALLOWED, PARTNER, make_route
 
 CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"
 

@@ -8,9 +8,9 @@ import pytest
 
 from local.process import ROOT
 from local.quantemplate import Control
-from tests.end_to_end.conftest import PARTNER, make_route
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route, Run
+from tests.end_to_end.stack import PARTNER, make_route
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/manifest.schema.json").read_text())
 CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"

@@ -3,16 +3,18 @@
 import json
 import uuid
 from functools import partial
+from typing import Any
 
 import jsonschema
 
 from local.process import ROOT
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Run
+from tests.end_to_end.stack import make_route
 from tests.end_to_end.status_trouble import counts, troubled
 
+ROW = json.loads((ROOT / "layers/straight_through/run_row.schema.json").read_text())
 SCHEMA = json.loads((ROOT / "layers/straight_through/run_ended.schema.json").read_text())
 CLEAN, REPORT = "Clean claims: Sheet 1", "Validation report: Sheet 1"
 FAILS = {"end_status": "Failed"}
@@ -57,6 +59,47 @@ def test_a_failed_run_is_told_with_what_to_do(
     version = road.client("s3").head_object(Bucket=road.inbox, Key=key)["VersionId"]
     assert told["file"] == {"bucket": road.inbox, "key": key, "version_id": version}
     assert told["outputs"] is None
+
+
+def row(road: Road, run: Run) -> dict[str, Any] | None:
+    """The line of a run in the outbox, which its schema describes; None before there is one."""
+    s3, name = road.client("s3"), run.name
+    listed = s3.list_objects_v2(Bucket=road.outbox, Prefix="runs/").get("Contents", [])
+    for key in (each["Key"] for each in listed if each["Key"].endswith(f"/{name}.json")):
+        found = json.loads(s3.get_object(Bucket=road.outbox, Key=key)["Body"].read())
+        jsonschema.validate(found, ROW)
+        return dict(found)
+    return None
+
+
+def test_each_ended_run_is_a_line_of_its_last_attempt(road: Road, stand_in: Control) -> None:
+    """docs/query-your-runs.md; the functions' roles let them."""
+    # Given a run that has failed
+    route = make_route(road, stand_in, CLEAN, destinations=["s3://no-such-bucket-at-all/{run}"])
+    key = f"{route.name}/may.csv"
+    run = road.processed(key, content())
+    failed = road.until(lambda: row(road, run), "the line of a failed run")
+    assert (failed["status"], failed["error"], failed["attempt"]) == (
+        "Failed",
+        "DestinationFailed",
+        1,
+    )
+    assert (failed["source"]["key"], failed["started_by"], failed["outputs"]) == (key, "drop", [])
+    assert failed["quantemplate"]["pipeline_id"] == route.pipeline_id
+    # When a redrive succeeds
+    road.change(route)
+    road.redrive(run)
+    # Then its line tells of that, with what the manifest has
+    ended = road.until(
+        lambda: (found := row(road, run)) and found["attempt"] == 2 and found, "the second line"
+    )
+    _, _, where = ended["manifest"].removeprefix("s3://").partition("/")
+    manifest = json.loads(
+        road.client("s3").get_object(Bucket=road.outbox, Key=where)["Body"].read()
+    )
+    assert ended["status"] == "Succeeded"
+    for name in ("source", "quantemplate", "outputs", "destinations"):
+        assert ended[name] == manifest[name]
 
 
 def test_each_attempt_is_told(road: Road, stand_in: Control, mailbox: Mailbox) -> None:

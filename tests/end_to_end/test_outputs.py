@@ -4,8 +4,8 @@ import uuid
 from urllib.parse import quote
 
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road
+from tests.end_to_end.stack import make_route
 
 CLEAN, REPORT, MAPPING = "Clean claims: Sheet 1", "Validation report: Sheet 1", "Mapping: Sheet 1"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road
+from tests.end_to_end.stack import make_route
 from tests.machine.definition import definition_of
 
 

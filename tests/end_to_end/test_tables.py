@@ -9,8 +9,8 @@ import pytest
 
 from local.process import ROOT
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road
+from tests.end_to_end.stack import make_route
 
 CASES = ROOT / "tests/unit/cases"
 SCHEMA = json.loads(Path(ROOT / "layers/straight_through/manifest.schema.json").read_text("utf-8"))

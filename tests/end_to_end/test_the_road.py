@@ -11,8 +11,8 @@ import pytest
 from local.process import ROOT
 from local.quantemplate import Control
 from quantemplate.client import Credentials, Quantemplate
-from tests.end_to_end.conftest import make_route, sample
 from tests.end_to_end.road import Road, Route
+from tests.end_to_end.stack import make_route, sample
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/manifest.schema.json").read_text())
 
@@ -82,6 +82,28 @@ def test_manifest_tells_what_was_dropped(road: Road, copy_route: Route) -> None:
     assert road.entered(run)[:6] == [*states, "WaitForPipeline"]
     download = ["DownloadOutputs", "DownloadOutput", "OutputStored?", "OutputStored"]
     assert road.entered(run)[-5:] == [*download, "PublishRun"]
+
+
+def test_a_changed_pipeline_is_told_with_the_first_run_that_it_processed(
+    road: Road, stand_in: Control
+) -> None:
+    # Given a route whose pipeline is changed after its first file
+    route = make_route(road, stand_in, "Copy")
+    first = road.manifest(road.processed(f"{route.name}/may.csv", b"id\n1\n"))
+    stand_in.define_pipeline(
+        route.pipeline_id, kind="copy", datasets=[route.dataset_id], outputs=["Copy"]
+    )
+    # When two more come
+    more = [
+        road.manifest(road.processed(f"{route.name}/{name}.csv", name.encode()))
+        for name in ("june", "july")
+    ]
+    # Then each manifest tells by which revision it was processed, and which the run before was
+    versions = [
+        (made["pipeline_version"], made["pipeline_version_before"])
+        for made in (manifest["quantemplate"] for manifest in (first, *more))
+    ]
+    assert versions == [(1, None), (2, 1), (2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 
 from local.deploy import ORGANISATION
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.mailbox import Mailbox
 from tests.end_to_end.road import Road, Route
+from tests.end_to_end.stack import make_route
 
 CONTENT = b"reference,amount\nA-1,100\n"
 

@@ -10,8 +10,8 @@ import pytest
 
 from local.deploy import ORGANISATION
 from local.quantemplate import Control
-from tests.end_to_end.conftest import make_route
 from tests.end_to_end.road import Road, Route, Run
+from tests.end_to_end.stack import make_route
 
 
 @pytest.fixture(autouse=True)

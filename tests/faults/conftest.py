@@ -1,55 +1,28 @@
 """A world for each fault."""
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
-import boto3
 import pytest
 
-from local.quantemplate import Control, running
-from straight_through.queue.table import Table
+from local.quantemplate import Control
 from tests.faults.world import World
-from tests.machine.machine import ARN
-from tests.model.dynamodb import TABLE
-from tests.unit.conftest import OUTBOX, aws, load, s3, secret_arn, session, table
+from tests.machine.fixtures import environment, stand_in
+from tests.unit.conftest import aws, load, s3, secret_arn, session, table
 
-boto3_client = cache(boto3.client)  # for all tests: making one takes long
-__all__ = ["aws", "load", "s3", "secret_arn", "session", "table"]
-
-
-@pytest.fixture(scope="session")
-def stand_in() -> Iterator[Control]:
-    """A stand-in Quantemplate."""
-    with running() as control:
-        yield control
+__all__ = ["aws", "environment", "load", "s3", "secret_arn", "session", "stand_in", "table"]
 
 
 @pytest.fixture
 def world(
     load: Callable[..., ModuleType],
-    secret_arn: str,
-    s3: Any,
-    table: Table,  # noqa: ARG001
+    environment: dict[str, str],
     stand_in: Control,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
-    """The application with a table, a topic and a stand-in Quantemplate."""
-    assert s3
-    monkeypatch.setattr(boto3, "client", boto3_client)
-    variables = {
-        "POWERTOOLS_METRICS_NAMESPACE": "StraightThrough",
-        "STATE_MACHINE_ARN": ARN,
-        "TURNS_TABLE": TABLE,
-        "TOPIC_ARN": boto3.client("sns").create_topic(Name="topic")["TopicArn"],
-        "ROUTES_PATH": "/straight-through/routes",
-        "CREDENTIALS_SECRET_ARN": secret_arn,
-        "OUTBOX_BUCKET": OUTBOX,
-        "INBOX_PREFIX": "",
-        "QUANTEMPLATE_API_URL": stand_in.api_url,
-        "QUANTEMPLATE_TOKEN_URL": stand_in.token_url,
-    }
+    """The application, and calls that can meet a fault."""
+    variables = environment | {"POWERTOOLS_METRICS_NAMESPACE": "StraightThrough"}
+    variables["TAGGED_FILES"] = ""  # as the template's condition has it where no file gets tags
     world = World(load, stand_in, variables)
     world.watch(monkeypatch)
     return world

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.faults.world import World
 from tests.machine.agenda import Clock
-from tests.machine.road import PIPELINE
+from tests.machine.road import DATASET, PIPELINE
 from tests.unit.conftest import OUTBOX
 
 LARGE = 8  # bytes of a part; an output has about 20
@@ -87,6 +87,13 @@ def overdue(world: World) -> None:
     world.settle()
 
 
+def a_set(world: World) -> None:
+    """Two files that belong together are dropped."""
+    world.drop("claims-1")
+    world.drop("premiums-1")
+    world.settle()
+
+
 def by_hand(world: World, event: dict[str, str]) -> None:
     """A person invokes PauseQueue, again where it fails."""
     for _ in range(20):
@@ -100,6 +107,11 @@ def by_hand(world: World, event: dict[str, str]) -> None:
 
 
 EXPORTED = {"destinations": [f"s3://{OUTBOX}/exports/{{stem}}-{{run}}.csv"]}
+MEMBERS = {"claims-{period}.csv": DATASET, "premiums-{period}.csv": "d-more"}
+SET = {
+    "period": "{period}",
+    "members": [{"file": file, "dataset_id": dataset} for file, dataset in MEMBERS.items()],
+}
 STORIES = {
     "two files": Story(two_files, EXPORTED),
     "large outputs": Story(two_files, part=LARGE),
@@ -109,4 +121,5 @@ STORIES = {
     "rejected": Story(rejected, error="CredentialsRejected", pauses=True),
     "redriven": Story(redriven, paused=True),
     "overdue": Story(overdue, error="TurnOverdue", all_end=True),
+    "a set": Story(a_set, {"set": SET}),
 }

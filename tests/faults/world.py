@@ -118,7 +118,7 @@ class World(Road):
         monkeypatch.setattr(straight_through.aws, "client", client)
         monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
         monkeypatch.setattr(requests.Session, "request", send)
-        monkeypatch.setattr(Clock, "ahead", timedelta())
+        Clock.begin()
         stamp = lambda: Clock.now().astimezone().isoformat()  # noqa: E731
         monkeypatch.setattr("local.quantemplate.pipelines.timestamp", stamp)
 

@@ -58,16 +58,22 @@ class World(Road):
         self.begin(None)
 
     def begin(
-        self, kill: Kill | None, healing: str = "retry", *, lose_events: bool = False
+        self,
+        kill: Kill | None,
+        healing: str = "retry",
+        *,
+        lose_events: bool = False,
+        **route: Any,
     ) -> None:
-        """Begin anew: nothing is dropped yet, and nothing in the table.
+        """Begin anew, and now: nothing is dropped yet, and nothing in the table.
 
-        `healing` is what becomes of an execution whose function was killed: retry or redrive.
+        `healing` is what becomes of an execution whose function was killed: retry or redrive;
+        `route` are more fields of the route's document.
         """
         self.kill, self.healing, self.lose_events = kill, healing, lose_events
         self.calls: dict[str, list[list[str]]] = defaultdict(list)  # of each invocation
         self.killed = False
-        self.set_up()
+        self.set_up(**route)
 
     # --- functions ------------------------------------------------------------------------------
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +98,6 @@ class World(Road):
         monkeypatch.setattr(straight_through.aws, "client", make)
         monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
         monkeypatch.setattr(requests.Session, "request", send)
-        monkeypatch.setattr(Clock, "ahead", timedelta())
         for module in CLOCKS:
             monkeypatch.setattr(f"straight_through.{module}.datetime", Clock)
         stamp = lambda: Clock.now().astimezone().isoformat()  # noqa: E731 - one short line

@@ -2,21 +2,36 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Action = Callable[[], None]
 
 
-class Clock(datetime):
-    """A clock that goes on by itself and can be put forward: it stands in the place of datetime."""
+TICK = timedelta(milliseconds=1)
 
+
+class Clock(datetime):
+    """A clock that can be put forward: it stands in the place of datetime.
+
+    By itself it goes a tick further each time that it is looked at: so a test takes the same course
+    on a machine however busy.
+    """
+
+    began = datetime.now(UTC)
     ahead = timedelta()
 
     @classmethod
     def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
         """The time of the test."""
-        return datetime.now(tz) + cls.ahead
+        cls.ahead += TICK
+        moment = (cls.began + cls.ahead).astimezone(tz)
+        return moment if tz else moment.replace(tzinfo=None)
+
+    @classmethod
+    def begin(cls) -> None:
+        """Let a test begin now."""
+        cls.began, cls.ahead = datetime.now(UTC), timedelta()
 
     @classmethod
     def reach(cls, moment: datetime) -> None:

@@ -6,7 +6,7 @@ Maps, retries with the definition's back-off, catches, ends and redrives. What i
 of tests is given to it: the time, what it means to invoke a function (here and now, later, or a
 call at a time beside other functions, until it is killed), and who hears of an execution's status.
 
-Time-outs of states and executions are not played: a test says that one has ended so. There is no
+Time-outs of functions and executions are not played: a test says that one has ended so. There is no
 jitter, each back-off is as long as it may be. A Map's items are worked at together, and all come to
 an end before the Map fails.
 """
@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from straight_through.moments import iso
 from tests.machine.agenda import Agenda
@@ -42,6 +44,11 @@ class ExecutionDoesNotExist(Exception):
 
 class TaskTimedOut(Exception):
     """The token was answered already, or its task is over."""
+
+
+def _no_table(parameters: dict[str, Any]) -> None:
+    """Stand for a table where no test has one."""
+    raise AssertionError(parameters)
 
 
 @dataclass(eq=False)
@@ -175,12 +182,16 @@ class Machine:
         invoke: Callable[[Call], None],
         changed: Callable[[Execution], None],
         definition: dict[str, Any] = DEFINITION,
+        update_item: Callable[[dict[str, Any]], None] = _no_table,
     ) -> None:
-        """`invoke` begins a call, which ends then or later; `changed` hears of each new status."""
+        """`invoke` begins a call, which ends then or later; `changed` hears of each new status.
+
+        `update_item` makes a state's own write in DynamoDB; it raises as boto3 does.
+        """
         self.agenda = agenda
         self.definition = definition  # of the executions that begin now
         self.executions: dict[str, Execution] = {}  # by name
-        self._invoke, self._changed = invoke, changed
+        self._invoke, self._changed, self._update_item = invoke, changed, update_item
 
     # --- what is asked of the service -----------------------------------------------------------
     def start(self, name: str, given: dict[str, Any]) -> Execution:
@@ -306,10 +317,28 @@ class Machine:
         if defined["Resource"].endswith(".waitForTaskToken"):
             frame.token = uuid.uuid4().hex
         parameters = filled(defined["Parameters"], frame.data, frame.context())
+        if ":aws-sdk:dynamodb:updateItem" in defined["Resource"]:
+            self._write(frame, parameters)
+            return
         function = re.sub(r"(?<!^)(?=[A-Z])", "_", parameters["FunctionName"][2:-1]).lower()
         payload = json.loads(json.dumps(parameters["Payload"]))
         frame.call = Call(frame, function, payload, frame.execution.redrives)
         self._invoke(frame.call)
+
+    def _write(self, frame: Frame, parameters: dict[str, Any]) -> None:
+        """Write as a state itself does, with its token, and wait for the answer or the time."""
+        token = frame.token
+        seconds = at(frame.defined["TimeoutSecondsPath"], frame.data)
+
+        def time_out() -> None:
+            if frame.token == token:
+                self._failed(frame, "States.Timeout", "")
+
+        self._later(frame, seconds, time_out)
+        try:
+            self._update_item(parameters)
+        except ClientError as error:
+            self._failed(frame, f"DynamoDb.{error.response['Error']['Code']}", str(error))
 
     def _map(self, frame: Frame) -> None:
         """Go through a Map's items that are not done yet."""

@@ -4,6 +4,7 @@ The machine plays the definition between them, one invocation after the other in
 anybody goes a step, and what happens at a function's calls, is the matter of who makes a road.
 """
 
+import hashlib
 import json
 import uuid
 from collections.abc import Callable
@@ -44,9 +45,15 @@ class Road:
         self.apps: dict[str, ModuleType] = {}
         self.stand_in.reset()
         self.stand_in.rotate_credentials(IN_THE_SECRET)
-        self.stand_in.define_dataset(DATASET)
-        self.stand_in.define_pipeline(PIPELINE, datasets=[DATASET], outputs=["Copy"], seconds=0)
         ids = {"organisation_id": "c-broker", "dataset_id": DATASET, "pipeline_id": PIPELINE}
+        datasets = [DATASET]
+        self.gathers = "set" in route
+        if self.gathers:
+            del ids["dataset_id"]
+            datasets = [member["dataset_id"] for member in route["set"]["members"]]
+        for dataset in datasets:
+            self.stand_in.define_dataset(dataset)
+        self.stand_in.define_pipeline(PIPELINE, datasets=datasets, outputs=["Copy"], seconds=0)
         boto3.client("ssm").put_parameter(
             Name=f"/straight-through/routes/{self.queue}",
             Type="String",
@@ -138,6 +145,8 @@ class Road:
         executions = list(self.machine.executions.values())
         found += [f"{e.name} {e.status} {e.error}" for e in executions if e.status != "SUCCEEDED"]
         runs = [run for run in self.stand_in.journal("run_ended") if self.counts(run)]
+        if self.gathers:
+            return found + self._of_a_set(executions, runs)
         made = [run["inputs"][0]["sha256"] for run in runs]
         if len(made) != len(self.dropped) or len(set(made)) != len(made):
             found.append(f"{len(made)} runs of {len(self.dropped)} files")
@@ -152,6 +161,23 @@ class Road:
             told = manifest.get("source", {}).get("version_id")
             if told != version or list(stored.values()) != [content]:
                 found.append(f"{key}: {sorted(stored)} of version {told}")
+        return found
+
+    def _of_a_set(self, executions: list[Execution], runs: list[dict[str, Any]]) -> list[str]:
+        """What is not as it must be where the files that were dropped are one set."""
+        found = []
+        hashes = [hashlib.sha256(content).hexdigest() for *_, content in self.dropped]
+        if [[data["sha256"] for data in run["inputs"]] for run in runs] != [hashes]:
+            found.append(f"{len(runs)} runs of one set: {[run['inputs'] for run in runs]}")
+        ends = sorted((e.output or {}).get("status", "") for e in executions)
+        if ends != ["Gathered"] * (len(hashes) - 1) + ["Succeeded"]:
+            return [*found, f"the files of a set ended with {ends}"]
+        (last,) = [e for e in executions if e.output["status"] == "Succeeded"]
+        stored = _stored(last.output["manifest"].rpartition("/")[0] + "/")
+        manifest = json.loads(stored.pop(last.output["manifest"], b"{}"))
+        told = [member["sha256"] for member in manifest.get("members", [])]
+        if told != hashes or list(stored.values()) != [self.dropped[0][2]]:
+            found.append(f"{sorted(stored)} of {told}")
         return found
 
     def counts(self, run: dict[str, Any]) -> bool:

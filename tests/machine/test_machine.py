@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.machine.agenda import Agenda
 from tests.machine.machine import Call, Execution, Killed, Machine, TaskTimedOut
@@ -229,3 +230,49 @@ def test_what_it_does_not_know_is_refused_and_not_guessed() -> None:
             Played(fails_with(), Which=which, Done={"Type": "Succeed"}).start({"a": 1})
     with pytest.raises(AssertionError):
         Played(fails_with(), Par={"Type": "Parallel", "End": True}).start({})
+
+
+# --- a state that writes with its token ----------------------------------------------------------
+WRITE: dict[str, Any] = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
+    "Parameters": {"Token": {"S.$": "$$.Task.Token"}},
+    "TimeoutSecondsPath": "$.seconds",
+    "ResultPath": None,
+    "Catch": [
+        {"ErrorEquals": ["States.Timeout"], "ResultPath": None, "Next": "Late"},
+        {"ErrorEquals": ["DynamoDb.Refused"], "ResultPath": None, "Next": "Refused"},
+    ],
+    "Next": "Told",
+}
+
+
+def writing(written: list[str], *, refuses: bool = False) -> Played:
+    """A machine whose first state writes its token; the table may refuse it."""
+    ends = {name: {"Type": "Succeed"} for name in ("Told", "Late", "Refused")}
+    played = Played(fails_with(), Write=WRITE, **ends)
+
+    def update_item(parameters: dict[str, Any]) -> None:
+        if refuses:
+            raise ClientError({"Error": {"Code": "Refused"}}, "UpdateItem")
+        written.append(parameters["Token"]["S"])
+
+    played.machine._update_item = update_item
+    return played
+
+
+def test_a_state_that_has_written_its_token_waits_for_the_answer_or_the_time() -> None:
+    # Given a state that has written its token, and nobody who answers; then its time ends it
+    written: list[str] = []
+    late = writing(written).start({"seconds": 60})
+    assert late.passed == ["Write", "Late"]
+    assert late.output == {"seconds": 60}
+    # And one that is answered goes on at once, with what it had; its time is over by then
+    told = writing(written)
+    execution = told.machine.start("one", {"seconds": 60})
+    told.machine.answer(written[-1], {"more": 1})
+    told.go_on()
+    assert execution.passed == ["Write", "Told"]
+    assert execution.output == {"seconds": 60}
+    # And what the table refuses has the name of its integration
+    assert writing(written, refuses=True).start({"seconds": 60}).passed == ["Write", "Refused"]

@@ -57,7 +57,9 @@ def calm_down(world: World, *, events: bool) -> None:
         run_all(world)
         if not still_going(world):
             return
-        world.pass_time(100)
+        wake_at = world.next_wake()
+        left = (wake_at - world.now()).total_seconds() if wake_at else 0
+        world.pass_time(max(left, 100))
     world.forbid(f"it never ends: {still_going(world)}")
 
 
@@ -67,6 +69,8 @@ def still_going(world: World) -> list[str]:
     for item in world.dynamodb.items():
         if item["pk"]["S"].startswith("tickets#"):
             left.append(f"a ticket of {item['run']['S']}")
+        if "pending" in item:
+            left.append(f"a run that {item['sk']['S']} waits for, {item['pending']['M']['run']}")
         if "holder" in item:
             left.append(f"a turn of {item['holder']['M']['run']['S']} in {item['sk']['S']}")
     return left

@@ -5,7 +5,7 @@ That is boto3 and HTTP before it, and moto's reading of update expressions.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -23,8 +23,11 @@ from tests.model.invocations import stop
 TABLE = "turns"
 VALUES = "ExpressionAttributeValues"
 # What the layer writes: a value, one unless there is one, what is there and a number, or no more.
-CLAUSES = re.compile(r"(SET|REMOVE) (.+?)(?= SET | REMOVE |$)")
-ACTION = re.compile(r"([#\w.]+)(?: = (if_not_exists\(\1, |\1 \+ |)(:\w+)\)?)?")
+CLAUSES = re.compile(r"(SET|REMOVE) (.+?)(?: (?=SET |REMOVE )|$)")
+ACTIONS = {
+    "SET": re.compile(r"([#\w.]+) = (if_not_exists\(\1, (?=.*\)$)|\1 \+ |)(:\w+)\)?"),
+    "REMOVE": re.compile(r"([#\w.]+)()()"),
+}
 
 
 class DynamoDB:
@@ -60,7 +63,8 @@ class DynamoDB:
         """Return a partition's items in order: all pages at once, none but the first with Limit."""
         (partition,) = request[VALUES].values()
         _fail_before(stop(f"query {partition['S']}"))
-        return {"Items": self.items(partition["S"])[: request.get("Limit")]}
+        found = self.items(partition["S"])[:: 1 if request.get("ScanIndexForward", True) else -1]
+        return {"Items": found[: request.get("Limit")]}
 
     def scan(self, **_request: Any) -> dict[str, Any]:
         """Return all items."""
@@ -150,28 +154,40 @@ class DynamoDB:
         item = self._backend.get_item(TABLE, key)
         attributes = dict(deepcopy(item.attrs)) if item else {}
         names, values = request["ExpressionAttributeNames"], request.get(VALUES, {})
-        for clause, actions in CLAUSES.findall(request["UpdateExpression"]):
-            for action in re.split(r", *(?=#)", actions):
-                found = ACTION.fullmatch(action)
-                assert found, action
-                path, how, value = found.groups()
-                *maps, name = (names[part] for part in path.split("."))
-                within = attributes
-                for part in maps:
-                    if part not in within:
-                        raise _error("ValidationException")
-                    within = within[part].value
-                if clause == "REMOVE":
-                    within.pop(name, None)
-                elif how.endswith("+ "):
-                    number = int(within[name].value) + int(values[value]["N"])
-                    within[name] = DynamoType({"N": str(number)})
-                elif not (how and name in within):
-                    within[name] = DynamoType(values[value])
+        for clause, path, how, value in _actions(request["UpdateExpression"]):
+            *maps, name = (names[part] for part in path.split("."))
+            within = attributes
+            for part in maps:
+                if part not in within:
+                    raise _error("ValidationException")
+                within = within[part].value
+            if clause == "REMOVE":
+                within.pop(name, None)
+            elif how.endswith("+ "):
+                number = int(within[name].value) + int(values[value]["N"])
+                within[name] = DynamoType({"N": str(number)})
+            elif not (how and name in within):
+                within[name] = DynamoType(values[value])
         if item is None:
             item = table.put_item(key)
             attributes |= item.attrs
         item.attrs = attributes
+
+
+def _actions(expression: str) -> Iterator[tuple[str, ...]]:
+    """Yield each action of an update: its clause, path, how it is set and to what.
+
+    What this does not play is an error: left out, it would be no fault that anybody sees.
+    """
+    at = 0
+    for clause in CLAUSES.finditer(expression):
+        for action in re.split(r", *(?=#)", clause[2]):
+            found = ACTIONS[clause[1]].fullmatch(action)
+            assert found, f"{action!r} of {expression!r} is not played"
+            yield clause[1], *found.groups()
+        assert clause.start() == at, f"{expression[at:]!r} is not played"
+        at = clause.end()
+    assert 0 < at == len(expression), f"{expression[at:]!r} is not played"
 
 
 def serve_boto3(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,6 +16,7 @@ import straight_through.executing.check_status
 import straight_through.executing.connection
 import straight_through.executing.execute_once
 import straight_through.executing.upload_and_execute
+import straight_through.gathering.sets
 import straight_through.queue.pauses
 import straight_through.queue.reconcile
 import straight_through.queue.table
@@ -35,6 +37,7 @@ SECONDS = {  # the functions' time-outs, as in the template
     "run_ended": 60,
     "sweep_queues": 120,
     "pause_queue": 60,
+    "take_event": 30,
 }
 ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME": "model",
@@ -48,8 +51,12 @@ ENVIRONMENT = {
     "QUANTEMPLATE_API_URL": "https://quantemplate.test/api",
     "QUANTEMPLATE_TOKEN_URL": "https://quantemplate.test/token",
     "LATE_LIST_SECONDS": "120",
+    "QUANTEMPLATE_EVENTS": "on",
+    "EVENTS_KEY_SECRET_ARN": "key",
     "EMPTY_FILE_MINUTES": "10",
+    "SET_WAIT_HOURS": "48",
     "OUTBOX_BUCKET": "outbox",
+    "INBOX_BUCKET": "inbox",
     "INBOX_PREFIX": "",
     "LARGEST_UNZIPPED_GB": "20",
     "LARGEST_UNZIPPED_RATIO": "500",
@@ -58,6 +65,9 @@ ENVIRONMENT = {
     "PIPELINE_DEADLINE_HOURS": "168",
     "TURN_DEADLINE_HOURS": "720",
     "QUEUE_ALARM_HOURS": "4",
+    "MOST_UPDATE_RUNS_AN_HOUR": "3",
+    "PIPELINE_PAGE_URL": "",
+    "TAGGED_FILES": "",
 }
 
 
@@ -77,9 +87,11 @@ class Functions:
         self.world: World | None = None
         self.apps: dict[str, ModuleType] = {}
 
-    def begin(self, world: "World") -> None:
-        """Be the functions of another world, each in a new process."""
+    def begin(self, world: "World", *, hears: bool = False) -> None:
+        """Be the functions of another world, each in a new process; one may hear of events."""
         self.world = world
+        looks = self.apps["check_status"].step
+        looks._settings = replace(looks._settings, quantemplate_events="on" if hears else "off")
         for app in self.apps.values():
             if hasattr(app, "intake"):
                 app.intake.routes.forget()
@@ -137,7 +149,8 @@ def loaded() -> Iterator[Functions]:
         for module in steps:
             patch.setattr(module, "metrics", Quiet())
         # The model itself says when the next try comes.
-        patch.setattr(straight_through.queue.table, "back_off", lambda _tried: None)
+        for module in (straight_through.queue.table, straight_through.gathering.sets):
+            patch.setattr(module, "back_off", lambda _tried: None)
         for name in SECONDS:
             app = _load(name)
             patch.setattr(app, "logger", Quiet())

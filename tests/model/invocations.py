@@ -29,7 +29,7 @@ class Invocation:
         self.killed = False
         self.began_at_write = 0  # how many writes the table had seen
         self.deadline = datetime.max.replace(tzinfo=UTC)
-        self.uploaded: str | None = None  # the dataset
+        self.uploaded: list[str] = []  # the datasets
         self._function = function
         self._runs = greenlet(self._run)
 

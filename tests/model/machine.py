@@ -24,6 +24,7 @@ from tests.model.moves import (
     TROUBLES,
     WHICH,
     Moves,
+    completed,
     one_of,
 )
 from tests.model.quantemplate import STYLES
@@ -44,6 +45,7 @@ class Model(Moves, RuleBasedStateMachine):
         newest_first=st.booleans(),
         events=st.booleans(),
         quick=st.booleans(),
+        hears=st.booleans(),
         folders=st.lists(FOLDERS, max_size=4),
     )
     def begin(
@@ -54,10 +56,11 @@ class Model(Moves, RuleBasedStateMachine):
         newest_first: bool,  # noqa: FBT001
         events: bool,  # noqa: FBT001
         quick: bool,  # noqa: FBT001
+        hears: bool,  # noqa: FBT001
         folders: list[str],
     ) -> None:
         """Begin with three routes; Quantemplate's clock may differ from ours, or tell nothing."""
-        self.world = World(self.functions, timedelta(seconds=skew))
+        self.world = World(self.functions, timedelta(seconds=skew), hears=hears)
         self.world.quantemplate.newest_first = newest_first
         self.world.quantemplate.style, self.world.quantemplate.dated = style, dated
         self.events, self.quick = events, quick
@@ -89,11 +92,7 @@ class Model(Moves, RuleBasedStateMachine):
     @rule(which=WHICH, steps=st.sampled_from([1, 1, 2, 3, 5, 8, 40]), trouble=TROUBLES)
     def go_on(self, which: int, steps: int, trouble: str) -> None:
         """One function goes on for some calls; the last of them may have trouble."""
-        invocation = one_of(self.world.invocations, which)
-        for left in reversed(range(steps)):
-            self.world.step(invocation, trouble if not left else "")
-            if invocation.ended:
-                return
+        self.world.go_on(one_of(self.world.invocations, which), steps, trouble)
 
     @rule(point=POINTS, then=THEN)
     def go_on_until(self, point: str, then: str) -> None:
@@ -281,12 +280,63 @@ class Model(Moves, RuleBasedStateMachine):
             quantemplate.gone = what == "gone"
             quantemplate.down, quantemplate.rejects = what == "down", what == "rejects"
 
+    @precondition(lambda self: self.world.quantemplate.runs)
+    @rule(
+        which=WHICH,
+        ends=st.sampled_from(["Succeeded", "Succeeded", "Failed", ""]),
+        times=st.sampled_from([1, 1, 2]),
+        forged=st.booleans(),
+        at_once=st.booleans(),
+    )
+    def event_comes(
+        self,
+        which: int,
+        ends: str,
+        times: int,
+        forged: bool,  # noqa: FBT001
+        at_once: bool,  # noqa: FBT001
+    ) -> None:
+        """An event of a run comes: with its end or without, once or twice, or it is a forgery."""
+        run = one_of(self.world.quantemplate.runs, which)
+        if ends and not forged and run.going:
+            self.world.quantemplate.end(run, ends)
+        for _ in range(times):
+            told = self.world.hear(completed(run))
+            while at_once and not told.ended:
+                self.world.step(told)
+
+    @rule(
+        ends=st.sampled_from(["Succeeded", "Succeeded", "Failed", ""]),
+        point=st.sampled_from(["begin", "listener#", "answer", "heard_last", "heard"]),
+        then=THEN,
+    )
+    def event_wakes(self, ends: str, point: str, then: str) -> None:
+        """All go on until a run waits for an event; one comes, and meets something on its way."""
+        run = self._waited_for()
+        if run:
+            if ends:
+                self.world.quantemplate.end(run, ends)
+            told = self.world.hear(completed(run))
+            while point not in told.at and not told.ended:
+                self.world.step(told)
+            if not told.ended:
+                self._meets(told, then)
+
+    @rule(name=st.sampled_from(["PipelineCompleted", "DatasetUpdated", "Odd"]))
+    def event_of_others(self, name: str) -> None:
+        """An event comes of what is nobody's here."""
+        payload = {"pipelineId": "p-x", "pipelineExecutionId": "e-x", "datasetId": "d-1"}
+        self.world.hear({"name": name, "id": "1", "payload": payload})
+
     # --- what must hold -------------------------------------------------------------------------
     @invariant()
     def holds(self) -> None:
         """Between any two rules."""
         if hasattr(self, "world"):
             self.world.check()
+
+    def check_rest(self) -> None:
+        """Require what else must hold once everything has calmed down."""
 
     def teardown(self) -> None:
         """Everything calms down: all files get their turns, and nothing is left."""
@@ -300,6 +350,7 @@ class Model(Moves, RuleBasedStateMachine):
                 calm_down(world, events=self.events)
                 check_ends(world, ended)
                 check_probe(world, list(ROUTES), events=self.events)
+                self.check_rest()
         finally:
             note("\n".join(world.log))
             Model.steps += world.steps

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.machine.machine import Call, Execution
 from tests.model.invocations import Invocation
+from tests.model.quantemplate import Run
 from tests.model.world import World
 
 MOST_DROPS = 6
@@ -120,6 +121,20 @@ class Moves:
                 break
         return None
 
+    def _waited_for(self) -> Run | None:
+        """Let all go on, and time pass, until one waits for an event; return what it waits for."""
+        world = self.world
+        for _ in range(200):
+            waiting = [e.name for e in self._executions("RUNNING") if e.state == "WaitForEvent"]
+            found = [run for run in self._going() if run.made_for in waiting]
+            if found or not (world.invocations or world.next_wake()):
+                return next(iter(found), None)
+            if world.invocations:
+                world.step(world.invocations[0])
+            else:
+                self._to_next_wake()
+        return None
+
     def _to_next_wake(self) -> None:
         """Let time pass to the end of the next wait."""
         wake_at = self.world.next_wake()
@@ -168,8 +183,14 @@ class Moves:
         if "redrive" in then:
             world.states.redrive(execution)
 
-    def _going(self) -> list[Any]:
+    def _going(self) -> list[Run]:
         return [run for run in self.world.quantemplate.runs if run.going]
+
+
+def completed(run: Run) -> dict[str, Any]:
+    """Return the event of a run's end, whether it has ended or not."""
+    ids = {"pipelineId": run.pipeline, "pipelineExecutionId": run.id, "status": "Succeeded"}
+    return {"eventName": "PipelineCompleted", "eventId": run.id, "payload": ids}
 
 
 def one_of(some: list[Any], which: int) -> Any:

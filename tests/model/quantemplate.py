@@ -43,8 +43,8 @@ class Run:
     created_at: datetime
     created_by: str
     listed_from: datetime
-    dataset: str = ""
-    content: bytes = b""  # of the dataset when the run was made
+    datasets: list[str] = field(default_factory=list)
+    content: bytes = b""  # of the datasets when the run was made
     made_for: str = ""  # an execution's name
     attempt: int = 0  # its redrive count
     status: str = STARTED
@@ -123,7 +123,7 @@ class FakeQuantemplate:
             raise _at("upload_dataset", ApiUnavailable("The upload broke off."))
         self.datasets[dataset_id] = content
         if invocation:
-            invocation.uploaded = dataset_id
+            invocation.uploaded.append(dataset_id)
         if trouble == "lost":
             raise _at("upload_dataset", ApiUnavailable("The upload's reply was lost."))
 
@@ -156,17 +156,22 @@ class FakeQuantemplate:
     def _made(self, pipeline_id: str) -> Run:
         """Return the run that the invocation makes, if it may make one now."""
         invocation = running()
-        if not invocation or not invocation.call or not invocation.uploaded:
-            self.forbid("Execute without an upload")
-        dataset, execution = invocation.uploaded, invocation.about
-        self._no_upload(dataset, "Execute is sent")
-        self._no_run_of(dataset, "Execute is sent", pipeline_id)
+        if not invocation or not invocation.call:
+            self.forbid("Execute without an execution")
+        datasets, execution = invocation.uploaded, invocation.about
+        if bool(datasets) == ("route" in execution.input):
+            self.forbid(f"Execute {'with' if datasets else 'without'} an upload")
+        for dataset in datasets:
+            self._no_upload(dataset, "Execute is sent")
+        for dataset in datasets or [""]:
+            self._no_run_of(dataset, "Execute is sent", pipeline_id)
         attempt = invocation.call.attempt
         for earlier in (run for run in self.runs if run.made_for == execution.name):
             if earlier.status not in BAD or earlier.attempt >= attempt:
                 self.forbid(f"{execution.name} is executed again after {earlier}")
         run = self._new(pipeline_id, US)
-        run.dataset, run.content = dataset, self.datasets[dataset]
+        run.datasets = datasets
+        run.content = b"".join(self.datasets[dataset] for dataset in datasets)
         run.made_for, run.attempt = execution.name, attempt
         if run.content != self.content(execution):
             self.forbid(f"{execution.name} is executed with {run.content!r}")
@@ -198,7 +203,7 @@ class FakeQuantemplate:
         """Require that no run of ours is going that uses the dataset or the pipeline."""
         for run in self.runs:
             ours = run.going and run.made_for
-            if ours and (run.dataset == dataset or run.pipeline == pipeline):
+            if ours and (dataset in run.datasets or run.pipeline == pipeline):
                 self.forbid(f"{what} during {run}")
 
     def _told(self, run: Run) -> dict[str, Any]:

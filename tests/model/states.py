@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.machine.agenda import Agenda
 from tests.machine.definition import DEFINITION
 from tests.machine.machine import (
@@ -34,6 +36,15 @@ class InvalidToken(Exception):
     """This is no token."""
 
 
+def _error(call: str) -> ClientError:
+    """Return boto3's error where Step Functions fails."""
+    answer: Any = {
+        "Error": {"Code": "InternalFailure", "Message": ""},
+        "ResponseMetadata": {"HTTPStatusCode": 500},
+    }
+    return ClientError(answer, call)
+
+
 class States:
     """The executions, and the calls of boto3's client that the functions make."""
 
@@ -45,11 +56,16 @@ class States:
         InvalidToken=InvalidToken,
     )
 
-    def __init__(self, now: Callable[[], datetime], invoke: Callable[[Call], None]) -> None:
-        """Take the clock, and Lambda."""
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        invoke: Callable[[Call], None],
+        update_item: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """Take the clock, Lambda, and the table, in which a state writes its own token."""
         self._now = now
         self.agenda = Agenda(now)
-        self.machine = Machine(self.agenda, invoke, self._changed, THE_TURNS)
+        self.machine = Machine(self.agenda, invoke, self._changed, THE_TURNS, update_item)
         self.executions = self.machine.executions
         self.ends: list[dict[str, Any]] = []  # status-change events that nobody has got yet
         self._told: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}  # by ARN, when and what
@@ -57,7 +73,12 @@ class States:
     # --- what functions call --------------------------------------------------------------------
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002, ARG002, N803
         """Start a run, unless its name was used."""
+        trouble = stop("start")
+        if trouble == "refused":
+            raise _error("start_execution")
         self.machine.start(name, json.loads(input))
+        if trouble == "lost":
+            raise _error("start_execution")
 
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
         """Answer a token."""
@@ -98,8 +119,7 @@ class States:
     def wake(self) -> None:
         """End the waits that are over, the executions in the order in which they began."""
         for execution in self.executions.values():
-            due = self.agenda.next_due(execution)
-            if due and due <= self._now():
+            while (due := self.agenda.next_due(execution)) and due <= self._now():
                 self.agenda.take(execution)()
 
     def invocation_ended(self, call: Call, invocation: Invocation) -> None:

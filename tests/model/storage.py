@@ -1,5 +1,6 @@
 """The inbox and the parameters that hold the routes, as the functions read them."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO
@@ -9,6 +10,8 @@ from botocore.exceptions import ClientError
 
 from tests.model.invocations import stop
 
+KEY = "k" * 64
+
 
 class Inbox:
     """S3 with the dropped files' versions."""
@@ -16,9 +19,30 @@ class Inbox:
     def __init__(self) -> None:
         """Hold nothing yet."""
         self.versions: dict[tuple[str, str], tuple[bytes, datetime]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}  # of the outbox, by their keys
 
-    def head_object(self, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:  # noqa: ARG002, N803
+    def put_object(self, **put: Any) -> None:
+        """Write the line of a run that has ended, if its condition holds.
+
+        Nothing stops here: what races with it is in the table alone.
+        """
+        there = self.rows.get(put["Key"])
+        wanted = (
+            there is None if "IfNoneMatch" in put else there and there["ETag"] == put["IfMatch"]
+        )
+        if not wanted:
+            answer = {
+                "Error": {"Code": "PreconditionFailed"},
+                "ResponseMetadata": {"HTTPStatusCode": 412},
+            }
+            raise ClientError(answer, "PutObject")  # type: ignore[arg-type]
+        tag = f'"{len(self.rows)} {put["Metadata"]["attempt"]}"'
+        self.rows[put["Key"]] = {"Metadata": put["Metadata"], "ETag": tag}
+
+    def head_object(self, Bucket: str, Key: str, VersionId: str = "") -> dict[str, Any]:  # noqa: ARG002, N803
         """Describe a version."""
+        if not VersionId:
+            return self.rows[Key]
         _fail(stop("head object"))
         content, dropped_at = self.versions[Key, VersionId]
         return {
@@ -61,6 +85,20 @@ class Parameters:
         found = [name for name in Names if name in self.values]
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in found]}
 
+    def get_parameters_by_path(self, Path: str, **_page: Any) -> dict[str, Any]:  # noqa: N803
+        """Return all below a path, on one page."""
+        stop("get parameters by path")
+        below = [name for name in self.values if name.startswith(f"{Path}/")]
+        return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in below]}
+
+
+class Secrets:
+    """Secrets Manager with the key for events."""
+
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        """Return the key."""
+        return {"SecretString": json.dumps({"key": KEY})}
+
 
 class Topic:
     """SNS."""
@@ -69,7 +107,7 @@ class Topic:
         """Nobody was told anything."""
         self.told: list[str] = []
 
-    def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: ARG002, N803
+    def publish(self, TopicArn: str, Subject: str, Message: str, **_: Any) -> None:  # noqa: ARG002, N803
         """Tell people."""
         stop("publish")
         self.told.append(Subject)

@@ -23,8 +23,16 @@ from tests.model.test_model import settled
 from tests.model.world import Violated
 
 Patch = pytest.MonkeyPatch
-EXAMPLES = 3000  # at most; most are found in the first hundred, one in some hundreds
-SEED = 5  # finds all of them soon; with others some take ten times as long
+EXAMPLES = 3000  # at most
+# Seeds that find each soon, as long as the model's moves stay as they are; any finds it in time.
+SEED = 5
+SEEDS = {
+    "grant_over_a_holder": 3,
+    "execute_again_without_listing": 3,
+    "adopt_any_run": 9,
+    "forget_what_was_seen": 3,
+    "believe_their_clock": 7,
+}
 # What only shows once everything has calmed down; the others show at once.
 SHOW_AT_THE_END = ("late_events_of_earlier_attempts_count", "forget_what_was_seen")
 
@@ -106,7 +114,7 @@ def adopt_any_run(patch: Patch) -> None:
 
 def forget_what_was_seen(patch: Patch) -> None:
     """Only what the list shows at the moment counts as seen: it may go backwards."""
-    patch.setattr(Pipelines, "highest", lambda *_: 0)
+    patch.setattr(Pipelines, "known", lambda *_: {"highest": 0})
 
 
 def believe_their_clock(patch: Patch) -> None:
@@ -148,7 +156,7 @@ def test_the_model_finds(break_it: Callable[[Patch], None], monkeypatch: Patch) 
         at_the_end = break_it.__name__ in SHOW_AT_THE_END
         monkeypatch.setattr(Model, "calms_down", at_the_end)
         # When the model plays, then an invariant does not hold
-        seed(SEED)(Model)
+        seed(SEEDS.get(break_it.__name__, SEED))(Model)
         Model.steps = 0
         with pytest.raises(Violated) as found:
             run_state_machine_as_test(Model, settings=settled(EXAMPLES, Phase.generate))

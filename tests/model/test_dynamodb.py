@@ -67,3 +67,30 @@ def test_a_change_that_cannot_be_made_changes_nothing(
         # Then nothing of it was made
         assert (table.get(KEY) or {}).get("at") == before.get("at")
         assert bool(table.get(KEY)) == bool(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ADD #count :one",
+        "SET #at = :one ADD #count :one",
+        "ADD #count :one SET #at = :one",
+        "DELETE #names :one",
+        "REMOVE #at DELETE #names :one",
+        "SET #at = :one, #count = #at - :one",
+        "SET #at = list_append(#at, :one)",
+        "SET #at = if_not_exists(#count, :one)",
+        "REMOVE #at = :one",
+        "set #at = :one",
+        "",
+    ],
+)
+def test_what_the_model_does_not_play_of_an_update_is_an_error(change: str) -> None:
+    table = Table(DynamoDB(lambda _writes: None), TABLE)  # type: ignore[arg-type]
+    table.update(KEY, "SET #at = :at", at="now")
+    before = table.get(KEY)
+    # When a change is asked for of which only a part is played, or nothing
+    with pytest.raises(AssertionError, match="is not played"):
+        table.update(KEY, change, one=1)
+    # Then it is no change that anybody takes for made
+    assert table.get(KEY) == before

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from tests.model.functions import SECONDS, Functions, context_of
 from tests.model.invocations import Invocation, running
 from tests.model.quantemplate import SOMEBODY_ELSE, FakeQuantemplate
 from tests.model.states import States
-from tests.model.storage import EventBus, Inbox, Parameters, Topic
+from tests.model.storage import KEY, EventBus, Inbox, Parameters, Secrets, Topic
 
 TICK = timedelta(milliseconds=1)
 BUCKET = "inbox"
@@ -28,16 +29,22 @@ class Violated(AssertionError):
 class World:
     """One AWS account and one Quantemplate, in virtual time."""
 
-    def __init__(self, functions: Functions, clocks_differ: timedelta = timedelta(0)) -> None:
-        """Begin with nothing under way."""
-        functions.begin(self)
+    def __init__(
+        self,
+        functions: Functions,
+        clocks_differ: timedelta = timedelta(0),
+        *,
+        hears: bool = False,
+    ) -> None:
+        """Begin with nothing under way; `hears` is whether Quantemplate's events are taken."""
+        functions.begin(self, hears=hears)
         self._functions = functions
         self._now = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
         self.violation = ""
         self.harmed = False  # whether something happened that only a sweep may repair
         self.steps = 0
         self.dynamodb = DynamoDB(self._wrote)
-        self.states = States(self.now, self._begin)
+        self.states = States(self.now, self._begin, self._write)
         self.inbox = Inbox()
         self.parameters = Parameters()
         clock = lambda: self._now + clocks_differ  # noqa: E731 - one short line
@@ -50,12 +57,14 @@ class World:
             "sns": Topic(),
             "events": EventBus(),
             "quantemplate": self.quantemplate,
+            "secretsmanager": Secrets(),
         }
         self.invocations: list[Invocation] = []
         self.log: list[str] = []
+        self.watch: Callable[[list[dict[str, Any]]], None] = lambda _items: None  # before writes
         self._drops = 0
         self._asked: dict[tuple[str, str], int] = {}  # when a ticket was first written
-        self._writes = 0
+        self.writes = 0
         self._invoked = 0
 
     def now(self) -> datetime:
@@ -89,7 +98,7 @@ class World:
         handler, context = self._functions.handler(name), context_of(deadline, self)
         invocation = Invocation(name, lambda: handler(event, context), call)
         invocation.deadline = deadline
-        invocation.began_at_write = self._writes
+        invocation.began_at_write = self.writes
         self._invoked += 1
         invocation.number = self._invoked
         self.invocations.append(invocation)
@@ -99,6 +108,20 @@ class World:
         """Begin the invocation of a Task."""
         self.invoke(call.function, call.payload, call)
 
+    def _write(self, parameters: dict[str, Any]) -> None:
+        """Make a state's own write, its task token."""
+        self.dynamodb.update_item(**parameters)
+
+    def hear(self, event: dict[str, Any]) -> Invocation:
+        """Let Quantemplate, or whoever has the key, send an event."""
+        request = {
+            "rawPath": f"/{KEY}",
+            "requestContext": {"http": {"method": "POST"}},
+            "headers": {"content-type": "application/json"},
+            "body": json.dumps(event),
+        }
+        return self.invoke("take_event", request)
+
     def step(self, invocation: Invocation, trouble: str = "") -> None:
         """Let an invocation make its next call."""
         self.steps += 1
@@ -107,6 +130,13 @@ class World:
         self.harmed = self.harmed or bool(trouble)
         invocation.step(trouble)
         self._look_at(invocation)
+
+    def go_on(self, invocation: Invocation, steps: int, trouble: str) -> None:
+        """Let an invocation make so many calls; the last of them may have trouble."""
+        for left in reversed(range(steps)):
+            self.step(invocation, trouble if not left else "")
+            if invocation.ended:
+                return
 
     def kill(self, invocation: Invocation) -> None:
         """Kill an invocation before its next call."""
@@ -177,7 +207,8 @@ class World:
 
     def _wrote(self, items: list[dict[str, Any]]) -> None:
         """Check a write that is about to be made."""
-        self._writes += 1
+        self.writes += 1
+        self.watch(items)
         for item in items:
             ((kind, request),) = item.items()
             pk, sk = request["Key"]["pk"]["S"], request["Key"]["sk"]["S"]
@@ -185,7 +216,7 @@ class World:
             if pk == "queues" and request.get("UpdateExpression", "").startswith(TAKES_THE_TURN):
                 self._passed_on(sk, values)
             if pk.startswith("tickets#") and kind == "Update":
-                self._asked.setdefault((pk, sk), self._writes)
+                self._asked.setdefault((pk, sk), self.writes)
             if pk.startswith("tickets#") and kind == "Delete":
                 if len(items) > 1:
                     self._granted(pk, sk)
@@ -212,7 +243,7 @@ class World:
     def _granted(self, pk: str, sk: str) -> None:
         """Require that no older file waited already when this one was looked for."""
         invocation = running()
-        since = invocation.began_at_write if invocation else self._writes
+        since = invocation.began_at_write if invocation else self.writes
         run = {item["sk"]["S"]: item["run"]["S"] for item in self.dynamodb.items(pk)}
         chosen = self._drop_of(run[sk])
         for other, asked in self._asked.items():
@@ -226,7 +257,9 @@ class World:
         """Return an execution's time in the queue, its key and its sequencer."""
         execution = self.states.executions[run]
         named = execution.input
-        if run.startswith("rerun"):
+        if of_set := self.set_of(run):
+            return str(of_set["order"]["S"]).partition("#")[0], "", str(of_set["order"]["S"])
+        if run.startswith("rerun") or "route" in named:
             return execution.started.replace(microsecond=0).isoformat(), run, ""
         return named["dropped_at"], named["key"], named["sequencer"]
 
@@ -267,9 +300,27 @@ class World:
         return "NULL" in record["posted"]["M"]["user"]
 
     def _content(self, execution: Execution) -> bytes:
-        """Return the bytes that an execution's run must be made from."""
+        """Return the bytes that an execution's run must be made from, none without a file."""
+        of_set = self.set_of(execution.name)
+        if not of_set:
+            return self.bytes_of(execution)
+        sources = [member["M"]["source"]["M"] for member in of_set["members"]["L"]]
+        named = [(source["key"]["S"], source["version_id"]["S"]) for source in sources]
+        return b"".join(self.inbox.versions[each][0] for each in named)
+
+    def bytes_of(self, execution: Execution) -> bytes:
+        """Return the bytes of an execution's own file."""
         named = execution.input
+        if "route" in named:
+            return b""
         return self.inbox.versions[named["key"], named["version_id"]][0]
+
+    def set_of(self, run: str) -> dict[str, Any]:
+        """Return the set that a run has claimed, as the table has it; empty where it has none."""
+        for item in self.dynamodb.items(f"run#{run}"):
+            found = dict(item.get("set", {"M": {}})["M"])
+            return found if found and found["version"]["N"] != "0" else {}
+        return {}
 
 
 def _foreseen(error: BaseException) -> bool:

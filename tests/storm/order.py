@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import dropwhile
 from typing import Any
 
 from tests.storm.files import Version
@@ -38,8 +39,9 @@ def passage_of(name: str, given: dict[str, str], events: list[dict[str, Any]]) -
     """The passage that a history tells; None where it was disturbed."""
     if any(event["type"] in DISTURBED for event in events):
         return None
-    asked = next(event["timestamp"] for event in events if event["type"] == "TaskSubmitted")
-    came = next(event["timestamp"] for event in events if event["type"] == "TaskSucceeded")
+    tickets = dropwhile(lambda event: event["type"] != "TaskSubmitted", events)
+    asked = next(tickets)["timestamp"]
+    came = next(event["timestamp"] for event in tickets if event["type"] == "TaskSucceeded")
     place = (given["dropped_at"], given["sequencer"], name)
     return Passage(given["key"], place, asked, came)
 

@@ -1,7 +1,9 @@
 """The deployed application as the storm finds it, with short time-outs so that kills heal soon."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,15 @@ class Stack(Road):
         super().__init__(endpoint, outputs)
         self.server = server
         self.table = outputs["TurnsTable"]
+        # Of a stack that takes events.
+        self._events_url = outputs.get("EventsUrl", "")
+        self._events_key = outputs.get("EventsKeyArn", "")
+
+    @cached_property
+    def hears_at(self) -> str:
+        """The whole address for Quantemplate's events, with its key."""
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self._events_key)
+        return f"{self._events_url.rstrip('/')}/{json.loads(secret['SecretString'])['key']}"
 
     def limit(self, **quotas: Any) -> None:
         """Let the account have these quotas; emulator/README.md knows them."""
@@ -69,15 +80,18 @@ class Stack(Road):
 
 
 @contextmanager
-def deployed(stand_in: Control, log: Path) -> Iterator[Stack]:
-    """The application on a local AWS of its own."""
+def deployed(
+    stand_in: Control, log: Path, time_scale: str = TIME_SCALE, *, killed: bool = True
+) -> Iterator[Stack]:
+    """The application on a local AWS of its own; functions that are to be `killed` heal soon."""
     layer = layer_zip(ROOT / "layers", LOCAL / "build")
-    options = ("--port", "0", "--time-scale", TIME_SCALE, "--workers", WORKERS)
+    options = ("--port", "0", "--time-scale", time_scale, "--workers", WORKERS)
     with running_aws(log, *options) as (endpoint, aws):
         parameters = {
             "QuantemplateApiUrl": stand_in.api_url,
             "QuantemplateTokenUrl": stand_in.token_url,
             "LateListSeconds": LATE_LIST_SECONDS,
+            "QuantemplateEvents": "on",
         }
         client = clients(endpoint)
         outputs = deploy(client, ROOT, layer, parameters, lambda _: None)
@@ -89,7 +103,8 @@ def deployed(stand_in: Control, log: Path) -> Iterator[Stack]:
             server.client_secret,
         )
         stack = Stack(endpoint, outputs, aws)
-        heal_soon(stack)
+        if killed:
+            heal_soon(stack)
         yield stack
 
 

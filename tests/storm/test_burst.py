@@ -14,13 +14,13 @@ import pytest
 
 from local.quantemplate import Control, running
 from tests.storm.files import AT_ONCE
+from tests.storm.looks import looks
 from tests.storm.stack import TIME_SCALE, Stack, deployed
 
 FILES = int(os.environ.get("STORM_FILES") or 60)
 OTHERS = ("one", "two", "three")  # queues that go on meanwhile
 MOST_REFUSED = 0.05  # of all writes
 WRITES = ("TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem")
-STANDSTILL = 180  # seconds without anything new, after which nothing will come any more
 HOUR = 3600 / float(TIME_SCALE)  # of a pipeline's seconds: it outlasts the test
 log = logging.getLogger("storm")
 
@@ -72,19 +72,17 @@ def make_queue(stack: Stack, stand_in: Control, name: str, seconds: float) -> No
 
 def wait_for_all(stack: Stack, began: float) -> Counter[str]:
     """Wait until all of the burst have asked for their turn and the others are through."""
-    seen, changed_at = (0, 0), time.monotonic()
-    while True:
-        time.sleep(1)
+
+    def standing() -> tuple[Counter[str], int]:
         stack.server.check()
-        standing = Counter(execution["status"] for execution in stack.executions())
-        waiting = tickets_of(stack, "p-burst")
-        if waiting >= FILES - 1 and standing["SUCCEEDED"] >= len(OTHERS):
-            log.info("%4.0f s: all wait", time.monotonic() - began)
-            return standing
-        if seen != (now := (standing.total(), waiting)):
-            seen, changed_at = now, time.monotonic()
-        log.info("%4.0f s: %s, %s wait", time.monotonic() - began, dict(standing), waiting)
-        assert time.monotonic() < changed_at + STANDSTILL, f"nothing new; {dict(standing)}"
+        statuses = Counter(execution["status"] for execution in stack.executions())
+        return statuses, tickets_of(stack, "p-burst")
+
+    for statuses, waiting in looks(standing):
+        log.info("%4.0f s: %s, %s wait", time.monotonic() - began, dict(statuses), waiting)
+        if waiting >= FILES - 1 and statuses["SUCCEEDED"] >= len(OTHERS):
+            break
+    return statuses
 
 
 def tickets_of(stack: Stack, queue: str) -> int:

@@ -80,7 +80,9 @@ def executions(stack: Stack, versions: list[Version]) -> list[str]:
     ]
 
 
-def left_over(stack: Stack) -> list[str]:
+def left_over(
+    stack: Stack, given_up: tuple[str, ...] = ("DropsDeadLetters", "EndsDeadLetters")
+) -> list[str]:
     """Tickets, holders and marks that are left in the table, and events that were given up."""
     found = []
     for item in stack.items():
@@ -90,7 +92,7 @@ def left_over(stack: Stack) -> list[str]:
             found.append(f"queue {item['sk']['S']} held: {item['holder']['M']}")
         if "paused" in item:
             found.append(f"queue {item['sk']['S']} paused")
-    for name in ("DropsDeadLetters", "EndsDeadLetters"):
+    for name in given_up:
         (count,) = (
             stack.client("sqs")
             .get_queue_attributes(

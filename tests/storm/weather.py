@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import requests
 from botocore.exceptions import ClientError
 
 from local.quantemplate import Control
@@ -20,6 +21,8 @@ from tests.storm.stack import Stack
 
 STATUS_EVENTS = {"lost": 0.2, "doubled": 0.2, "late": 0.3, "late_seconds": 2}
 DOUBLED = 0.2  # share of S3 events
+# Of Quantemplate's events; "strangers" are about others' runs.
+EVENTS = {"late": 0.2, "scattered": 1.0, "twice": 0.2, "lost": 0.2, "strangers": 0.2}
 # What happens for each file, on average; a killed upload holds its queue up until its mark lapses.
 KILLS, ABORTS, REPLIES = 0.35, 0.15, 0.4
 AHEAD = 0.2  # share of it that happens before the first file is through
@@ -61,11 +64,13 @@ class Weather:
         self._problems: list[Exception] = []
         self._tap = Tap(stack)
         told(stack.endpoint, "PUT", {**STATUS_EVENTS, "seed": seed}).raise_for_status()
+        stand_in.events(url=stack.hears_at, **EVENTS)
         parts = [
             (self._kill, 0.4, KILLS * files, self._calm),
             (self._abort, 1.0, ABORTS * files, self._calm),
             (self._lose_replies, 0.4, REPLIES * files, self._calm),
             (self._double_events, 0.2, math.inf, self._over),
+            (self._forge, 0.5, math.inf, self._calm),
             (self._redrive, 1.0, math.inf, self._over),
         ]
         self._threads = [threading.Thread(target=self._act, args=part) for part in parts]
@@ -183,6 +188,18 @@ class Weather:
                 self._tap.send(event, dice.randint(1, LATEST_COPY))
             self.happened["S3 events late"] += late
             self.happened["S3 events doubled"] += copies > late
+        return True
+
+    def _forge(self, dice: random.Random) -> bool:
+        """Tell of an end that has not come, or came long ago, as whoever has the key can."""
+        pipeline, found = dice.choice(list(self._stand_in.pipelines().items()))
+        if not found["runs"]:
+            return False
+        run = dice.choice(found["runs"][-3:])
+        payload = {"pipelineId": pipeline, "pipelineExecutionId": run["id"], "status": "Succeeded"}
+        forged = {"eventName": "PipelineCompleted", "payload": payload}
+        answer = requests.post(self._stack.hears_at, json=forged, timeout=60)
+        self.happened[f"forged events answered {answer.status_code}"] += 1
         return True
 
 

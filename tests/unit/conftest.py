@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -28,6 +29,8 @@ from tests.unit.wire import Wire, serving
 
 ROOT = Path(__file__).parents[2]
 INBOX, OUTBOX = "straight-through-inbox", "straight-through-outbox"
+# For all tests: making a client takes longer than most of them.
+made_once = cache(boto3.client)
 ROUTE = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
 
 
@@ -96,7 +99,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> Iterator[Non
 @pytest.fixture
 def s3(aws: None) -> Any:  # noqa: ARG001
     """S3 with the stack's two buckets, both versioned."""
-    s3 = boto3.client("s3")
+    s3 = made_once("s3")
     for bucket in (INBOX, OUTBOX):
         s3.create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -109,20 +112,20 @@ def s3(aws: None) -> Any:  # noqa: ARG001
 def table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Table:  # noqa: ARG001
     """The stack's table of turns, empty: the model's, since moto's HTTP takes most of the time."""
     serve_boto3(monkeypatch)
-    return Table(boto3.client("dynamodb"), TURNS)
+    return Table(made_once("dynamodb"), TURNS)
 
 
 @pytest.fixture
 def states(aws: None) -> FakeStates:  # noqa: ARG001
     """Step Functions, as those see it who answer task tokens."""
-    return FakeStates(boto3.client("stepfunctions").exceptions)
+    return FakeStates(made_once("stepfunctions").exceptions)
 
 
 @pytest.fixture
 def secret_arn(aws: None) -> str:  # noqa: ARG001
     """The stack's secret with a value in it."""
     value = json.dumps({"client_id": "straight-through", "client_secret": "s3cr3t"})
-    made = boto3.client("secretsmanager").create_secret(Name="credentials", SecretString=value)
+    made = made_once("secretsmanager").create_secret(Name="credentials", SecretString=value)
     return str(made["ARN"])
 
 
@@ -172,11 +175,11 @@ def handler(
     """
     assert s3
     assert table
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims", Type="String", Value=json.dumps(ROUTE)
     )
 
-    topic = boto3.client("sns").create_topic(Name="messages")["TopicArn"]
+    topic = made_once("sns").create_topic(Name="messages")["TopicArn"]
 
     real = straight_through.aws.client
     monkeypatch.setattr(
@@ -192,19 +195,27 @@ def handler(
             TOPIC_ARN=topic,
             LATE_LIST_SECONDS="120",
             EMPTY_FILE_MINUTES="10",
+            SET_WAIT_HOURS="48",
             LARGEST_UNZIPPED_GB="20",
             LARGEST_UNZIPPED_RATIO="500",
             API_PATIENCE_HOURS="12",
             BUSY_DEADLINE_HOURS="24",
             TURN_DEADLINE_HOURS="720",
             QUEUE_ALARM_HOURS="4",
+            MOST_UPDATE_RUNS_AN_HOUR="10",
+            STATE_MACHINE_ARN="arn:aws:states:eu-west-1:000000000000:stateMachine:straight-through",
             QUANTEMPLATE_API_URL=wire.api_url,
             QUANTEMPLATE_TOKEN_URL=wire.token_url,
             CREDENTIALS_SECRET_ARN=secret_arn,
             OUTBOX_BUCKET=OUTBOX,
+            INBOX_BUCKET=INBOX,
             ROUTES_PATH="/straight-through/routes",
             PIPELINE_DEADLINE_HOURS="168",
-            **({"INBOX_PREFIX": ""} | settings),
+            **(
+                {"INBOX_PREFIX": "", "QUANTEMPLATE_EVENTS": "off"}
+                | {"TAGGED_FILES": "", "PIPELINE_PAGE_URL": ""}
+                | settings
+            ),
         )
         return lambda event: app.handler(event, lambda_context(name))
 

@@ -12,7 +12,9 @@ class FakeStates:
         self.exceptions = exceptions
         self.waiting: dict[str, str] = {}  # token: execution ARN
         self.answers: dict[str, Any] = {}  # token: what it was answered with
+        self.started: dict[str, Any] = {}  # name: input
         self.ended: dict[str, dict[str, Any]] = {}  # execution ARN: how it ended
+        self.forgotten: set[str] = set()  # ARNs of executions that are too old to be known
 
     def wait(self, token: str, execution_arn: str) -> None:
         """Let an execution wait with a token."""
@@ -28,6 +30,13 @@ class FakeStates:
             "redriveCount": redrive_count,
         }
 
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002, ARG002, N803
+        """Start an execution, unless there is one of that name."""
+        if name in self.started:
+            refusal = {"Error": {"Code": "ExecutionAlreadyExists", "Message": "It does exist"}}
+            raise self.exceptions.ExecutionAlreadyExists(refusal, "StartExecution")
+        self.started[name] = json.loads(input)
+
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
         """Wake the execution that waits with the token."""
         self._use(taskToken)
@@ -41,6 +50,9 @@ class FakeStates:
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
         """Return the execution's status and, where it has ended, its error and redrive count."""
+        if executionArn in self.forgotten:
+            refusal = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "It does not exist"}}
+            raise self.exceptions.ExecutionDoesNotExist(refusal, "DescribeExecution")
         return {"status": "RUNNING", "redriveCount": 0} | self.ended.get(executionArn, {})
 
     def _use(self, token: str) -> str:

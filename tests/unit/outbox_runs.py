@@ -80,6 +80,12 @@ def run_of(
     }
 
 
+def without_a_file(record: Any) -> Any:
+    """A run's record as it is where no file was dropped."""
+    told = {"inbox": INBOX, "started_at": "2026-05-04T08:15:30Z"}
+    return record | told | {"source": None, "cause": {"kind": "by hand", "by": "ann"}}
+
+
 def objects(s3: Any, bucket: str) -> dict[str, bytes]:
     """What a bucket holds now."""
     listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])

@@ -15,7 +15,16 @@ from straight_through.publishing.chain import (
     require_no_cycle,
 )
 from tests.unit.conftest import INBOX, OUTBOX
-from tests.unit.outbox_runs import CLEAN, REPORT, Known, chained_to, objects, route, run_of
+from tests.unit.outbox_runs import (
+    CLEAN,
+    REPORT,
+    Known,
+    chained_to,
+    objects,
+    route,
+    run_of,
+    without_a_file,
+)
 
 known: Any = Known
 TO_CENTRAL = route(then=chained_to(("central", "Clean claims: *")))
@@ -37,6 +46,26 @@ def test_an_output_is_dropped_with_its_lineage(s3: Any) -> None:
         "output": CLEAN,
         "path": ["claims"],
     }
+
+
+def test_each_output_that_a_link_names_is_dropped_wherever_it_stands(s3: Any) -> None:
+    # Given outputs of which the first is not chained on
+    record = run_of(s3, {REPORT: b"r", CLEAN: b"c"})
+    # When two links name the second, then both get it
+    both = chained_to(("central", "Clean claims: *"), ("north", "Clean claims: *"))
+    dropped = chain_on(s3, OUTBOX, record, route(then=both))
+    assert [(each["route"], each["output"]) for each in dropped] == [
+        ("central", CLEAN),
+        ("north", CLEAN),
+    ]
+    assert list(objects(s3, INBOX).values()) == [b"c", b"c"]
+
+
+def test_a_run_without_a_file_is_a_parent_without_a_key(s3: Any) -> None:
+    record = without_a_file(run_of(s3, {CLEAN: b"c"}))
+    (dropped,) = chain_on(s3, OUTBOX, record, TO_CENTRAL)
+    pinned: Any = pin_source(s3, input_of({"bucket": INBOX, "key": dropped["key"]})).parent
+    assert pinned == {"run": "may-1", "key": "", "output": CLEAN, "path": ["claims"]}
 
 
 def test_the_path_grows_with_each_hop(s3: Any) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ from straight_through.errors import (
 from straight_through.files import intake
 from straight_through.files.checks import check_file, known_check
 from straight_through.names import run_name
+from straight_through.queue.arrivals import arrivals_of, expect_key
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item, Table
 from straight_through.queue.turns import tickets
@@ -149,6 +151,36 @@ def test_a_refused_version_that_was_deleted_since_is_gone_for_its_redrive(
         check(given)
 
 
+@pytest.mark.parametrize(
+    ("key", "content", "period"),
+    [
+        ("claims/may-2026-05.csv", FILE, "2026-05"),
+        ("claims/june.csv", FILE, None),  # by its name it is of no period
+        ("claims/may-2026-05.csv", gzip.compress(FILE, mtime=0), None),  # it is refused
+    ],
+)
+def test_a_sound_file_that_its_route_expects_is_noted_as_come(
+    check: Handler,
+    s3: Any,
+    given: dict[str, Any],
+    table: Table,
+    key: str,
+    content: bytes,
+    period: str | None,
+) -> None:
+    # Given a route that expects a file each month
+    rule = {"file": "may-{period}.csv", "every": "month", "by": "day 5, 17:00"}
+    route_of(expect=rule)
+    # When one is checked
+    with suppress(WrongFormat):
+        check(drop(s3, given, content, key))
+    # Then the sweep finds it, and who ends its run knows of which period it is
+    come = list(table.items(arrivals_of("claims", "2026-05")))
+    assert [each["key"] for each in come] == ([key] if period else [])
+    assert record_of(table, given).get("expected") == period
+    assert ("came" in (table.get(expect_key("claims")) or {})) == bool(period)
+
+
 def test_an_attached_run_is_pinned_and_found_but_not_judged(
     check: Handler, s3: Any, given: dict[str, Any], table: Table
 ) -> None:
@@ -187,6 +219,24 @@ def test_an_input_without_a_file_is_told(check: Handler, given: dict[str, Any], 
 
 # --- empty versions -------------------------------------------------------------------------------
 Aged = Callable[[float], None]
+
+
+def test_files_that_come_at_once_read_their_route_once(
+    check: Handler, app: ModuleType, s3: Any, event: Event
+) -> None:
+    # Given a process, and dropped files of one folder
+    calls: list[str] = []
+    ssm = app.intake.routes._ssm
+    ssm.meta.events.register("before-call.ssm", lambda model, **_: calls.append(model.name))
+    for number in range(3):
+        given = drop(s3, event("check_file"), key=f"claims/{number}.csv")
+        named = given["execution"]["Input"]
+        run = run_name(named["bucket"], named["key"], named["version_id"])
+        given["execution"] |= {"Name": run}
+        # When each is checked
+        assert check(given)["status"] == "Checked"
+    # Then Parameter Store was asked once
+    assert calls == ["GetParameters"]
 
 
 def test_a_mended_route_counts_at_once_for_a_redrive_and_for_a_person(

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 from straight_through.errors import (
@@ -13,6 +14,7 @@ from straight_through.errors import (
     PipelineFailed,
     StraightThroughError,
 )
+from straight_through.files.duplicates import twin_of
 from straight_through.moments import iso
 from straight_through.publishing.publish import _ran
 from straight_through.queue.notices import NOTICES
@@ -20,8 +22,9 @@ from straight_through.queue.pipelines import pipeline_key
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key
+from straight_through.routes import Route
 from straight_through.run_state import SCHEMA
-from tests.unit.conftest import Event, Handler, give_turn
+from tests.unit.conftest import ROUTE, Event, Handler, give_turn
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
 
@@ -71,6 +74,45 @@ def test_a_run_that_goes_on_changes_nothing_but_the_wait(
     assert check(given) == expected
 
 
+@pytest.mark.parametrize(("events", "asked"), [("off", []), ("on", ["listener#p-claims"])])
+def test_where_no_events_are_taken_the_table_is_asked_for_nothing_of_them(
+    handler: Any,
+    wire: Wire,
+    event: Event,
+    monkeypatch: pytest.MonkeyPatch,
+    events: str,
+    asked: list[str],
+) -> None:
+    # Given a run whose pipeline's highest number is known
+    listed(wire, **GOES_ON)
+    check = handler("check_status", QUANTEMPLATE_EVENTS=events)
+    first = check(executed_now(event))
+    keys, write = list[str](), Table._write
+
+    def noted(self: Table, call: str, request: Any, **more: Any) -> Any:
+        keys.append(request["Key"]["pk"]["S"])
+        return write(self, call, request, **more)
+
+    # When it is looked at again, then what is written is of events alone, where they are taken
+    monkeypatch.setattr(Table, "_write", noted)
+    check(executed_now(event) | {"record": first})
+    assert keys == asked
+
+
+@pytest.mark.parametrize("gate", [{"hold_if_rows": ["*"]}, {"hold_if_fewer_rows": 9}])
+def test_outputs_of_a_route_with_a_gate_are_fetched_to_where_it_may_hold_them(
+    check: Handler, wire: Wire, event: Event, table: Table, gate: dict[str, Any]
+) -> None:
+    listed(wire)
+    value = json.dumps(ROUTE | gate)
+    boto3.client("ssm").put_parameter(
+        Name="/straight-through/routes/claims", Value=value, Overwrite=True
+    )
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    assert check(given)["gated"]
+
+
 def test_a_run_that_succeeded_brings_its_times_and_outputs(
     check: Handler,
     wire: Wire,
@@ -95,6 +137,31 @@ def test_a_run_that_succeeded_brings_its_times_and_outputs(
     assert "DetectionDelay" in capsys.readouterr().out
     # And the turn is given back
     assert "holder" not in (table.get(queue_key("p-claims")) or {})
+
+
+def test_the_bytes_of_a_run_that_succeeded_are_remembered_with_it(
+    check: Handler, wire: Wire, event: Event, table: Table
+) -> None:
+    listed(wire)
+    given = event("check_status")
+    source = given["record"]["source"]
+    give_turn(table, given, source)
+    check(given)
+    ids: Any = ROUTE
+    twin = twin_of(table, Route("claims", **ids), source["sha256"], "june", datetime.now(UTC))
+    assert twin
+    assert (twin["run"], twin["key"]) == (given["record"]["run"], source["key"])
+
+
+def test_a_run_without_a_file_succeeds_and_has_no_bytes_to_remember(
+    check: Handler, wire: Wire, event: Event, table: Table
+) -> None:
+    listed(wire)
+    given = event("check_status")
+    give_turn(table, given, given["record"]["source"])
+    given["record"] |= {"source": None, "started_at": given["record"]["executed_at"]}
+    assert check(given)["status"] == "Succeeded"
+    assert list(table.items("bytes#claims")) == []
 
 
 def test_the_next_file_gets_the_turn_of_a_run_that_ended(
@@ -369,8 +436,9 @@ def test_the_highest_number_that_a_look_shows_is_kept(
     wire.answer("GET", EXECUTIONS, json_reply([SUCCEEDED, newer]))
     record = check(event("check_status"))
     kept = table.get(pipeline_key(record["quantemplate"])) or {}
-    # What we knew already is not written again
+    # What we knew already is not written again, also by the next look
     assert kept.get("highest") == (9 if number == 9 else None)
+    assert record.get("seen") == kept.get("highest")
 
 
 def test_the_call_at_which_an_attempt_ends_is_noted(

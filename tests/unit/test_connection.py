@@ -6,9 +6,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from quantemplate.client import Credentials
-from straight_through.errors import CredentialsMissing
+from straight_through.errors import AwsDenied, CredentialsMissing
 from straight_through.executing import connection
 from straight_through.executing.connection import Access, Connection, read_credentials
 from tests.unit.wire import Reply, Wire, token_reply
@@ -29,7 +30,7 @@ def opened(
     secrets: Any, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Connection, SimpleNamespace]:
     """A connection to the wire, and its clock."""
-    clock = SimpleNamespace(now=0.0)
+    clock = SimpleNamespace(now=1000.0)
     clock.monotonic = lambda: clock.now
     monkeypatch.setattr(connection, "time", clock)
     access = Access("credentials", wire.api_url, wire.token_url)
@@ -47,8 +48,11 @@ def test_the_secrets_value_is_read(secrets: Any) -> None:
 
 
 def test_a_secret_without_a_value_tells_what_to_put_there(secrets: Any) -> None:
-    with pytest.raises(CredentialsMissing, match=r"has no value.*client_secret.*redrive"):
+    told = r"The secret credentials has no value.*client_secret.*redrive"
+    with pytest.raises(CredentialsMissing, match=told) as raised:
         read_credentials(secrets, "credentials")
+    # And that it was a token for which it was needed
+    assert raised.value.call == "token"
 
 
 def test_a_secret_that_is_marked_for_deletion_tells_to_restore_it(secrets: Any) -> None:
@@ -66,22 +70,22 @@ def test_a_secret_that_is_marked_for_deletion_tells_to_restore_it(secrets: Any) 
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "told"),
     [
-        "s3cr3t",
-        '{"client_id": "straight-through", "client_secret": "s3cr3t"',
-        '["straight-through", "s3cr3t"]',
-        '"s3cr3t"',
-        "null",
-        '{"client_id": "straight-through", "secret": "s3cr3t"}',
-        '{"client_id": "", "client_secret": "s3cr3t"}',
-        '{"client_id": ["s3cr3t"], "client_secret": "s3cr3t"}',
-        '{"client_id": null, "client_secret": "s3cr3t"}',
+        ("s3cr3t", "is of another shape"),
+        ('{"client_id": "straight-through", "client_secret": "s3cr3t"', "is of another shape"),
+        ('["straight-through", "s3cr3t"]', "is of another shape"),
+        ('"s3cr3t"', "is of another shape"),
+        ("null", "is of another shape"),
+        ('{"client_id": "straight-through", "secret": "s3cr3t"}', "is of another shape"),
+        ('{"client_id": "", "client_secret": "s3cr3t"}', "has an empty field or one that"),
+        ('{"client_id": ["s3cr3t"], "client_secret": "s3cr3t"}', "has an empty field or one that"),
+        ('{"client_id": null, "client_secret": "s3cr3t"}', "has an empty field or one that"),
     ],
 )
-def test_a_malformed_secret_is_told_without_its_value(secrets: Any, value: str) -> None:
+def test_a_malformed_secret_is_told_without_its_value(secrets: Any, value: str, told: str) -> None:
     put(secrets, value)
-    with pytest.raises(CredentialsMissing, match="credentials") as raised:
+    with pytest.raises(CredentialsMissing, match=f"The secret credentials {told}") as raised:
         read_credentials(secrets, "credentials")
     assert "s3cr3t" not in "".join(traceback.format_exception(raised.value))
 
@@ -90,6 +94,13 @@ def test_a_secret_in_bytes_is_of_another_shape(secrets: Any) -> None:
     secrets.put_secret_value(SecretId="credentials", SecretBinary=VALUE.encode())
     with pytest.raises(CredentialsMissing, match="another shape"):
         read_credentials(secrets, "credentials")
+
+
+def test_a_secrets_manager_that_denies_is_told_by_its_name(secrets: Any) -> None:
+    with Stubber(secrets) as stubbed:
+        stubbed.add_client_error("get_secret_value", "AccessDeniedException", http_status_code=400)
+        with pytest.raises(AwsDenied, match="Secrets Manager"):
+            read_credentials(secrets, "credentials")
 
 
 def test_nothing_is_read_before_it_is_needed(secrets: Any) -> None:
@@ -102,7 +113,7 @@ def test_the_client_is_kept_for_five_minutes_and_longer_while_nothing_changes(
     connected, clock = opened
     put(secrets, VALUE)
     first = connected.open()
-    clock.now = 301.0
+    clock.now = 1301.0
     assert connected.open() is first
 
 
@@ -116,9 +127,9 @@ def test_a_changed_secret_is_taken_after_five_minutes_without_being_rejected(
     # When the secret changes
     put(secrets, VALUE.replace("s3cr3t", "n3w"))
     # Then the old one serves for five minutes and not longer
-    clock.now = 299.0
+    clock.now = 1299.0
     assert connected.open() is first
-    clock.now = 301.0
+    clock.now = 1301.0
     assert connected.open().credentials.client_secret == "n3w"
     assert connected.open() is connected.open()
 

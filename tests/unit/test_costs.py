@@ -14,6 +14,7 @@ from tests.bench.cost import (
     table_cases,
 )
 from tests.bench.detection import NAMES, Case, measured
+from tests.bench.events import table
 from tests.unit.conftest import ROOT
 
 COSTS = (ROOT / "docs" / "costs.md").read_text("utf-8")
@@ -36,3 +37,18 @@ def test_the_costs_are_those_of_the_simulated_looks(case: Case) -> None:
     # And one invocation a look besides the seven of every file; the table of turns knows no looks
     assert int(invocations) == 7 + int(looks)
     assert (int(reads), int(writes)) == (READS, WRITES)
+
+
+def test_what_events_save_is_what_is_simulated() -> None:
+    # Given a table of few runs of each pipeline and each weather
+    header, rule, *rows = table(runs=100)
+    # Then the document has a line of each
+    section = COSTS.split("## What events save")[1].split("## ")[0]
+    assert f"{header}\n{rule}\n" in section
+    told = {tuple(line.split(" | ")[:2]): line.split(" | ") for line in section.splitlines()}
+    for row in rows:
+        cells = row.split(" | ")
+        line = told[tuple(cells[:2])]
+        # And it is about what so few show
+        assert float(line[2]) == pytest.approx(float(cells[2]), rel=0.3, abs=1)
+        assert float(line[4]) == pytest.approx(float(cells[4]), rel=0.3, abs=0.05)

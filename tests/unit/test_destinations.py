@@ -17,7 +17,7 @@ from straight_through.errors import (
 )
 from straight_through.publishing.destinations import export, targets_of
 from tests.unit.conftest import INBOX, OUTBOX
-from tests.unit.outbox_runs import CLEAN, REPORT, objects, route, run_of
+from tests.unit.outbox_runs import CLEAN, REPORT, objects, route, run_of, without_a_file
 
 LAKE = "lake"
 
@@ -153,6 +153,40 @@ def test_one_that_fails_keeps_no_other_and_a_redrive_repeats_only_it(
     assert sorted(each["Key"] for each in versions) == ["a.csv", "b.csv", "c.csv"]
 
 
+def test_of_many_that_fail_the_first_are_named_and_the_others_counted(
+    lake: Any, breaking: Break
+) -> None:
+    # Given more destinations that fail than a message has room for, and no other
+    names = [f"{letter}.csv" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    record = run_of(lake, {CLEAN: b"clean"})
+    breaking({name: answer(403, "AccessDenied") for name in names})
+    with pytest.raises(DestinationFailed) as raised:
+        export(lake, OUTBOX, record, route(destinations=tuple(f"s3://lake/{n}" for n in names)))
+    # Then what it names and what it counts are all of them, and no others are said to be there
+    named = str(raised.value).count("s3://lake/")
+    assert 0 < named < len(names)
+    assert "26 of 26 exports failed: s3://lake/a.csv" in str(raised.value)
+    assert f" … and {len(names) - named} more. Let" in str(raised.value)
+    # And of exactly so many, none is only counted
+    few = names[:named]
+    with pytest.raises(DestinationFailed, match=r"AccessDenied\). Let"):
+        export(lake, OUTBOX, record, route(destinations=tuple(f"s3://lake/{n}" for n in few)))
+
+
+def test_that_the_others_are_there_is_said_where_some_are(lake: Any, breaking: Break) -> None:
+    record = run_of(lake, {CLEAN: b"clean"})
+    breaking({"b.csv": answer(403, "AccessDenied")})
+    with pytest.raises(DestinationFailed, match=r"AccessDenied\). The others are there. Let"):
+        export(lake, OUTBOX, record, route(destinations=("s3://lake/a.csv", "s3://lake/b.csv")))
+
+
+def test_an_output_that_is_gone_is_told_as_gone(lake: Any) -> None:
+    record = run_of(lake, {CLEAN: b"clean"})
+    lake.delete_object(Bucket=OUTBOX, Key=record["outputs"][0]["key"])
+    with pytest.raises(DestinationFailed, match=r"a.csv \(the output is gone from the outbox\)"):
+        export(lake, OUTBOX, record, route(destinations=("s3://lake/a.csv",)))
+
+
 PASSING = [
     answer(503, "SlowDown"),
     answer(400, "RequestTimeout"),
@@ -169,7 +203,8 @@ def test_what_passes_by_itself_is_tried_again_also_beside_what_does_not(
     record = run_of(lake, {CLEAN: b"clean"})
     three = route(destinations=tuple(f"s3://lake/{name}.csv" for name in "abc"))
     breaking({"a.csv": passing, **final})
-    with pytest.raises(OutboxUnavailable, match=r"s3://lake/a\.csv") as raised:
+    reason = "S3 answered" if isinstance(passing, ClientError) else "EndpointConnectionError"
+    with pytest.raises(OutboxUnavailable, match=rf"s3://lake/a\.csv \({reason}") as raised:
         export(lake, OUTBOX, copy.deepcopy(record), three)
     assert all(key in str(raised.value) for key in final)
     # And when it has passed, what is left is told as such
@@ -181,6 +216,11 @@ def test_what_passes_by_itself_is_tried_again_also_beside_what_does_not(
     except StraightThroughError as left:
         assert type(left) is error  # noqa: PT017 - which one depends
     assert objects(lake, LAKE).keys() == {"a.csv", "b.csv", "c.csv"} - final.keys()
+
+
+def test_a_run_without_a_file_goes_by_its_own_name(s3: Any) -> None:
+    record = without_a_file(run_of(s3, {CLEAN: b"a"}))
+    assert uris(record, "s3://lake/{stem}.csv") == ["s3://lake/may-1.csv"]
 
 
 def test_a_bucket_that_does_not_exist_is_told(lake: Any) -> None:

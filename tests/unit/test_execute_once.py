@@ -19,10 +19,11 @@ from straight_through.errors import (
     NotFound,
     PipelineBusy,
     TurnLost,
+    UploadRefused,
 )
 from straight_through.executing.execute_once import ExecuteOnce, possible
 from straight_through.moments import iso
-from straight_through.queue.pipelines import Pipelines, claim, pipeline_key
+from straight_through.queue.pipelines import Pipelines, claim, pipeline_key, version_before
 from straight_through.queue.records import Records
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turn, Turns, queue_key
@@ -148,6 +149,68 @@ def test_the_file_goes_up_before_the_pipeline_is_executed_once(world: World, wir
     ]
 
 
+def test_a_run_knows_the_pipelines_revision_and_that_of_the_run_before(
+    world: World, wire: Wire
+) -> None:
+    # Given two runs one after the other, by a pipeline that has changed between them
+    replies = [json_reply(run(number, version=12 + number)) for number in (1, 2)]
+    wire.answer("POST", EXECUTIONS, *replies, Reply(503))
+    found = []
+    for number, name in enumerate(("may", "june"), 1):
+        wire.answer("GET", EXECUTIONS, runs(*range(1, number)))
+        found.append(world.process(world.attempt(name)))
+        world.end(world.attempt(name))
+    # And one whose reply was lost, and that the list tells
+    wire.answer("GET", EXECUTIONS, runs(1, 2), runs(1, 2), runs(1, 2, run(3, version=14)))
+    found.append(world.process(world.attempt("july")))
+    versions = [(m["pipeline_version"], m["pipeline_version_before"]) for m in found]
+    assert versions == [(13, None), (14, 13), (14, 14)]
+
+
+def test_a_run_that_was_killed_before_it_noted_its_revision_notes_it_later(
+    world: World, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a function that dies between two notes
+    wire.answer("GET", EXECUTIONS, runs(), runs(1))
+    wire.answer("POST", EXECUTIONS, json_reply(run(1, version=13)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipelines, "executed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            world.process()
+    # When it is called again, then it executes nothing, and the next run knows
+    assert world.process()["pipeline_version"] == 13
+    assert world.executed == 1
+    assert version_before(Pipelines(world.table).known(FIELDS), "claims", "june") == 13
+
+
+def test_that_an_execute_was_answered_is_noted_of_the_queue_and_of_no_other(
+    world: World, wire: Wire
+) -> None:
+    def make(name: str) -> Any:
+        attempt = world.attempt(name)
+        token = f"{name} {world.now}"
+        world.states.wait(token, attempt.execution_arn)
+        nothing: Any = {}
+        world.turns.take(CLAIMS.queue, attempt, nothing, token, f"0 {iso(world.now)}", "claims")
+        turn, until = Turn(**world.states.answers[token]["turn"]), timedelta(seconds=900)
+        routes: Any = None
+        return world.once.make(turn, attempt, CLAIMS, FILE, world.now + until, routes)
+
+    # Given a file whose upload is refused, and one whose pipeline is executed
+    wire.answer("GET", EXECUTIONS, runs())
+    wire.answer("POST", DATASET, Reply(403), Reply(200))
+    wire.answer("POST", EXECUTIONS, json_reply(run(1)))
+    with pytest.raises(UploadRefused):
+        make("may")
+    assert "executed_at" not in world.turns.state(CLAIMS.queue)
+    world.end(world.attempt("may"))
+    make("june")
+    # Then the queue knows when, and no function works in the turn any more
+    state = world.turns.state(CLAIMS.queue)
+    assert state["executed_at"] == iso(START)
+    assert "mark" not in state["holder"]
+
+
 LOST = [
     Reply(hang_up=True),
     Reply(503),
@@ -196,6 +259,24 @@ def test_a_run_that_shows_late_is_waited_for_and_adopted(
     wire.answer("GET", EXECUTIONS, runs(6, run(7)))
     assert world.process()["execution_id"] == "e-7"
     # Then there was one Execute, and one upload
+    assert (world.executed, world.uploaded) == (1, 1)
+
+
+def test_a_file_that_has_come_to_another_queue_settles_its_own_execute_first(
+    world: World, wire: Wire
+) -> None:
+    # Given a lost reply to Execute, and a queue that knows nothing of it: the route has changed
+    wire.answer("GET", EXECUTIONS, runs(6))
+    wire.answer("POST", EXECUTIONS, Reply(503))
+    with pytest.raises(ApiUnavailable):
+        world.process()
+    world.table.update(queue_key(CLAIMS.queue), "REMOVE #last_post")
+    # When it is tried again there, before and after the list shows what it has made
+    with pytest.raises(PipelineBusy, match="shown no execution in the list yet"):
+        world.process()
+    wire.answer("GET", EXECUTIONS, runs(6, run(7)))
+    assert world.process()["execution_id"] == "e-7"
+    # Then it is not executed a second time
     assert (world.executed, world.uploaded) == (1, 1)
 
 
@@ -463,7 +544,7 @@ def test_what_two_find_at_once_is_one_files(
     monkeypatch.setattr(Pipelines, "claimed_by", claimed_by)
     with pytest.raises(ApiUnavailable):
         world.process()
-    with pytest.raises(PipelineBusy, match="taken by another file"):
+    with pytest.raises(PipelineBusy, match="taken by another run"):
         world.process()
     assert "execution" not in world.records.get("may")
 

@@ -28,12 +28,23 @@ MOMENTS.checks("date-time", raises=ValueError)(is_moment)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=MOMENTS)
 FILE = {"bucket": "inbox", "key": "claims/may.csv"}
 RELEASE = {"release": "claims-may-1"}
-VALUES: Any = st.sampled_from(
+ROUTE: dict[str, Any] = {"route": "stock"}
+CAUSES: Any = st.sampled_from(
+    [
+        *({"by": "hand"}, {"by": "x"}, {"by": "hand", "at": "x"}, {"at": "x"}, {"at": ""}),
+        *({"at": 7}, {"updated": ["d-1", "d-2"]}, {"updated": []}, {"updated": "d-1"}),
+        *({"updated": ["d-1", 7]}, {"updated": ["d-1"], "events": ["u-1"]}, {"events": ["u-1"]}),
+        *({"updated": ["d-1"], "events": []}, {"updated": ["d-1"], "events": "u-1"}),
+        *({"updated": ["d-1"], "at": "x"}, {"updated": [""]}, {"updated": ["d-1"], "events": [""]}),
+    ]
+)
+VALUES: Any = CAUSES | st.sampled_from(
     [None, "", "x", 7, True, [], {}, "2026-05-04T08:15:30Z", "2026-02-30T08:15:30Z", "yesterday"]
 )
 FIELDS = st.sampled_from(
     [
         *("bucket", "key", "version_id", "execution_id", "dropped_at", "sequencer", "release"),
+        *("route", "cause", "replay"),
         *("versionId", "Key", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", "comment", ""),
     ]
 )
@@ -49,11 +60,28 @@ def taken(document: Any) -> bool:
     return True
 
 
-@given(st.sampled_from([FILE, RELEASE, {}]), st.dictionaries(FIELDS, VALUES, max_size=3))
+@given(st.sampled_from([FILE, RELEASE, ROUTE, {}]), st.dictionaries(FIELDS, VALUES, max_size=3))
 def test_what_the_functions_take_the_schema_takes(
     whole: dict[str, Any], more: dict[str, Any]
 ) -> None:
     document = whole | more
+    assert taken(document) == VALIDATOR.is_valid(document), document
+
+
+@given(
+    st.fixed_dictionaries(
+        {"replay": VALUES | st.sampled_from(["20261128-101530-3fa9", "a b", "é", "x" * 41])},
+        optional={"version_id": VALUES, "dropped_at": VALUES, "sequencer": VALUES},
+    )
+)
+def test_a_replay_says_which_version_and_of_when_to_both(more: dict[str, Any]) -> None:
+    document = FILE | more
+    assert taken(document) == VALIDATOR.is_valid(document), document
+
+
+@given(CAUSES | VALUES)
+def test_what_has_caused_a_run_without_a_file_both_take_too(cause: Any) -> None:
+    document = ROUTE | {"cause": cause}
     assert taken(document) == VALIDATOR.is_valid(document), document
 
 

@@ -19,6 +19,8 @@ COSTLY = {
     "pydantic": set(),
     "asyncio": set(),
     "python_calamine": set(),  # where a workbook is read
+    "cronsim": set(),  # where a schedule is read
+    "holidays": set(),  # where a period is over in which a route expects a file
     "straight_through.reading.first_rows": set(),
     "straight_through.files.prepared": set(),  # by routes with a table
     "straight_through.reading.sheets": set(),
@@ -33,7 +35,10 @@ COSTLY = {
         "upload_and_execute",
     },
 }
-LIBRARIES = {"boto3", "botocore", "requests", "urllib3", "aws_lambda_powertools", "python_calamine"}
+LIBRARIES = {
+    *("boto3", "botocore", "requests", "urllib3", "aws_lambda_powertools"),
+    *("python_calamine", "cronsim", "holidays"),
+}
 OURS = {"quantemplate", "straight_through"}
 # All that the template gives to any function.
 VARIABLES = set(

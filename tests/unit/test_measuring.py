@@ -1,11 +1,12 @@
 """What is known of bytes once they have gone by."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from straight_through.measuring import NOT_MEASURED, MeasuredBody, sha256_of
+import straight_through.measuring
+from straight_through.measuring import NOT_MEASURED, MeasuredBody, Measuring, sha256_of
 from straight_through.reading.formats import is_text
 from tests.unit.sent import Pieces
 
@@ -52,3 +53,37 @@ def test_a_body_that_breaks_off_is_not_measured() -> None:
             read()
     # Then nothing is known of it
     assert body.measures == NOT_MEASURED
+
+
+def test_however_slow_the_thread_no_more_than_one_piece_waits_and_all_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a thread that measures a piece only when somebody waits for it
+    measured: list[bytes] = []
+
+    class Begun:
+        def __init__(self, work: Callable[[bytes], None], chunk: bytes) -> None:
+            self._left = [(work, chunk)]
+
+        def result(self) -> None:
+            while self._left:
+                work, chunk = self._left.pop()
+                work(chunk)
+                measured.append(chunk)
+
+    class Slow:
+        def __init__(self, _threads: int) -> None:
+            self.submit = Begun
+
+        def shutdown(self) -> None:
+            pass
+
+    monkeypatch.setattr(straight_through.measuring, "ThreadPoolExecutor", Slow)
+    with Measuring() as measuring:
+        for chunk in (b"one", b"two", b"three"):
+            # When the next piece comes
+            measuring.passed(chunk)
+            # Then all before it are measured: a file that is read quickly fills no memory
+            assert b"".join([*measured, chunk]) == b"onetwothree"[: measuring.size]
+        # And what is known is of all of them
+        assert measuring.sha256 == hashlib.sha256(b"onetwothree").hexdigest()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -11,6 +11,7 @@ import pytest
 import straight_through.aws
 from quantemplate.executions import Execution
 from quantemplate.listing import Listing
+from straight_through.end_facts import EndTold
 from straight_through.errors import AwsUnavailable
 from straight_through.executing.progress import not_ours
 from straight_through.queue.records import noted, record_key
@@ -26,11 +27,19 @@ from straight_through.telling.messages import (
     subject_of,
     text_of,
 )
+from straight_through.telling.remedies import REMEDIES
 from tests.unit.conftest import ROOT, Event, unhurried
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/run_ended.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 NOW = datetime(2026, 5, 4, 9, 20, tzinfo=UTC)
+IDS = {"organisation_id": "c-1/2", "dataset_id": "d-1", "pipeline_id": "p-1"}
+PAGE_URL = "https://qt.example/{organisation_id}/pipelines/{pipeline_id}"
+PAGE = "https://qt.example/c-1%2F2/pipelines/p-1"
+SEEN_THERE = {
+    *("PipelineFailed", "PipelineCancelled", "PipelineOverdue", "PipelineEndUnknown"),
+    *("ExecuteUncertain", "OutputMissing"),
+}
 MAY = "claims-Schaden-a-b-100-6cc3ff7ed5f238c85e51"
 RESULT = {
     "run": MAY,
@@ -41,6 +50,8 @@ RESULT = {
     "notify": "problems",
     "queue": "p-claims",
     "ran_seconds": 240.0,
+    "pipeline_version": 14,
+    "pipeline_version_before": 13,
     "rows_in": 12347,
     "rows_out": {"Clean claims: Sheet 1": 12345, "Validation report": 2},
     "exported": 2,
@@ -54,6 +65,13 @@ SKIPPED = RESULT | {
     "rows_in": None,
     "rows_out": {},
     "ran_seconds": None,
+}
+GATHERED = {
+    "run": "may",
+    "route": "claims",
+    "status": "Gathered",
+    "wait_seconds": 0,
+    "set": {"period": "2026-05", "version": 0, "missing": ["premiums-{period}.*"]},
 }
 REPLACED = {"run": "may", "route": "claims", "status": "Replaced", "wait_seconds": 0}
 RECORD = {
@@ -94,7 +112,34 @@ ENDS: dict[str, Callable[[Event], Any]] = {
     "Held": lambda event: succeeded(event, HELD),
     "Skipped": lambda event: succeeded(event, SKIPPED),
     "Replaced": lambda event: succeeded(event, REPLACED),
+    "Gathered": lambda event: succeeded(event, GATHERED),
 }
+
+
+@pytest.mark.parametrize(
+    ("version", "before", "told"),
+    [
+        (14, 13, "revision 14, before: 13"),
+        (13, 14, "revision 13, before: 14"),
+        (14, 14, "revision 14"),
+        (14, None, "revision 14"),
+        (None, 13, None),
+        (None, None, None),
+    ],
+)
+def test_by_which_revision_a_run_was_processed_is_told(
+    event: Event, version: int | None, before: int | None, told: str | None
+) -> None:
+    # Given a run that succeeded, and one that failed, of which its record tells
+    versions = {"pipeline_version": version, "pipeline_version_before": before}
+    for found in (
+        succeeded(event, RESULT | versions),
+        facts(event, record=RECORD | {"execution": versions}),
+    ):
+        assert {name: found[name] for name in versions} == versions
+        line = f"Processed by:  {told}"
+        assert ("Processed by" in text_of(found)) == bool(told)
+        assert told is None or line in text_of(found).splitlines()
 
 
 # --- the text -------------------------------------------------------------------------------------
@@ -173,6 +218,34 @@ def test_what_can_be_redriven_no_more_is_followed_by_a_new_run(
     assert ("start a new run with the same input, since" in following) != follows
 
 
+@pytest.mark.parametrize("error", [*sorted(error.__name__ for error in REMEDIES), "Lambda.Unknown"])
+def test_what_quantemplate_alone_shows_leads_to_the_pipelines_page(
+    event: Event, error: str
+) -> None:
+    # Given a run whose pipeline is known, where the operator has said how its page is found
+    detail = ended_of(change(event, error=error)["detail"])
+    record: Any = RECORD
+    known: Any = {**record, "posted": record["posted"] | IDS}
+    told = facts_of(detail, known, pipeline_page=PAGE_URL)
+    VALIDATOR.validate(told)
+    # When it ends by an error that can be seen there alone, then people are led there
+    line = f"\nPipeline:      {PAGE}\n"
+    assert (told.get("pipeline_page") == PAGE) == (error in SEEN_THERE)
+    assert (line in text_of(told)) == (error in SEEN_THERE)
+    # And nothing is said where nobody has said how, or the pipeline is not known
+    for quiet in (facts_of(detail, known), facts_of(detail, record, pipeline_page=PAGE_URL)):
+        assert "pipeline_page" not in quiet
+        assert "Pipeline:" not in text_of(quiet)
+
+
+def test_a_run_without_outputs_leads_to_the_pipelines_page(event: Event) -> None:
+    for result, leads in ((RESULT | {"no_outputs": True}, True), (RESULT, False)):
+        detail = change(event, "SUCCEEDED", output=json.dumps(result))["detail"]
+        known: Any = {"execution": IDS}
+        told = facts_of(ended_of(detail), known, pipeline_page=PAGE_URL)
+        assert (told.get("pipeline_page") == PAGE) == leads
+
+
 def test_the_folder_of_one_message_fits_into_a_key_of_the_table(event: Event) -> None:
     """DynamoDB, "Quotas": 1,024 bytes of a sort key; a file's key in S3 has up to 1,024 too."""
     told = facts_of(ended_of(change(event)["detail"]), {})
@@ -242,6 +315,30 @@ def test_a_success_whose_output_its_event_left_out_is_one(event: Event) -> None:
     assert (told["status"], concerns_people(told, "")) == ("Succeeded", False)
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ({"by": "hand"}, "somebody started it by hand"),
+        ({"at": "2026-05-04T05:00:00.000Z"}, "its schedule, due at 2026-05-04T05:00:00.000Z"),
+        ({"updated": ["d-one", "d-two"], "events": ["u-1"]}, "updates of d-one, d-two"),
+    ],
+)
+def test_a_run_without_a_file_is_told_by_its_name_and_what_has_caused_it(
+    event: Event, cause: dict[str, Any], said: str
+) -> None:
+    # Given the failure of a run whose record has no file
+    record: Any = {"route": "stock", "source": None, "cause": cause}
+    told = facts(event, record=record, input='{"route": "stock"}', error="PipelineFailed")
+    # Then systems are told of none, and of its route and its cause
+    assert told["file"] == {"bucket": None, "key": None, "version_id": None}
+    assert (told["route"], told["cause"], told["schema"]) == ("stock", cause, 2)
+    # And people of the run itself
+    text = text_of(told)
+    assert f"File:          none\nRun:           {told['run']}\nCaused by:     {said}\n" in text
+    assert subject_of(told).startswith("Failed (PipelineFailed): ")
+    assert "s3://None" not in text
+
+
 def test_a_release_is_about_the_file_that_was_held(event: Event) -> None:
     told = facts(event, input='{"release": "may"}', error="DestinationFailed")
     assert (told["file"]["key"], told["route"]) == ("claims/may.csv", "claims")
@@ -255,6 +352,7 @@ def test_a_release_is_about_the_file_that_was_held(event: Event) -> None:
         *((status, True, True) for status in ("Failed", "TimedOut", "Aborted", "Held")),
         *((status, False, True) for status in ("Succeeded", "Skipped")),
         ("Replaced", False, False),
+        ("Gathered", False, False),
     ],
 )
 def test_people_are_told_of_what_concerns_them(
@@ -293,6 +391,7 @@ class Told:
     def __init__(self) -> None:
         """Nothing yet."""
         self.messages: list[str] = []
+        self.published: list[Any] = []
         self.events: list[Any] = []
         self.broken = self.dies = ""
 
@@ -303,6 +402,7 @@ class Told:
         if self.dies == "before":
             raise Killed
         self.messages.append(given["Subject"])
+        self.published.append(given)
         if self.dies == "after":
             raise Killed
 
@@ -332,6 +432,41 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
     monkeypatch.setattr(straight_through.aws, "client", client)
     return told
+
+
+def test_a_message_has_attributes_a_text_and_what_a_chat_shows(
+    told: Told, handler: Any, event: Event, table: Table
+) -> None:
+    # Given a run whose file's name would call all who are in a chat
+    ended = handler("run_ended")
+    evil = "claims/<!channel> & may.csv"
+    source = RECORD["source"] | {"key": evil}  # type: ignore[operator]
+    table.update(record_key(MAY), "SET #route = :r, #source = :s", r="claims", s=source)
+    # When it fails
+    ended(change(event))
+    # Then a filter can choose it by its route, status and error
+    (sent,) = told.published
+    attributes = {name: each["StringValue"] for name, each in sent["MessageAttributes"].items()}
+    assert attributes == {"status": "Failed", "route": "claims", "error": "PipelineFailed"}
+    # And people get the text, and a chat the same in its own form, in which nobody is called
+    assert sent["MessageStructure"] == "json"
+    forms = json.loads(sent["Message"])
+    assert f"s3://inbox/{evil}\n" in forms["default"]
+    chat = json.loads(forms["https"])
+    assert (chat["version"], chat["source"]) == ("1.0", "custom")
+    assert "What:          Failed with PipelineFailed" in chat["content"]["description"]
+    assert not set("<>") & set(json.dumps(chat["content"], ensure_ascii=False))
+
+
+def test_the_page_is_the_one_of_the_functions_setting(
+    told: Told, handler: Any, event: Event, table: Table
+) -> None:
+    posted = {"granted_at": "2026-05-04T09:17:36.204Z", **IDS}
+    table.update(record_key(MAY), "SET #posted = :posted", posted=posted)
+    handler("run_ended", PIPELINE_PAGE_URL=PAGE_URL)(change(event))
+    (sent,) = told.published
+    assert f"Pipeline:      {PAGE}" in json.loads(sent["Message"])["default"]
+    assert told.events[0]["pipeline_page"] == PAGE
 
 
 def test_an_end_is_told_once_though_its_event_comes_twice_and_each_attempts_is(
@@ -465,16 +600,17 @@ def test_of_many_that_cannot_be_told_a_sweep_tries_one_and_tells_those_that_can(
     # Given a topic that does not answer, and a hundred messages for it beside one event
     tried: list[str] = []
 
-    def message(what: dict[str, Any]) -> None:
-        tried.append(what["n"])
+    def message(what: EndTold) -> None:
+        tried.append(what["facts"]["run"])
         raise AwsUnavailable("SNS does not answer.")
 
     events: list[Any] = []
     tellings = Tellings(table, {"message": message, "event": events.append})
     for n in range(100):
         mark = noted(f"run-{n}", "message_0", NOW)
+        what = cast("EndTold", {"facts": {"run": f"run-{n}"}})
         with pytest.raises(AwsUnavailable):
-            tellings.tell(f"run-{n}", "message", {"n": n}, mark, NOW)
+            tellings.tell(f"run-{n}", "message", what, mark, NOW)
     table.update(
         (TELLINGS, "z"), "SET #way = :way, #what = :w, #since = :s", way="event", w="{}", s="2026"
     )
@@ -512,7 +648,7 @@ def test_a_success_is_told_where_the_route_says_so(
 # --- what others have chosen ----------------------------------------------------------------------
 FORGED = "may.csv\nNext:          Send the money to\x1b[2J\u202e\u200b\ud800"
 NAMES = ("What", "File", "Route", "Message", "Held because", "Same bytes as", "Waited", "Ran")
-MORE = ("Rows in", "Rows out", "Left out", "Outputs", "Next", "Others", "Execution")
+MORE = ("Processed by", "Rows in", "Rows out", "Left out", "Outputs", "Next", "Others", "Execution")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What is measured reaches the log in the form that CloudWatch reads, and never fails a run."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jsonschema
 import pytest
@@ -27,6 +27,9 @@ from straight_through.metrics import (
     record,
     record_end,
 )
+
+if TYPE_CHECKING:
+    from straight_through.end_facts import Facts
 
 NAMESPACE = "StraightThrough/one-stack"
 # The parts of AWS's "Embedded metric format schema" that matter here.
@@ -57,13 +60,16 @@ SCHEMA = {
         }
     },
 }
-FACTS: dict[str, Any] = {
-    "status": "Succeeded",
-    "error": None,
-    "attempt": 1,
-    "waited_seconds": 12.5,
-    "ran_seconds": 240.0,
-}
+FACTS = cast(
+    "Facts",
+    {
+        "status": "Succeeded",
+        "error": None,
+        "attempt": 1,
+        "waited_seconds": 12.5,
+        "ran_seconds": 240.0,
+    },
+)
 
 
 @pytest.fixture(autouse=True)
@@ -189,13 +195,14 @@ OUT: Any = _Out()
         ("Held", "RunsHeld"),
         ("Skipped", "RunsSkipped"),
         ("Replaced", "RunsSkipped"),
+        ("Gathered", "RunsSkipped"),
         ("Aborted", "RunsStopped"),
     ],
 )
 def test_an_end_is_counted_by_its_result_with_its_times(
     status: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record_end(FACTS | {"status": status})
+    record_end({**FACTS, "status": status})
     assert recorded(capsys) == [
         (name, {}, 1.0, "Count"),
         ("TimeInQuantemplate", {}, 240.0, "Seconds"),
@@ -215,8 +222,9 @@ def test_an_end_is_counted_by_its_result_with_its_times(
 def test_a_bad_end_is_counted_by_its_error(
     status: str, error: str | None, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = {"status": status, "error": error, "waited_seconds": None, "ran_seconds": None}
-    record_end(FACTS | facts)
+    record_end(
+        {**FACTS, "status": status, "error": error, "waited_seconds": None, "ran_seconds": None}
+    )
     assert recorded(capsys) == [
         ("RunsFailed", {}, 1.0, "Count"),
         ("RunsFailed", {"Error": told}, 1.0, "Count"),
@@ -226,7 +234,7 @@ def test_a_bad_end_is_counted_by_its_error(
 def test_a_redriven_run_does_not_count_the_time_before_as_waiting(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    record_end(FACTS | {"attempt": 2})
+    record_end({**FACTS, "attempt": 2})
     assert "TimeWaiting" not in {name for name, *_ in recorded(capsys)}
 
 
@@ -237,7 +245,7 @@ def test_a_release_tells_no_time_a_second_time(capsys: pytest.CaptureFixture[str
 
 # --- the table ----------------------------------------------------------------------------------
 def test_the_table_is_one_that_people_and_cloudwatch_understand() -> None:
-    assert len({metric.name for metric in METRICS}) == len(METRICS) == 17
+    assert len({metric.name for metric in METRICS}) == len(METRICS) == 20
     assert {metric.unit for metric in METRICS} <= {unit.value for unit in MetricUnit}
     assert all(metric.meaning.endswith(".") for metric in METRICS)
     assert [metric for metric in METRICS if metric.by_error] == [API_ERRORS, RUNS_FAILED]

@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 
 from straight_through.attempts import Attempt
-from straight_through.errors import ApiThrottled, ApiUnavailable, PipelineBusy, WaitedFor
+from straight_through.errors import (
+    ApiThrottled,
+    ApiUnavailable,
+    AwsDenied,
+    AwsUnavailable,
+    PipelineBusy,
+    WaitedFor,
+)
 from straight_through.executing.waits import Patience, wait_out
 from straight_through.moments import iso
 from straight_through.queue.notices import NOTICES, Notices
 from straight_through.queue.table import Table
+from straight_through.time_left import LAST
 
 PATIENCE = Patience(api_patience_hours=12, busy_deadline_hours=24)
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -31,6 +39,9 @@ class World:
         self.told: list[tuple[str, str]] = []
         self.ended: set[str] = set()
         self.broken: type[BaseException] | None = None
+        self.tries = 0
+        self.may_look = True
+        self.left = 100.0  # seconds of the sweep
 
     def waits(self, trouble: WaitedFor, hours: float = 0, every: float = 300) -> None:
         """Meet the trouble for so many hours, in looks of so many seconds; sweep meanwhile."""
@@ -53,9 +64,10 @@ class World:
     def sweep(self) -> None:
         """Tell what is due."""
         ended = lambda arn: {"status": "FAILED"} if arn in self.ended else None  # noqa: E731
-        self.notices.tell_due(self._tell, ended, self.now)
+        self.notices.tell_due(self._tell, ended, lambda: self.may_look, self.now, lambda: self.left)
 
     def _tell(self, subject: str, text: str) -> None:
+        self.tries += 1
         if self.broken:
             raise self.broken
         self.told.append((subject, text))
@@ -189,6 +201,53 @@ def test_one_odd_notice_keeps_no_other_back(world: World) -> None:
     with pytest.raises(KeyError):
         world.sweep()
     assert len(world.told) == 1
+
+
+def test_a_sweep_without_looks_leaves_it_to_the_next_one(world: World) -> None:
+    # Given a notice that is due, and a sweep that has asked as often as it may
+    world.waits(ApiUnavailable("Down."), 0.9)
+    world.now += HOUR
+    world.may_look = False
+    world.sweep()
+    assert world.told == []
+    # When the next one comes, it is told
+    world.may_look = True
+    world.sweep()
+    assert len(world.told) == 1
+
+
+def test_a_sweep_that_is_about_to_be_killed_leaves_it_to_the_next_one(world: World) -> None:
+    world.waits(ApiUnavailable("Down."), 0.9)
+    world.now += HOUR
+    world.left = LAST - 1
+    world.sweep()
+    assert world.told == []
+    world.left = LAST
+    world.sweep()
+    assert len(world.told) == 1
+
+
+@pytest.mark.parametrize("error", [AwsUnavailable, AwsDenied])
+def test_a_topic_that_does_not_answer_is_asked_once_a_sweep(
+    world: World, error: type[Exception]
+) -> None:
+    # Given three notices that are due, and a topic that takes nothing
+    for name in ("may", "june", "july"):
+        attempt = Attempt(name, f"arn:{name}", 0, iso(START), iso(START), {})
+        state: Any = wait_out({}, ApiUnavailable("Down."), attempt, PATIENCE, START)
+        state["wait_seconds"] = 2 * HOUR.total_seconds()
+        world.notices.follow(attempt, {}, state, ABOUT, START)
+    world.now += HOUR
+    world.broken = error
+    # When the sweep comes
+    with pytest.raises(error):
+        world.sweep()
+    # Then it asks once: each would take as long
+    assert world.tries == 1
+    # And all are told when the topic is back
+    world.broken = None
+    world.sweep()
+    assert len(world.told) == 3
 
 
 def test_the_reason_is_bounded(world: World) -> None:

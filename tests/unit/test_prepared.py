@@ -25,7 +25,7 @@ from straight_through.errors import (
 )
 from straight_through.files.prepared import Made, find, prepare
 from straight_through.reading.unzipping import Limits
-from straight_through.routes import TableSpec
+from straight_through.table_spec import TableSpec
 from straight_through.time_left import Left, unhurried
 
 CASES = Path(__file__).parent / "cases"

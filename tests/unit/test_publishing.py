@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -9,13 +10,15 @@ import boto3
 import jsonschema
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from straight_through.errors import (
     ChainCycle,
     DestinationClash,
     InputInvalid,
+    OutboxDenied,
     OutboxUnavailable,
+    OutputMissing,
     ReleaseRefused,
 )
 from straight_through.publishing.publish import publish
@@ -23,8 +26,19 @@ from straight_through.queue.items import RunRecord
 from straight_through.queue.records import Records, noted, record_key, releasing
 from straight_through.queue.table import Table
 from straight_through.rows import RowCount
+from straight_through.telling.messages import held_because
 from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Handler
-from tests.unit.outbox_runs import CLEAN, PATH, REPORT, Known, chained_to, objects, route, run_of
+from tests.unit.outbox_runs import (
+    CLEAN,
+    PATH,
+    REPORT,
+    Known,
+    chained_to,
+    objects,
+    route,
+    run_of,
+    without_a_file,
+)
 
 SCHEMA = json.loads((ROOT / "layers/straight_through/manifest.schema.json").read_text("utf-8"))
 FOLDER = "claims/may/may-1/"
@@ -82,6 +96,43 @@ def test_rows_at_the_gate_hold_the_run_and_nothing_leaves(s3: Any) -> None:
     assert not any(tagged(s3).values())
 
 
+@pytest.mark.parametrize(
+    ("rows", "more", "why"),
+    [
+        (3, {}, "has 3 rows; expected are at least 4"),
+        (0, {}, "has 0 rows; expected are at least 4"),
+        (
+            None,
+            {"rows_reason": "it is no text"},
+            "cannot be counted: it is no text; expected are at least 4",
+        ),
+    ],
+)
+def test_a_file_with_fewer_rows_than_its_route_expects_is_held(
+    s3: Any, rows: int | None, more: dict[str, Any], why: str
+) -> None:
+    # Given a run whose file has hardly any rows, or rows that nobody has counted
+    record = run_of(s3, PASSING, gated=True)
+    record["source"] |= {"rows": rows, **more}
+    # When it comes to its gate
+    changed = ALL | {"hold_if_fewer_rows": 4}
+    result = publish(s3, OUTBOX, record, route(**changed), CENTRAL)
+    # Then nothing leaves, and it is said why
+    assert (result["status"], result["exported"], result["chained"]) == ("Held", 0, 0)
+    assert held_because(result["held"]) == [f"'may.csv' {why}"]
+    manifest = manifest_at(s3, f"held/{FOLDER}manifest.json")
+    assert manifest["held"] == result["held"]
+    # And a release publishes it
+    released = publish(s3, OUTBOX, record, route(**changed), CENTRAL, released=True)
+    assert released["status"] == "Succeeded"
+
+
+def test_a_file_with_as_many_rows_as_its_route_expects_passes(s3: Any) -> None:
+    record = run_of(s3, PASSING, gated=True)
+    result = publish(s3, OUTBOX, record, route(hold_if_fewer_rows=3), CENTRAL)
+    assert result["status"] == "Succeeded"
+
+
 def test_a_run_that_passes_its_gate_lies_where_all_do_with_its_lineage(s3: Any) -> None:
     record = run_of(s3, PASSING, gated=True)
     result = publish(s3, OUTBOX, record, route(**ALL), CENTRAL)
@@ -90,6 +141,7 @@ def test_a_run_that_passes_its_gate_lies_where_all_do_with_its_lineage(s3: Any) 
     assert objects(s3, OUTBOX).keys() == files
     metadata = s3.head_object(Bucket=OUTBOX, Key=f"{FOLDER}{CLEAN}.csv")["Metadata"]
     assert {"run": "may-1", "source-key": "claims/may.csv"}.items() <= metadata.items()
+    assert metadata["order"] == record["order"]
     assert metadata["source-version"] == "v1"
     # And is removed when its days are over, if they are given
     assert all(tagged(s3).values())
@@ -139,6 +191,50 @@ def test_only_a_report_that_has_no_rows_for_certain_lets_a_run_pass(s3: Any, nam
         (held,) = manifest_at(s3, result["manifest"])["held"]
         assert result["held"] == [held]
         assert held["rows"] or held["reason"]
+
+
+@pytest.mark.parametrize(("execution", "told"), [("e-7", '"e-7"'), (None, '""')])
+def test_a_gate_that_was_named_since_the_outputs_were_fetched_lets_nothing_pass(
+    s3: Any, execution: str | None, told: str
+) -> None:
+    # Given a run that has not fetched what the route has put at its gate since
+    record = run_of(s3, {CLEAN: b"id\n1\n"}, gated=True)
+    if execution is None:
+        record["quantemplate"] = None
+    with pytest.raises(OutputMissing, match=rf"'Late report: \*'.*\"execution_id\": {told}"):
+        publish(s3, OUTBOX, record, route(hold_if_rows=("Late report: *",)), CENTRAL)
+    assert objects(s3, OUTBOX).keys() == {record["outputs"][0]["key"]}
+
+
+def test_a_gate_of_all_outputs_lets_a_run_pass_that_has_none(s3: Any) -> None:
+    record = run_of(s3, {}, gated=True)
+    assert publish(s3, OUTBOX, record, route(hold_if_rows=("*",)), CENTRAL)["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("begun", "ended", "seconds"),
+    [
+        ("2026-05-04T08:15:34Z", "2026-05-04T08:19:34Z", 240),
+        ("2026-05-04T08:15:34Z", "2026-05-04T08:15:34Z", 0),
+        ("2026-05-04T08:15:34Z", "2026-05-04T08:15:33Z", None),
+        (None, "2026-05-04T08:15:34Z", None),
+        ("2026-05-04T08:15:34Z", None, None),
+    ],
+)
+def test_how_long_the_pipeline_ran_is_told_where_its_times_tell(
+    s3: Any, begun: str | None, ended: str | None, seconds: float | None
+) -> None:
+    record = run_of(s3, PASSING)
+    record["quantemplate"] |= {"started_at": begun, "finished_at": ended}
+    assert publish(s3, OUTBOX, record, route(), CENTRAL)["ran_seconds"] == seconds
+
+
+def test_a_run_without_a_file_tells_what_caused_it_and_has_no_rows_in(s3: Any) -> None:
+    record = without_a_file(run_of(s3, PASSING))
+    result = publish(s3, OUTBOX, record, route(), CENTRAL)
+    assert (result["cause"], result["rows_in"]) == (record["cause"], None)
+    # And one with a file has no cause
+    assert "cause" not in publish(s3, OUTBOX, run_of(s3, PASSING), route(), CENTRAL)
 
 
 def test_what_cannot_be_counted_has_no_sum(s3: Any) -> None:
@@ -297,6 +393,32 @@ def test_an_outbox_that_does_not_answer_is_tried_again(
         publish(s3, OUTBOX, record, route(), CENTRAL)
 
 
+@pytest.mark.parametrize(
+    ("operation", "at", "told"),
+    [
+        ("CreateMultipartUpload", FOLDER, "may not be written"),
+        ("DeleteObject", f"held/{FOLDER}", "may not be deleted"),
+    ],
+)
+def test_an_outbox_that_denies_is_told_with_the_object_and_what_was_tried(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, operation: str, at: str, told: str
+) -> None:
+    of_all: Any = BaseClient
+    real = of_all._make_api_call
+
+    def denied(client: Any, name: str, parameters: Any) -> Any:
+        if name == operation and parameters["Bucket"] == OUTBOX:
+            answer: Any = {"Error": {"Code": "AccessDenied"}}
+            raise ClientError(answer | {"ResponseMetadata": {"HTTPStatusCode": 403}}, name)
+        return real(client, name, parameters)
+
+    record = run_of(s3, PASSING, gated=True)
+    monkeypatch.setattr(BaseClient, "_make_api_call", denied)
+    where = re.escape(f"s3://{OUTBOX}/{at}{CLEAN}.csv")
+    with pytest.raises(OutboxDenied, match=f"{where}.*{told}|{told}.*{where}"):
+        publish(s3, OUTBOX, record, route(), CENTRAL)
+
+
 # --- release --------------------------------------------------------------------------------------
 @pytest.fixture
 def publish_run(handler: Any, table: Table) -> Handler:
@@ -381,7 +503,7 @@ def test_what_was_held_and_is_gone_by_now_is_told(
 ) -> None:
     assert held
     s3.delete_object(Bucket=OUTBOX, Key=f"held/{FOLDER}manifest.json")
-    with pytest.raises(ReleaseRefused, match=r"manifest\.json is gone.*drop the file again"):
+    with pytest.raises(ReleaseRefused, match=r"manifest\.json is gone.*process it anew"):
         publish_run(release("may-1"))
 
 
@@ -428,6 +550,50 @@ def test_what_the_table_has_forgotten_is_released_by_its_manifest(
     assert (record["source"]["key"], record["route"]) == ("claims/may.csv", "claims")
     with pytest.raises(ReleaseRefused, match="released by arn:by-hand already"):
         publish_run(release("may-1", by="another"))
+
+
+def test_what_is_known_anew_of_a_held_run_is_all_that_its_manifest_has(
+    publish_run: Handler, s3: Any, table: Table
+) -> None:
+    # Given a held run without a file, and one whose pipeline has made but one output
+    cause = {"kind": "by hand", "by": "ann"}
+    record = run_of(s3, {REPORT: b"problem\n1\n"}, gated=True) | {"cause": cause}
+    publish_run(execution("may-1", FILE, record))
+    # When the table has forgotten it, and it is released
+    forget(table)
+    publish_run(release("may-1"))
+    # Then its cause and its place in the order are known as before
+    known = table.get(record_key("may-1")) or {}
+    assert known["cause"] == cause
+    assert known["order"].endswith("#may-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"), [("AccessDenied", 403, OutboxDenied), ("", 503, OutboxUnavailable)]
+)
+def test_a_held_folder_that_cannot_be_listed_is_told(
+    publish_run: Handler,
+    held: dict[str, Any],
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    status: int,
+    error: type[Exception],
+) -> None:
+    of_all: Any = BaseClient
+    real = of_all._make_api_call
+
+    def refused(client: Any, name: str, parameters: Any) -> Any:
+        if name == "ListObjectsV2":
+            answer: Any = {"Error": {"Code": code}}
+            raise ClientError(answer | {"ResponseMetadata": {"HTTPStatusCode": status}}, name)
+        return real(client, name, parameters)
+
+    assert held
+    forget(table)
+    monkeypatch.setattr(BaseClient, "_make_api_call", refused)
+    with pytest.raises(error, match=rf"(?i)read.*s3://{OUTBOX}/held/|s3://{OUTBOX}/held/.*read"):
+        publish_run(release("may-1"))
 
 
 def test_what_was_released_and_forgotten_is_not_released_again(
@@ -479,13 +645,14 @@ def test_a_release_that_was_given_up_is_taken_over_when_nothing_can_redrive_it(
     seen = cast("RunRecord", table.get(record_key("may-1")))
     assert releasing(seen, later) == ("arn:first" if refused else "")
     if refused:
-        with pytest.raises(ReleaseRefused):
+        told = "is being released by arn:first. If that has failed, redrive it"
+        with pytest.raises(ReleaseRefused, match=told):
             records.release("may-1", "arn:second", later)
         return
     assert records.release("may-1", "arn:second", later)
     # And never once it was done
     records.released("may-1", later)
-    with pytest.raises(ReleaseRefused):
+    with pytest.raises(ReleaseRefused, match="was released by arn:second already"):
         records.release("may-1", "arn:third", later + timedelta(days=400))
 
 

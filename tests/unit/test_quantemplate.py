@@ -457,6 +457,7 @@ def test_an_execution_is_read_with_all_that_it_has(client: Quantemplate, wire: W
             "2026-05-04T08:15:34Z",
             "2026-05-04T08:19:34Z",
             (Output("o-1", "Clean claims: Sheet 1"),),
+            pipeline_version=4,
         ),
     )
 

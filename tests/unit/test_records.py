@@ -1,6 +1,7 @@
 """What is known of a run is kept for as long as somebody may come back to it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from straight_through.queue.records import Records, record_key
 from straight_through.queue.table import Table
@@ -17,3 +18,33 @@ def test_a_record_outlives_the_name_of_its_execution_and_every_redrive(table: Ta
     forgotten = datetime.fromtimestamp(item["expires_at"], UTC)
     assert forgotten == NOW + timedelta(days=180)
     assert forgotten > NOW + NAMES_ARE_KEPT + REDRIVEN
+
+
+def test_what_became_of_an_execute_is_noted_once_whoever_finds_out_first(table: Table) -> None:
+    # Given two runs whose Execute is open
+    records = Records(table)
+    posts: list[Any] = [
+        {"id": f"p-{run}", "run": run, "organisation_id": "c", "pipeline_id": "p"}
+        for run in ("may", "june")
+    ]
+    may, june = posts
+    for post in posts:
+        table.update(record_key(post["run"]), "SET #posted = :post", post=post)
+    made: Any = {"execution_id": "e-7", "run_number": 7}
+    # When one finds out what it has made, and others that it made nothing, or that nobody can tell
+    assert records.executed(may, made)
+    assert not records.not_executed(may)
+    assert not records.uncertain(may, "Nobody can tell.")
+    # Then what was noted first stays
+    known = records.get("may")
+    assert (known["execution"], known["posted"]["id"]) == (made, "p-may")
+    assert "uncertain" not in known
+    # And of the other one a person is to say what it has made
+    assert records.uncertain(june, "Nobody can tell.")
+    assert not records.not_executed(june)
+    other: Any = {"execution_id": "e-8", "run_number": 8}
+    records.executed(june, other)
+    assert (records.get("june")["uncertain"], "execution" in records.get("june")) == (
+        "Nobody can tell.",
+        False,
+    )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,14 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from straight_through.errors import NoRoute, RouteInvalid
-from straight_through.routes import Route, Routes, parse_route, routable_folders
+from straight_through.errors import (
+    AwsUnavailable,
+    NoRoute,
+    RouteInvalid,
+    RouteNeedsFile,
+    RouteTakesNoFile,
+)
+from straight_through.routes import Route, Routes, parse_route, require_fit, routable_folders
 
 PATH = "/straight-through/routes"
 IDS: dict[str, Any] = {
@@ -222,7 +229,7 @@ def test_no_more_is_asked_for_than_parameter_store_takes(ssm: Any) -> None:
         (json.dumps(IDS | {"dataset_id": "d-a/../b"}), "'dataset_id' is"),
         (json.dumps(IDS | {"dataset_id": "d-a\n"}), "'dataset_id' is"),
         (json.dumps(IDS | {"pipeline_id": 7}), "'pipeline_id' is 7"),
-        (json.dumps({"organisation_id": "c-broker"}), "'dataset_id' is missing"),
+        (json.dumps({"organisation_id": "c-broker"}), "'pipeline_id' is missing"),
         (json.dumps(IDS | {"pipeline": "p-x"}), "unknown field 'pipeline'"),
     ],
 )
@@ -294,6 +301,30 @@ def test_the_longest_name_of_a_parameter_is_asked_for_and_no_longer_one(ssm: Any
         )
         assert Routes(ssm, PATH).of(f"{longest}/x/may.csv").name == longest
         stubbed.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "has_file", "error"),
+    [
+        ("d-claims", True, None),
+        (None, False, None),
+        (None, True, RouteTakesNoFile),
+        ("d-claims", False, RouteNeedsFile),
+    ],
+)
+def test_a_route_uploads_a_file_or_runs_without_one(
+    dataset: str | None, *, has_file: bool, error: type[Exception] | None
+) -> None:
+    route = Route("claims", "c-broker", dataset, "p-claims")
+    with pytest.raises(error, match="'claims'") if error else nullcontext():
+        require_fit(route, has_file=has_file)
+
+
+def test_a_parameter_store_that_does_not_answer_is_told_by_its_name(ssm: Any) -> None:
+    with Stubber(ssm) as stubbed:
+        stubbed.add_client_error("get_parameters", "InternalServerError", http_status_code=500)
+        with pytest.raises(AwsUnavailable, match="Systems Manager"):
+            Routes(ssm, PATH).named("claims")
 
 
 def test_a_route_is_its_own_queue_and_holds_no_list() -> None:

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from stp.history_room import OTHERS
 from straight_through import errors
+from straight_through.hearing.listeners import listener_key
 from straight_through.settings import variables_of
 from straight_through.statuses import NOT_EXECUTED, RUN_AGAIN, SKIPPED, SUCCEEDED
+from straight_through.telling.remedies import WRITES_THE_OUTBOX
 from tests.unit.conftest import ROOT, Event
 
 ASL = (ROOT / "statemachine/straight_through.asl.yaml").read_text(encoding="utf-8")
@@ -63,7 +67,11 @@ def states_of(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 STATES = dict(states_of(MACHINE))
-TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+TASKS = {  # of functions
+    name: state
+    for name, state in STATES.items()
+    if state["Type"] == "Task" and "lambda:invoke" in state["Resource"]
+}
 
 
 def retried(state: dict[str, Any]) -> set[str]:
@@ -87,6 +95,11 @@ ALL_ERRORS = {
     and kind not in (errors.StraightThroughError, errors.WaitedFor)
 }
 RETRIED = {name for state in STATES.values() for name in retried(state)}
+DENIED_BY_S3 = {  # and the states that meet it
+    "SourceDenied": ("CheckFile", "UploadAndExecute"),
+    "OutboxDenied": WRITES_THE_OUTBOX,
+    "DestinationFailed": ("PublishRun",),
+}
 
 
 def test_the_tree_of_errors_has_each_class_once() -> None:
@@ -123,7 +136,8 @@ def test_a_function_that_was_killed_or_is_half_updated_is_called_again(name: str
 def test_what_a_role_may_not_is_tried_again_for_five_minutes(name: str) -> None:
     # Given AWS's denial, which may be that of a role that has just been changed
     (retry,) = [r for r in TASKS[name]["Retry"] if "AwsDenied" in r["ErrorEquals"]]
-    assert retry["ErrorEquals"] == ["AwsDenied"]
+    denied = {"AwsDenied"} | {error for error, states in DENIED_BY_S3.items() if name in states}
+    assert set(retry["ErrorEquals"]) == denied
     # Then the last of its tries comes after five minutes
     waits = [
         retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"])
@@ -132,21 +146,39 @@ def test_what_a_role_may_not_is_tried_again_for_five_minutes(name: str) -> None:
     assert max(waits) <= 30
 
 
-def test_a_download_is_tried_for_as_long_as_its_error_says() -> None:
-    """Step Functions, "Handling errors in workflows": FULL jitter waits between 0 and the delay."""
-    (retry,) = [r for r in TASKS["DownloadOutput"]["Retry"] if "ApiUnavailable" in r["ErrorEquals"]]
+def retried_for(name: str, error: str) -> tuple[float, float, int]:
+    """For how many hours a task is tried again after an error, on average; the longest wait between
+    two tries in seconds; how often.
+
+    Step Functions, "Handling errors in workflows": FULL jitter waits between 0 and the delay.
+    """
+    (retry,) = [r for r in TASKS[name]["Retry"] if error in r["ErrorEquals"]]
     assert retry["JitterStrategy"] == "FULL"
-    # Given how long its waits are on average
     delays = [
         min(retry["IntervalSeconds"] * retry["BackoffRate"] ** n, retry["MaxDelaySeconds"])
         for n in range(retry["MaxAttempts"])
     ]
-    hours = sum(delays) / 2 / 3600
+    return sum(delays) / 2 / 3600, max(delays), retry["MaxAttempts"]
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_no_burst_ends_a_run_where_an_accounts_functions_are_all_busy(name: str) -> None:
+    hours, longest, tries = retried_for(name, "Lambda.TooManyRequestsException")
+    assert hours > 1
+    # And what has not asked for its turn yet asks soon, since until then later files go before it
+    assert name == "DownloadOutput" or longest <= 600
+    # And a history has room for all tries: of three events each
+    assert name == "DownloadOutput" or 3 * (tries + 10) < OTHERS / 5
+
+
+def test_a_download_is_tried_for_as_long_as_its_error_says() -> None:
+    # Given how long its waits are on average
+    hours, _, tries = retried_for("DownloadOutput", "ApiUnavailable")
     # Then they take what people are told
     assert "about twelve hours" in (inspect.getdoc(errors.ApiUnavailable) or "")
     assert abs(hours - 12) < 0.1
     # And each of the tries takes three events of a history that is finite
-    assert 3 * retry["MaxAttempts"] * STATES["DownloadOutputs"]["MaxConcurrency"] < 10_000
+    assert 3 * tries * STATES["DownloadOutputs"]["MaxConcurrency"] < 10_000
 
 
 def test_only_a_lost_turn_is_caught_and_asked_for_again() -> None:
@@ -157,7 +189,44 @@ def test_only_a_lost_turn_is_caught_and_asked_for_again() -> None:
         for error in catch["ErrorEquals"]
     }
     (lost,) = errors_of("gone astray")
-    assert caught == {("UploadAndExecute", lost, "TakeTurn")}
+    assert {each for each in caught if each[0] in TASKS} == {("UploadAndExecute", lost, "TakeTurn")}
+
+
+def test_whatever_ends_the_wait_for_an_event_a_look_follows() -> None:
+    # Given the wait for an event, which no error may end a run with
+    wait = STATES["WaitForEvent"]
+    by_name = {error: c for c in wait["Catch"] for error in c["ErrorEquals"]}
+    # Then an event, the time, and an event that came before all lead to a look
+    assert wait["Next"] == "CheckStatus"
+    for error in ("States.Timeout", "DynamoDb.ConditionalCheckFailedException"):
+        assert by_name[error]["Next"] == "CheckStatus"
+    # And whatever else it is, the clock tells when to look
+    assert by_name["States.ALL"]["Next"] == "WaitForPipeline"
+    assert wait["Catch"][-1] is by_name["States.ALL"]
+    # And the run's state stays what it is: an event tells nothing
+    assert [c["ResultPath"] for c in wait["Catch"]] == [None, None]
+    assert wait["ResultPath"] is None
+    # And whoever sees in the console that it timed out reads there that it is meant to
+    assert "timed out" in wait["Comment"]
+    # And it takes as long as the clock would
+    assert wait["TimeoutSecondsPath"] == STATES["WaitForPipeline"]["SecondsPath"]
+
+
+def test_the_machine_writes_in_the_items_of_those_who_listen_and_nowhere_else() -> None:
+    # Given the item that CheckStatus notes, and what the state machine's role may write
+    pk, _ = listener_key("p-claims", "e-1")
+    (statements,) = [
+        p["Statement"]
+        for p in RESOURCES["StateMachine"]["Properties"]["Policies"]
+        if "Statement" in p
+    ]
+    condition, right, _ = statements[0]
+    assert condition == "TakeEvents"
+    (pattern,) = right["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    # Then it is that item's
+    assert right["Action"] == "dynamodb:UpdateItem"
+    assert fnmatchcase(pk, pattern)
+    assert not fnmatchcase("queues", pattern)
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -204,6 +273,7 @@ def test_each_placeholder_is_filled_and_none_for_nothing() -> None:
     filled = RESOURCES["StateMachine"]["Properties"]["DefinitionSubstitutions"]
     assert set(PLACEHOLDER.findall(ASL)) == filled.keys()
     assert filled.pop("Partition") == "AWS::Partition"
+    assert filled.pop("TurnsTable") == "TurnsTable"
     assert all(arn == f"{name}.Arn" for name, arn in filled.items())
 
 
@@ -221,7 +291,8 @@ def test_a_batch_stays_hidden_six_times_as_long_as_its_function_may_take() -> No
 
 
 @pytest.mark.parametrize(
-    "name", [*sorted(TASKS), "StartRun", "RunEnded", "SweepQueues", "PauseQueue"]
+    "name",
+    [*sorted(TASKS), "StartRun", "RunEnded", "SweepQueues", "PauseQueue", "TakeEvent"],
 )
 def test_a_function_has_each_variable_that_it_reads(
     name: str, load: Callable[..., ModuleType]
@@ -276,14 +347,17 @@ def test_the_record_only_grows_on_its_way(event: Event) -> None:
 def test_the_states_read_only_fields_that_the_record_has(event: Event) -> None:
     assert STATES["WaitForPipeline"]["SecondsPath"] == "$.wait_seconds"
     choices = STATES["PipelineFinished?"]["Choices"]
-    assert {choice["Variable"] for choice in choices} == {"$.status"}
+    *by_status, by_event = choices
+    assert {choice["Variable"] for choice in by_status} == {"$.status"}
+    # Where CheckStatus has named the item for the task token, an event may end the wait
+    assert by_event == {"Variable": "$.listening.pk", "IsPresent": True, "Next": "WaitForEvent"}
     known = {
         SUCCEEDED: "DownloadOutputs",
         SKIPPED: "PublishRun",
         NOT_EXECUTED: "UploadAndExecute",
         RUN_AGAIN: "TakeTurn",
     }
-    assert {choice["StringEquals"]: choice["Next"] for choice in choices} == known
+    assert {choice["StringEquals"]: choice["Next"] for choice in by_status} == known
     outputs = STATES["DownloadOutputs"]
     assert (outputs["ItemsPath"], outputs["ResultPath"]) == ("$.outputs", "$.outputs")
     assert {"wait_seconds", "status", "outputs"} <= event("publish_run")["record"].keys()

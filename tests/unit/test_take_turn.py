@@ -15,6 +15,7 @@ from straight_through.errors import (
     StraightThroughError,
     WrongFormat,
 )
+from straight_through.names import run_name
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key, tickets
@@ -132,6 +133,28 @@ def test_an_execution_of_a_definition_without_a_check_is_checked_here(
     record = table.get(record_key(given["execution"]["Name"])) or {}
     assert record["route"] == "claims"
     assert record["source"]["version_id"] == given["execution"]["Input"]["version_id"]
+
+
+def test_who_has_asked_before_asks_in_the_queue_that_the_route_has_now(
+    take: Handler, s3: Any, event: Event, states: FakeStates, table: Table
+) -> None:
+    # Given a dropped file that has asked for its turn, in a process that has read its route
+    given = drop(s3, event("take_turn"))
+    named = given["execution"]["Input"]
+    run = run_name(named["bucket"], named["key"], named["version_id"])
+    given["execution"] |= {"Name": run}
+    states.wait(given["token"], given["execution"]["Id"])
+    take(given)
+    # When a person gives the route another queue, and the file has lost its turn by that
+    route = {**ROUTE, "queue": "elsewhere"}
+    boto3.client("ssm").put_parameter(
+        Name="/straight-through/routes/claims", Value=json.dumps(route), Overwrite=True
+    )
+    given["state"] |= {"EnteredTime": "2099-01-01T00:00:00.000Z"}
+    states.wait(given["token"], given["execution"]["Id"])
+    take(given)
+    # Then it asks there at once, or it would go round until the old route was forgotten
+    assert (table.get(record_key(run)) or {})["queue"] == "elsewhere"
 
 
 def test_what_was_checked_is_not_checked_again(

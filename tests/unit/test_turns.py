@@ -29,6 +29,7 @@ from straight_through.queue.reconcile import Reconciler, SweepIncomplete
 from straight_through.queue.records import Records, record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import Turn, Turns, queue_key, tickets
+from straight_through.run_state import SCHEMA
 from tests.unit.fake_states import FakeStates
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -161,6 +162,32 @@ def test_a_run_that_follows_an_execution_has_the_place_of_its_drop(world: World)
     by_hand = {"bucket": "b", "key": "k", "execution_id": "e-1"}
     alone = attempt_of({"Name": "x", "Id": "arn:x", "StartTime": start, "Input": by_hand})
     assert alone.order.startswith(start)
+
+
+def test_a_replay_has_the_place_of_its_drop_behind_what_it_supersedes(world: World) -> None:
+    # Given a drop, and a newer one
+    dropped, newer = world.drop("may", seconds=60), world.drop("june", seconds=61)
+    start = iso(START + timedelta(seconds=900))
+
+    def replayed(plan: str, run: str) -> Attempt:
+        given = dropped.given | {"replay": plan}
+        return attempt_of({"Name": run, "Id": "arn:x", "StartTime": start, "Input": given})
+
+    # When the older one is replayed, twice, by runs of any name
+    first, second = replayed("20261128-101530-ff00", "z"), replayed("20261128-101531-0a00", "a")
+    # Then each comes behind the run before it and before the newer drop
+    assert dropped.order < first.order < second.order < newer.order
+    # And behind one that follows the drop's execution, which has its place too
+    given = dropped.given | {"execution_id": "e-1"}
+    follows = {"Name": f"{dropped.run}-attach-1", "Id": "arn", "StartTime": start, "Input": given}
+    assert attempt_of(follows).order < first.order
+    # And two runs of one plan do not share a ticket
+    assert replayed("20261128-101530-ff00", "y").order != first.order
+    # And nobody takes it for a drop, whose same bytes may be skipped
+    assert not first.was_dropped
+    # And what a person starts anew of its input but for the plan is as new as its start
+    again = attempt_of({"Name": "n", "Id": "arn", "StartTime": start, "Input": dropped.given})
+    assert again.order.startswith(start)
 
 
 def test_versions_of_one_second_go_by_their_sequencer() -> None:
@@ -365,6 +392,180 @@ def test_a_grant_that_was_never_sent_is_sent_by_the_sweep(
     world.now += timedelta(seconds=61)
     world.reconciler.sweep(timedelta(hours=1))
     assert world.turn(token)
+
+
+def test_who_asks_again_while_it_holds_the_turn_has_another_one(world: World) -> None:
+    # Given a holder whose function was killed, and that was told to have ended, by its lapsed mark
+    first = world.drop("a")
+    old = world.taken(first)
+    world.enter(old, first, seconds=900)
+    ended(world, first, "ABORTED")
+    tell_end(world, first)
+    world.now += timedelta(seconds=901)
+    # When it is redriven and asks again
+    again = world.drop("a", redrive=1)
+    token = world.take(again)
+    new = world.turn(token)
+    # Then nobody does anything in the name of the turn that it had
+    assert new
+    with pytest.raises(TurnLost):
+        world.enter(old, again)
+    # And what is known of its holder is of this attempt, but for the functions that were killed
+    holder = world.holder
+    assert "ended" not in holder
+    assert (holder["turn_id"], holder["token"]) == (new.turn_id, token)
+    assert (holder["granted_at"], holder["entered"]) == (iso(world.now), False)
+    assert (holder["redrive_count"], holder["schema"], holder["kills"]) == (1, SCHEMA, 1)
+    # And an older try of TakeTurn that wakes up has come too late
+    nothing: Any = {}
+    world.turns.take(QUEUE, again, nothing, "dead", "1 0", "claims")
+    assert world.holder == holder
+
+
+def test_who_loses_the_turn_while_it_asks_again_waits_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a holder that has ended and was redriven, and another that waits
+    first, second = world.drop("a"), world.drop("b", seconds=-1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first)
+    # When the late event of its end comes between its look at the queue and its write
+    together, writes = world.table.together, []
+
+    def late(*parts: Any) -> None:
+        writes.append(parts)
+        if len(writes) == 2:
+            tell_end(world, first)
+        together(*parts)
+
+    monkeypatch.setattr(world.table, "together", late)
+    again = world.take(world.drop("a", redrive=1))
+    # Then the other has the turn, and it waits as all others do
+    assert world.holder["run"] == second.run
+    assert (world.turn(token) is None, world.turn(again)) == (False, None)
+    assert world.waiting() == 1
+
+
+def test_a_function_that_was_believed_dead_clears_no_mark_of_the_next(world: World) -> None:
+    # Given a function that is slow, whose mark has lapsed, and the next one of its execution
+    first = world.drop("a")
+    turn = world.taken(first)
+    slow = world.enter(turn, first, seconds=30)
+    world.now += timedelta(seconds=31)
+    mark = world.enter(turn, first, seconds=900)
+    # When the slow one ends
+    world.turns.unmark(turn, slow, first.execution_arn, executed=True)
+    # Then the other goes on undisturbed
+    with pytest.raises(PipelineBusy):
+        world.enter(turn, first)
+    assert (world.holder["mark"]["id"], world.holder["kills"]) == (mark, 2)
+    assert "executed_at" not in world.turns.state(QUEUE)
+    # And when that one ends itself, it was killed by nobody, and when it executed is known
+    world.turns.unmark(turn, mark, first.execution_arn, executed=True)
+    assert (world.holder["kills"], "mark" in world.holder) == (0, False)
+    assert world.turns.state(QUEUE)["executed_at"] == iso(world.now)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["its run has ended", "it has ended"])
+def test_a_mark_that_is_cleared_while_the_turn_is_given_back_keeps_no_other_from_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    # Given a function at work whose execution has ended, and another that waits
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    turn = world.taken(first)
+    mark = world.enter(turn, first)
+    token = world.take(second)
+    ended(world, first, "ABORTED")
+    # When it clears its mark after somebody has seen it, and before that one notes the end
+    change, changes = world.table.update, []
+
+    def late(key: Any, expression: str, *rest: Any, **values: Any) -> Any:
+        changes.append(expression)
+        if len(changes) == 2:
+            world.turns.unmark(turn, mark, first.execution_arn)
+        return change(key, expression, *rest, **values)
+
+    monkeypatch.setattr(world.table, "update", late)
+    world.turns.pass_on(QUEUE, first.execution_arn, 0, turn.turn_id if known else "")
+    # Then the turn is given back all the same, since neither would come to it again
+    assert world.turn(token)
+
+
+def test_who_ends_while_it_waits_leaves_no_ticket(world: World) -> None:
+    # Given two that wait
+    world.taken(world.drop("a"))
+    second = world.drop("b", seconds=1)
+    world.take(second)
+    world.take(world.drop("c", seconds=2))
+    # When one of them is stopped
+    ended(world, second, "ABORTED")
+    tell_end(world, second)
+    # Then only the other waits still
+    assert [each["run"] for each in world.table.items(tickets(QUEUE))] == [world.drop("c").run]
+
+
+def test_the_turn_of_an_execution_that_step_functions_has_forgotten_is_passed_on(
+    world: World,
+) -> None:
+    # Given a holder that was redriven, and whose execution is no longer known: 90 days have passed
+    again, second = world.drop("a", redrive=2), world.drop("b", seconds=1)
+    world.taken(again)
+    token = world.take(second)
+    world.states.forgotten.add(again.execution_arn)
+    # When the sweep comes
+    world.reconciler.sweep(timedelta(hours=1))
+    # Then the next one has the turn
+    assert world.turn(token)
+
+
+def test_the_turn_of_an_execution_that_is_about_to_be_redriven_stays(world: World) -> None:
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.taken(first)
+    token = world.take(second)
+    ended(world, first, "PENDING_REDRIVE")
+    world.reconciler.sweep(timedelta(hours=1))
+    assert (world.turn(token), world.holder["run"]) == (None, first.run)
+
+
+def test_the_turn_of_an_attempt_that_ended_at_work_is_passed_on_though_another_has_begun(
+    world: World,
+) -> None:
+    # Given a function that was killed after its execution was aborted, and a redrive of that
+    first, second = world.drop("a"), world.drop("b", seconds=1)
+    world.enter(world.taken(first), first, seconds=900)
+    token = world.take(second)
+    ended(world, first, "ABORTED")
+    tell_end(world, first)
+    world.states.ended.clear()
+    # When the mark has lapsed, and the redrive has not come to the turn
+    world.reconciler.sweep(timedelta(hours=1))
+    assert world.turn(token) is None
+    world.now += timedelta(seconds=901)
+    world.reconciler.sweep(timedelta(hours=1))
+    # Then the next one has it
+    assert world.turn(token)
+
+
+def test_a_newer_ticket_of_an_execution_outlives_the_deadline_of_its_older_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a ticket past its deadline
+    world.taken(world.drop("a"))
+    second = world.drop("b", seconds=1)
+    world.take(second, stamp="1")
+    world.now += timedelta(hours=2)
+    fail = world.states.send_task_failure
+
+    def redriven(**told: str) -> None:
+        fail(taskToken=told["taskToken"], error=told["error"], cause=told["cause"])
+        world.take(world.drop("b", seconds=1, redrive=1))
+
+    # When its execution is ended for it, and asks again before the ticket is taken away
+    monkeypatch.setattr(world.states, "send_task_failure", redriven)
+    world.reconciler.sweep(timedelta(hours=1))
+    # Then it waits still
+    assert world.waiting() == 1
 
 
 # --- pauses -------------------------------------------------------------------------------------
@@ -650,7 +851,13 @@ def test_a_turn_that_does_not_come_is_told_with_its_times(world: World) -> None:
     assert world.waiting() == 0
 
 
-DAMAGED = {"nothing": {"any": 1}, "no token": {"asked_at": "2026-05-04T08:00:00.000Z", "token": 7}}
+TEXTS = dict.fromkeys(("execution_arn", "run", "token", "asked_at", "route"), "2026-05-04T08:00Z")
+DAMAGED = {
+    "nothing": {"any": 1},
+    "no token": {"asked_at": "2026-05-04T08:00:00.000Z", "token": 7},
+    "no text": {"redrive_count": 0},
+    "no number": TEXTS,
+}
 
 
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)

@@ -16,8 +16,9 @@ from straight_through.errors import (
     TurnLost,
 )
 from straight_through.files.checks import settings_of
+from straight_through.queue.pipelines import Pipelines, version_before
 from straight_through.queue.records import record_key
-from straight_through.queue.table import Table, update
+from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key
 from straight_through.routes import Route, parse_route
 from straight_through.run_state import SCHEMA
@@ -32,6 +33,7 @@ EXECUTION = {
     "status": "Started",
     "createdAt": "2026-05-04T08:15:33Z",
     "createdBy": "u-api",
+    "version": 14,
 }
 
 
@@ -102,6 +104,24 @@ def test_the_sample_gives_the_record_that_travels_on(
     # And the turn is held on, without a mark
     assert holder(table)["entered"]
     assert "mark" not in holder(table)
+
+
+def test_a_function_that_died_before_it_noted_the_pipelines_revision_notes_it_when_called_again(
+    upload: Handler,
+    given: dict[str, Any],
+    wire: Wire,
+    table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a function that dies between two notes of what its Execute has made
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipelines, "executed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            upload(given)
+    # When it is called again, then it executes nothing, and the route's next run knows it
+    made = upload(given)["quantemplate"]
+    assert len(wire.calls("POST", EXECUTIONS)) == 1
+    assert version_before(Pipelines(table).known(made), "claims", "june") == 14
 
 
 # --- what was checked before the turn -------------------------------------------------------------
@@ -268,57 +288,196 @@ def test_a_route_with_another_queue_by_now_gives_the_turn_back(
     assert wire.requests == []
 
 
-def test_a_dataset_of_another_queue_is_refused_with_both_routes(
-    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
-) -> None:
-    # Given a route whose dataset belongs to another route's queue
+def add_route(name: str, **fields: str) -> None:
+    """Add a route, with the fields of the sample's where no others are given."""
     boto3.client("ssm").put_parameter(
-        Name="/straight-through/routes/premiums",
-        Type="String",
-        Value=json.dumps(ROUTE | {"pipeline_id": "p-premiums"}),
+        Name=f"/straight-through/routes/{name}", Type="String", Value=json.dumps(ROUTE | fields)
     )
+
+
+def bind(table: Table, bound: str, queue: str, route: str) -> None:
+    """Let a dataset or a pipeline belong to a route's queue."""
     table.update(
-        ("dataset#c-broker/d-claims", "binding"),
-        "SET #queue = :queue, #route = :route",
-        queue="p-premiums",
-        route="premiums",
+        (bound, "binding"), "SET #queue = :queue, #route = :route", queue=queue, route=route
     )
-    # Then its file is refused before anything is uploaded
-    with pytest.raises(RouteConflict, match=r"'claims' .*'premiums'.*dataset c-broker/d-claims"):
-        upload(given)
-    assert wire.requests == []
 
 
-def test_a_binding_that_its_route_has_left_is_taken_over(
+def bound_to(table: Table, bound: str) -> tuple[str, str]:
+    """The queue and the route that a dataset or a pipeline belongs to."""
+    binding = table.get((bound, "binding")) or {}
+    return binding["queue"], binding["route"]
+
+
+BOUND_DATASET, BOUND_PIPELINE = "dataset#c-broker/d-claims", "pipeline#c-broker/p-claims"
+
+
+def test_dataset_and_pipeline_belong_to_the_queue_that_has_used_them(
     upload: Handler, given: dict[str, Any], table: Table
 ) -> None:
-    table.update(
-        ("dataset#c-broker/d-claims", "binding"),
-        "SET #queue = :queue, #route = :route",
-        queue="gone",
-        route="gone",
-    )
     assert upload(given)["status"] == "Started"
-    bound = table.get(("dataset#c-broker/d-claims", "binding")) or {}
-    assert (bound["queue"], bound["route"]) == ("p-claims", "claims")
+    for bound in (BOUND_DATASET, BOUND_PIPELINE):
+        assert bound_to(table, bound) == ("p-claims", "claims")
+
+
+@pytest.mark.parametrize(
+    ("bound", "other"),
+    [(BOUND_DATASET, {"pipeline_id": "p-other"}), (BOUND_PIPELINE, {"dataset_id": "d-other"})],
+    ids=["dataset", "pipeline"],
+)
+def test_what_another_queue_uses_is_refused_with_both_routes(
+    upload: Handler,
+    given: dict[str, Any],
+    table: Table,
+    wire: Wire,
+    bound: str,
+    other: dict[str, str],
+) -> None:
+    # Given a route whose dataset or pipeline belongs to another route's queue
+    add_route("premiums", queue="premiums", **other)
+    bind(table, bound, "premiums", "premiums")
+    # Then its file is refused before anything is uploaded
+    told = bound.replace("#", " ")
+    with pytest.raises(RouteConflict, match=rf"'claims' .*'premiums'.*{told}"):
+        upload(given)
+    assert wire.requests == []
+    assert bound_to(table, bound) == ("premiums", "premiums")
+
+
+@pytest.mark.parametrize("bound", [BOUND_DATASET, BOUND_PIPELINE])
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        {"dataset_id": ""},
+        {"queue": "old", "dataset_id": "d-other", "pipeline_id": "p-other"},
+        {"queue": "new"},
+    ],
+    ids=["is gone", "is invalid", "uses another", "has another queue"],
+)
+def test_a_binding_that_its_route_has_left_is_taken_over(
+    upload: Handler,
+    given: dict[str, Any],
+    table: Table,
+    bound: str,
+    other: dict[str, str] | None,
+) -> None:
+    # Given what belongs to the queue of a route that uses it there no more
+    if other is not None:
+        add_route("premiums", **other)
+    bind(table, bound, "old", "premiums")
+    # When another route's file is uploaded
+    assert upload(given)["status"] == "Started"
+    # Then it belongs to that one's queue
+    assert bound_to(table, bound) == ("p-claims", "claims")
+
+
+def test_of_two_queues_that_take_a_binding_over_at_once_one_is_refused(
+    upload: Handler,
+    given: dict[str, Any],
+    table: Table,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given what belongs to a queue whose route is gone
+    bind(table, BOUND_DATASET, "old", "gone")
+    add_route("premiums", queue="premiums", pipeline_id="p-other")
+    together = Table.together
+
+    def later(self: Table, *writes: Any) -> None:
+        if "ConditionCheck" in writes[0]:
+            bind(table, BOUND_DATASET, "premiums", "premiums")
+        together(self, *writes)
+
+    # When another takes it over between the look at it and the write
+    monkeypatch.setattr(Table, "together", later)
+    # Then it is that one's, and the file is refused
+    with pytest.raises(RouteConflict, match="'premiums'"):
+        upload(given)
+    assert bound_to(table, BOUND_DATASET) == ("premiums", "premiums")
+    assert wire.requests == []
 
 
 def test_a_binding_whose_queue_still_runs_is_waited_for(
     upload: Handler, given: dict[str, Any], table: Table, wire: Wire
 ) -> None:
-    table.together(
-        update(
-            ("dataset#c-broker/d-claims", "binding"),
-            "SET #queue = :queue, #route = :route",
-            queue="old",
-            route="claims",
-        ),
-        update(queue_key("old"), "SET #holder = :holder", holder={"run": "other"}),
-    )
+    bind(table, BOUND_DATASET, "old", "claims")
+    table.update(queue_key("old"), "SET #holder = :holder", holder={"run": "other"})
     record = upload(given)
     assert record["status"] == "NotExecuted"
-    assert "still in use in queue 'old'" in record["waiting"]["for"]
+    assert "dataset c-broker/d-claims is still in use in queue 'old'" in record["waiting"]["for"]
+    assert record["wait_seconds"] == 10
     assert wire.calls("POST", DATASET) == []
+
+
+def open_post_of_old(table: Table) -> None:
+    """Leave open, in a queue that its route has left, what became of another file's Execute."""
+    post = {
+        **{name: ROUTE[name] for name in ("organisation_id", "dataset_id", "pipeline_id")},
+        "id": "p-1",
+        "run": "other",
+        "route": "gone",
+        "after": 0,
+        "at": "2026-05-04T08:00:00.000Z",
+        "until": "2026-05-04T08:15:00.000Z",
+        "user": None,
+        "granted_at": "2026-05-04T08:00:00.000Z",
+        "measures": {"sha256": None, "rows": None},
+    }
+    bind(table, BOUND_DATASET, "old", "gone")
+    table.update(queue_key("old"), "SET #last_post = :post", post=post)
+    table.update(record_key("other"), "SET #posted = :post", post=post)
+
+
+def test_what_a_queue_that_was_left_has_made_is_found_out_first(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    # Given a dataset of a queue that was left with an Execute of which nobody has heard
+    open_post_of_old(table)
+    # When the next file of another queue comes, and the list shows no execution of it
+    assert upload(given)["status"] == "Started"
+    # Then it is noted that it has made none, and the dataset is taken over
+    assert table.get(queue_key("old")) == {"pk": "queues", "sk": "old"}
+    assert "posted" not in (table.get(record_key("other")) or {})
+    assert bound_to(table, BOUND_DATASET) == ("p-claims", "claims")
+    assert len(wire.calls("POST", DATASET)) == 1
+
+
+def test_a_newer_execute_of_a_queue_that_was_left_is_not_forgotten(
+    upload: Handler,
+    given: dict[str, Any],
+    table: Table,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given the same, and a file of the queue that was left, which executes there once more
+    open_post_of_old(table)
+    change = Table.update
+
+    def later(self: Table, key: Any, expression: str, *rest: Any, **values: Any) -> Any:
+        if (key, expression) == (queue_key("old"), "REMOVE #last_post"):
+            change(self, key, "SET #last_post.#id = :id, #holder = :h", id="p-2", h={"run": "x"})
+        return change(self, key, expression, *rest, **values)
+
+    # When it does so after the older one is settled, and before that is noted
+    monkeypatch.setattr(Table, "update", later)
+    # Then the file waits for what it makes
+    assert upload(given)["waiting"]["kind"] == "PipelineBusy"
+    assert (table.get(queue_key("old")) or {})["last_post"]["id"] == "p-2"
+    assert wire.calls("POST", DATASET) == []
+
+
+def test_what_a_queue_that_was_left_still_makes_is_waited_for(
+    upload: Handler, given: dict[str, Any], table: Table, wire: Wire
+) -> None:
+    # Given the same, and a list that shows what that Execute has made, which goes on
+    open_post_of_old(table)
+    wire.answer("GET", EXECUTIONS, json_reply([EXECUTION]))
+    # Then the file waits for its end, and nothing goes up
+    record = upload(given)
+    assert (record["status"], record["waiting"]["kind"]) == ("NotExecuted", "PipelineBusy")
+    assert wire.calls("POST", DATASET) == []
+    # And it is known whose it is
+    assert table.get(record_key("other"))["execution"]["execution_id"] == "e-7"  # type: ignore[index]
 
 
 def attached(given: dict[str, Any], table: Table, execution_id: str) -> dict[str, Any]:

@@ -56,6 +56,17 @@ def test_another_kind_of_trouble_and_a_redrive_count_anew() -> None:
     assert waited(ApiThrottled("Later."), 99, "ApiUnavailable", redrive=1)["wait_seconds"] <= 5
 
 
+def test_a_redrive_of_a_long_execution_tries_soon_again() -> None:
+    # Given an execution that was made four days ago, and a redrive of now
+    state: Any = {"executed_at": iso(NOW - timedelta(hours=99))}
+    redriven = Attempt("may", "arn:may", 1, iso(NOW), iso(NOW - timedelta(hours=99)), {})
+    # When Quantemplate does not answer, then a person who has just redriven it waits seconds
+    assert wait_out(state, ApiUnavailable("Down."), redriven, PATIENCE, NOW)["wait_seconds"] <= 5
+    # And without a redrive no wait is short any more
+    first = Attempt("may", "arn:may", 0, iso(NOW - timedelta(hours=99)), iso(NOW), {})
+    assert wait_out(state, ApiUnavailable("Down."), first, PATIENCE, NOW)["wait_seconds"] == 3564
+
+
 def test_two_waits_that_take_turns_have_a_deadline_all_the_same() -> None:
     # Given a pipeline that is busy for ever, and an API that does not answer every other time
     record: Any = {}

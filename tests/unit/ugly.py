@@ -13,7 +13,7 @@ from typing import Any
 import openpyxl
 import xlwt
 
-from straight_through.routes import TableSpec
+from straight_through.table_spec import TableSpec
 
 NAMES = [
     *("Policy", "Insured", "Premium", "Inception", "Expiry", "Currency", "Broker", "Country"),

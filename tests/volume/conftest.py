@@ -1,5 +1,5 @@
 """The fixtures of the unit tests that these need."""
 
-from tests.unit.conftest import aws, session, states
+from tests.unit.conftest import aws, session, states, table
 
-__all__ = ["aws", "session", "states"]
+__all__ = ["aws", "session", "states", "table"]

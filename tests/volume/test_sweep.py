@@ -10,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from straight_through.moments import iso
+from straight_through.queue.notices import Notices
 from straight_through.queue.reconcile import Reconciler, SweepIncomplete
 from straight_through.queue.table import Table
+from straight_through.time_left import unhurried
 from tests.unit.fake_states import FakeStates
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -42,6 +44,7 @@ class Account(FakeStates):
         self.described: list[str] = []
         self.throttled = 0
         self.silent = False
+        self.notices: dict[str, bool] = {}  # execution ARN: whether it was told
         self.requests: Counter[str] = Counter()
 
     # --- Step Functions -------------------------------------------------------------------------
@@ -71,6 +74,8 @@ class Account(FakeStates):
         if pk == "queues":
             held = [self.queue_item(queue) for queue in self.queues]
             return {"Items": held + [{"sk": {"S": queue}} for queue in self.idle]}
+        if pk == "notices":
+            return {"Items": [self.notice(arn) for arn in self.notices]}
         queue = pk.removeprefix("tickets#")
         waiting = self.tickets.get(queue, [])
         at = int(asked.get("ExclusiveStartKey", {"sk": {"N": "0"}})["sk"]["N"])
@@ -94,6 +99,13 @@ class Account(FakeStates):
         self.tickets[queue].remove(int(asked["Key"]["sk"]["S"]))
         return {}
 
+    def update_item(self, **asked: Any) -> dict[str, Any]:
+        """Note that a notice is being told, or was."""
+        self.take(A_PAGE, "UpdateItem")
+        if ":yes" in asked["ExpressionAttributeValues"]:
+            self.notices[asked["Key"]["sk"]["S"]] = True
+        return {"Attributes": {}}
+
     def take(self, seconds: float, request: str) -> None:
         """Let time pass for a request."""
         self.requests[request] += 1
@@ -106,6 +118,13 @@ class Account(FakeStates):
         holder: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
         holder |= {"redrive_count": {"N": "0"}, "kills": {"N": "0"}, "entered": {"BOOL": True}}
         return {"sk": {"S": queue}, "holder": {"M": holder}}
+
+    def notice(self, arn: str) -> dict[str, Any]:
+        """What is due of a run that has waited for an hour."""
+        texts = {"sk": arn, "arn": arn, "due": self.asked_at, "subject": "Waits", "text": arn}
+        return {name: {"S": text} for name, text in texts.items()} | {
+            "told": {"BOOL": self.notices[arn]}
+        }
 
     def ticket(self, queue: str, number: int) -> dict[str, Any]:
         """One that waits; a token of Step Functions has some 800 characters."""
@@ -223,3 +242,33 @@ def test_many_overdue_files_are_told_so_over_some_minutes(account: Made) -> None
     # Then each has ended when the next one comes, and all are told once
     assert max(took) < 60
     assert large.requests["SendTaskFailure"] == len(large.answers) == 4_000
+
+
+def test_two_thousand_files_that_wait_for_an_hour_are_told_within_the_quota(account: Made) -> None:
+    # Given 2,000 queues whose holders have waited for Quantemplate for an hour
+    large = account(2_000, 1)
+    large.notices = {arn_of(queue): False for queue in large.queues}
+    table = Table(large, "turns")  # type: ignore[arg-type]
+    reconciler, notices = reconciler_of(large), Notices(table)
+    told, took, sweeps = [], [], 0
+    # When they are swept each minute
+    while not all(large.notices.values()):
+        large.now = max(large.now, START + sweeps * MINUTE)
+        began, before = large.now, large.requests["DescribeExecution"]
+        reconciler.sweep(10 * DEADLINE)
+        notices.tell_due(
+            lambda _subject, text: told.append(text),
+            reconciler.ended,
+            reconciler.may_look,
+            large.now,
+            unhurried,
+        )
+        # Then a sweep asks for no more than what the account has
+        assert large.requests["DescribeExecution"] - before <= BUCKET
+        took.append((large.now - began).total_seconds())
+        sweeps += 1
+    assert large.throttled == 0
+    assert max(took) < 60
+    # And each is told once, in less than an hour
+    assert sorted(told) == sorted(large.notices)
+    assert sweeps < 60

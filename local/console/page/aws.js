@@ -61,6 +61,7 @@ function speaker(service, prefix, version) {
 export const states = speaker("states", "AWSStepFunctions", "1.0");
 export const ssm = speaker("ssm", "AmazonSSM", "1.1");
 export const secrets = speaker("secretsmanager", "secretsmanager", "1.1");
+const logs = speaker("logs", "Logs_20140328", "1.1");
 const dynamodb = speaker("dynamodb", "DynamoDB_20120810", "1.0");
 
 /** A DynamoDB value as JSON has it. */
@@ -74,10 +75,36 @@ export function plain(value) {
 
 const plainItem = (attributes) => Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, plain(value)]));
 
+/** What the functions have logged with a text in it, since a moment in milliseconds, oldest first. */
+export async function logged(text, startTime) {
+  const found = [];
+  let nextToken;
+  do {
+    const page = await logs("FilterLogEvents", { logGroupName: `/aws/lambda/${STACK}`, filterPattern: `"${text}"`, startTime, nextToken });
+    found.push(...page.events);
+    nextToken = page.nextToken;
+  } while (nextToken);
+  return found;
+}
+
 /** The item of a key, or null. */
 export async function item(table, pk, sk) {
   const found = await dynamodb("GetItem", { TableName: table, Key: { pk: { S: pk }, sk: { S: sk } }, ConsistentRead: true });
   return found.Item ? plainItem(found.Item) : null;
+}
+
+const AT_ONCE = 100; // keys of one BatchGetItem
+
+/** The items of keys, those that there are, in any order. */
+export async function itemsOf(table, keys) {
+  const found = [];
+  let left = keys.map(([pk, sk]) => ({ pk: { S: pk }, sk: { S: sk } }));
+  while (left.length) {
+    const answer = await dynamodb("BatchGetItem", { RequestItems: { [table]: { Keys: left.slice(0, AT_ONCE), ConsistentRead: true } } });
+    found.push(...(answer.Responses?.[table] ?? []).map(plainItem));
+    left = [...left.slice(AT_ONCE), ...(answer.UnprocessedKeys?.[table]?.Keys ?? [])];
+  }
+  return found;
 }
 
 /** All items of a partition, in their order. */

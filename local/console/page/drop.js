@@ -4,7 +4,7 @@ import { h, show, size } from "./dom.js";
 import { fact } from "./facts.js";
 import { upload } from "./s3.js";
 
-const PATIENCE = 10_000; // milliseconds until a run should have begun
+const PATIENCE = 10_000; // milliseconds until a run should have begun; one that begins later is followed too
 const SHOWN = 4000; // milliseconds that a drop is shown after its run has begun
 
 /** Make the zone. */
@@ -64,16 +64,19 @@ export function dropZone(app) {
   }
 
   async function send(drop, alone) {
-    const { InboxBucket: bucket } = app.stack.outputs, { IgnorePatterns: patterns } = app.stack.parameters;
+    const { InboxBucket: bucket } = app.stack.outputs, { IgnorePatterns: patterns, InboxPrefix: prefix = "" } = app.stack.parameters;
     try {
+      const refused = await fact("refused", { key: drop.key, size: drop.file.size, patterns, prefix });
+      if (refused) {
+        refuse(drop, refused);
+        return;
+      }
       drop.version = await upload(bucket, drop.key, drop.file, (share) => {
         drop.share = share;
         render();
       });
       Object.assign(drop, { at: Date.now(), alone });
-      const { why, run } = await fact("dropped", { bucket, key: drop.key, version: drop.version, patterns });
-      drop.expected = run;
-      if (why) refuse(drop, `Uploaded, but it starts no run: ${why}.`);
+      drop.expected = (await fact("dropped", { bucket, key: drop.key, version: drop.version })).run;
     } catch (error) {
       refuse(drop, error.message);
       return;
@@ -91,11 +94,11 @@ export function dropZone(app) {
     if (drop.run || !drop.expected) return;
     const run = app.runs?.listed.find((each) => each.name === drop.expected);
     if (run) {
-      drop.run = run.name;
+      Object.assign(drop, { run: run.name, said: "", bad: false });
       setTimeout(() => drops.splice(drops.indexOf(drop), 1) && render(), SHOWN);
       if (drop.alone && app.view === "runs") location.hash = `#/runs/${encodeURIComponent(run.name)}`;
     } else if (!drop.bad && Date.now() - drop.at > PATIENCE) {
-      refuse(drop, "Uploaded, but no run has begun. stp doctor finds out why.");
+      refuse(drop, "Uploaded, but no run has begun yet: it is waited for. stp doctor finds out why.");
     }
   }
 

@@ -45,7 +45,8 @@ function straight(edge, from, to) {
   const start = [from.x + from.width / 2, from.y + from.height], end = [to.x + to.width / 2, to.y];
   const middle = (start[1] + end[1]) / 2;
   const points = start[0] === end[0] ? [start, end] : [start, [start[0], middle], [end[0], middle], end];
-  return { ...edge, points, labelAt: [end[0] + 8, (start[1] + end[1]) / 2 + 3], anchor: "start" };
+  // Beside the last stretch: no line goes through its words.
+  return { ...edge, points, labelAt: [end[0] + 8, (points.at(-2)[1] + end[1]) / 2 + 4], anchor: "start" };
 }
 
 /** The shortest edges get the inner lanes; no two in one lane meet. */

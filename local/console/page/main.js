@@ -1,7 +1,9 @@
 /** The console: which view is shown, and the poll that keeps it current. */
 
 import { Unreachable, readRoutes, readStack } from "./aws.js";
+import { compareView } from "./compare.js";
 import { h, show, tick } from "./dom.js";
+import { listen } from "./keys.js";
 import { queuesView } from "./queues.js";
 import { Runs } from "./runs.js";
 import { runsView } from "./runs_view.js";
@@ -16,9 +18,9 @@ const main = document.querySelector("#main"), banner = document.querySelector("#
 const live = document.querySelector("#live"), news = document.querySelector("#news");
 
 /** What all views know; `poke` polls at once, `say` tells the news. */
-const app = { stack: null, routes: {}, runs: null, standIn: null, view: "", name: "", poke, say, readRoutesNow };
-const views = { runs: runsView(app), queues: queuesView(app), switches: switchesView(app) };
-const TITLES = { runs: "Runs", queues: "Queues", switches: "Switches" };
+const app = { stack: null, routes: {}, runs: null, standIn: null, view: "", name: "", search: null, unusual: {}, poke, say, readRoutesNow };
+const views = { runs: runsView(app), queues: queuesView(app), switches: switchesView(app), compare: compareView(app) };
+const TITLES = { runs: "Runs", queues: "Queues", switches: "Switches", compare: "Side by side" };
 
 // --- where we are --------------------------------------------------------------------------------
 function go() {
@@ -27,7 +29,7 @@ function go() {
     location.replace("#/runs");
     return;
   }
-  app.name = decodeURIComponent(name.join("/"));
+  app.name = name.map(decodeURIComponent).join("/");
   if (view !== app.view) {
     app.view = view;
     main.replaceChildren(views[view].element);
@@ -69,6 +71,7 @@ async function poll() {
     const before = new Map(app.runs.listed.map((run) => [run.arn, run]));
     await app.runs.refresh(app.routes);
     if (before.size) tell(before, app.runs.listed);
+    views[app.view].render(); // what is listed is seen before the rest is read
     await views[app.view].refresh();
     views[app.view].render();
     trouble("");
@@ -94,8 +97,9 @@ async function readStackNow() {
     return;
   }
   const { outputs, parameters } = app.stack;
-  app.runs = new Runs(outputs.StateMachineArn);
+  app.runs = new Runs(outputs.StateMachineArn, outputs.TurnsTable, parameters.PipelinePageUrl);
   app.standIn = new StandIn(parameters.QuantemplateApiUrl, outputs.CredentialsSecretArn);
+  Object.assign(app, { search: null, unusual: {} });
   polls = 0;
 }
 
@@ -119,7 +123,8 @@ function say(text) {
 }
 
 function tell(before, runs) {
-  const changed = runs.filter((run) => before.get(run.arn)?.status !== run.status);
+  const oldest = Math.min(...[...before.values()].map((run) => run.started));
+  const changed = runs.filter((run) => run.started >= oldest).filter((run) => before.get(run.arn)?.status !== run.status);
   if (!changed.length) return;
   const lines = changed.slice(0, 2).map((run) => {
     const what = run.running && before.has(run.arn) ? "goes on" : run.running ? "has begun" : run.status;
@@ -128,6 +133,7 @@ function tell(before, runs) {
   say(lines.join("; ") + (changed.length > 2 ? `; and ${changed.length - 2} more` : ""));
 }
 
+listen();
 window.addEventListener("hashchange", go);
 document.addEventListener("visibilitychange", () => (document.hidden ? null : poke()));
 setInterval(tick, 250);

@@ -1,9 +1,11 @@
 /** What came back: the outputs of a run's manifest, one of them as a table, and links to save them. */
 
 import { decoded, numeric, records } from "./csv.js";
-import { counted, h, named, rowsOf, show, size } from "./dom.js";
-import { beginning, document as read, link } from "./s3.js";
+import { button, counted, h, named, rowsOf, show, size } from "./dom.js";
+import { beginning, document as read, link, whole } from "./s3.js";
+import { zipped } from "./zip.js";
 
+const KEPT = 60_000; // milliseconds that a download has to begin
 const BYTES = 64 * 1024, ROWS = 50; // of a preview
 
 /** Make the place for one run's outputs. */
@@ -28,8 +30,9 @@ export function outputsOf(app) {
     if (mine.place !== manifest) {
       try {
         mine.manifest = await read(bucket, manifest);
-        // The table that was made of the file, beside what came of it.
-        if (mine.manifest.prepared) mine.manifest.outputs.push({ name: "What was sent", ...mine.manifest.prepared });
+        // The table that was made of the file, or of each of a set, beside what came of it.
+        for (const { file, prepared } of [mine.manifest, ...(mine.manifest.members ?? [])])
+          if (prepared) mine.manifest.outputs.push({ name: file ? `What was sent: ${file}` : "What was sent", ...prepared });
         mine.said = "";
       } catch (error) {
         if (!error.code) throw error;
@@ -59,7 +62,7 @@ export function outputsOf(app) {
   function render(run) {
     const outputs = now.manifest?.outputs;
     show(list, [run.running, run.status, run.manifest, outputs, now.chosen, now.said, now.links.size, now.releasedBy], () => [
-      h("h3", {}, "Outputs"), outputs?.length ? files(run, outputs) : h("p.note", {}, now.said || nothing(run))]);
+      h("div.outputshead", {}, h("h3", {}, "Outputs"), outputs?.length ? all(run, outputs) : null), outputs?.length ? files(run, outputs) : h("p.note", {}, now.said || nothing(run))]);
     const output = outputs?.[now.chosen], seen = output && now.previews.get(output.key);
     show(table, [output, seen], () => output && (seen ? shown(output, seen) : h("p.note", {}, `Reading ${output.name} …`)));
   }
@@ -70,6 +73,20 @@ export function outputsOf(app) {
     if (run.manifest && !now.manifest) return "Reading the manifest …";
     if (run.manifest) return run.status === "Skipped" ? "There are none: the file was skipped." : "The run made no outputs.";
     return "There are none: the run ended before it was published.";
+  }
+
+  /** The button that saves all outputs and the manifest as one file. */
+  function all(run, outputs) {
+    const said = h("span.bad.said", { role: "alert" });
+    const save = button("Save all", "Saving", async () => {
+      const keys = [...outputs.map((output) => output.key), run.manifest[1]];
+      const found = [];
+      for (const key of keys) found.push([key.split("/").pop(), await whole(now.bucket, key)]);
+      const address = URL.createObjectURL(new Blob(zipped(found), { type: "application/zip" }));
+      h("a", { href: address, download: `${run.name}.zip` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), KEPT);
+    }, { kind: ".small", said: (text) => { said.textContent = text; }, title: "All outputs and the manifest as one ZIP" });
+    return [said, save];
   }
 
   function files(run, outputs) {

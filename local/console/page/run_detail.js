@@ -3,6 +3,7 @@
 import { states } from "./aws.js";
 import { button, counted, duration, h, moment, named, running, show } from "./dom.js";
 import { History } from "./history.js";
+import { logOf } from "./log.js";
 import { outputsOf } from "./outputs.js";
 import { recordOf, redrive, release, runAgain, stop } from "./runs.js";
 import { stepsOf } from "./steps.js";
@@ -10,8 +11,8 @@ import { stepsOf } from "./steps.js";
 /** Make the place for one run. */
 export function runDetail(app) {
   const head = h("div.head"), told = h("div.told"), said = h("p.bad.said", { role: "alert" });
-  const steps = stepsOf(), outputs = outputsOf(app);
-  const body = h("div.body", {}, head, said, told, steps.element, outputs.element);
+  const steps = stepsOf(), outputs = outputsOf(app), log = logOf();
+  const body = h("div.body", {}, head, said, told, steps.element, outputs.element, log.element);
   const empty = h("div.empty");
   const element = h("div", {}, empty, body);
   let now = { name: "", run: undefined, record: {}, timeline: null, history: null, definition: null, seen: "" };
@@ -41,6 +42,7 @@ export function runDetail(app) {
     say("");
     steps.reset();
     outputs.reset();
+    log.reset();
   }
 
   /** Show what is known now. */
@@ -58,6 +60,7 @@ export function runDetail(app) {
     show(told, [run, record.released_by, waiting, state, endedAt, app.standIn?.base], () => news(run, record, { waiting, state, endedAt, ifStopped }, Boolean(app.standIn?.base)));
     steps.render(run, now.definition, timeline?.steps ?? [], history);
     outputs.render(run);
+    log.render(run);
   }
 
   /** What is shown where there is no run. */
@@ -78,7 +81,7 @@ export function runDetail(app) {
       run.ended_badly && run.redrivable && act("Redrive", "Redriving", () => redrive(run), { kind: ".primary", title: "Let it go on where it ended" }),
       held && act("Release", "Releasing", async () => open(await release(run)), { kind: ".primary", title: "Publish what the gate holds" }),
       run.running && act("Stop", "Stopping", () => stop(run), { title: "Stop it; Redrive lets it go on" }),
-      run.key && !run.running && act("Run again", "Starting", async () => open(await runAgain(run, app.stack.outputs.TurnsTable)), { title: "Process the same version of the file in a new run" }),
+      (run.key || run.input.route) && !run.running && act("Run again", "Starting", async () => open(await runAgain(run, app.stack.outputs.TurnsTable)), { title: run.key ? "Process the same version of the file in a new run" : "Execute the route's pipeline in a new run" }),
     ];
     const facts = [
       ["run", h("code", {}, run.name)],
@@ -86,6 +89,7 @@ export function runDetail(app) {
       ["started", moment(run.started)],
       [run.running ? "running for" : "took", run.running ? running(run.started) : duration(run.stopped - run.started)],
       run.redrives ? ["redriven", counted(run.redrives, "time")] : null,
+      run.processed_by ? ["processed by", run.processed_by] : null,
       run.rows_in ? ["rows in", run.rows_in] : null,
     ].filter(Boolean);
     return [
@@ -107,6 +111,7 @@ const SWITCHED = ["CredentialsRejected", "AccessDenied"];
 /** What people are told of a run: why it ended badly, is held or waits, and what to do. */
 function news(run, record, { waiting, state, endedAt, ifStopped }, standIn) {
   const next = h("p.next", {}, h("b", {}, "What to do: "), run.next);
+  if (run.pipeline_page) next.append(" ", h("a", { href: run.pipeline_page }, "The pipeline in Quantemplate"));
   if (run.ended_badly) {
     const title = `${run.error || run.status}${endedAt ? ` at ${endedAt}` : ""}`;
     if (standIn && SWITCHED.includes(run.error)) next.append(" If a switch of the stand-in does it, put it right under ", h("a", { href: "#/switches" }, "Switches"), ".");

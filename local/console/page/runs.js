@@ -1,26 +1,54 @@
 /** The runs: executions of the state machine, and what is done with them. */
 
-import { AwsError, STACK, item, states } from "./aws.js";
+import { AwsError, STACK, item, itemsOf, states } from "./aws.js";
 import { fact } from "./facts.js";
 
-const LISTED = 100; // newest runs that are shown
-const AT_ONCE = 5;
+const LISTED = 100; // newest runs that are looked at with each poll
+const FIRST = 20; // and with the first, so that there is something to see at once
+export const MOST_LISTED = 1000; // entries of one ListExecutions
+const AT_ONCE = 8;
 
 const signature = (listed) => `${listed.status} ${listed.redriveCount ?? 0} ${listed.stopDate ?? ""}`;
 
-/** The newest runs, as they were when they were last read. */
+/** The runs, as they were when they were last read: the newest, and those that were asked for. */
 export class Runs {
-  constructor(machine) {
-    Object.assign(this, { machine, known: new Map(), listed: [], more: false });
+  constructor(machine, table, pipelinePage = "") {
+    Object.assign(this, { machine, table, pipelinePage, known: new Map(), sketched: new Map(), entries: [], listed: [], more: false });
   }
 
-  /** Read the list, and each run that is new or has changed. */
+  /** A page of the list, newest start first, with a status if one is given. */
+  page(status, nextToken, maxResults = MOST_LISTED) {
+    return states("ListExecutions", { stateMachineArn: this.machine, maxResults, statusFilter: status || undefined, nextToken });
+  }
+
+  /** Read the newest of the list, and each run that is new or has changed. */
   async refresh(routes) {
-    const page = await states("ListExecutions", { stateMachineArn: this.machine, maxResults: LISTED });
-    const changed = page.executions.filter((each) => this.known.get(each.executionArn)?.signature !== signature(each));
+    const page = await this.page("", undefined, this.listed.length ? LISTED : FIRST);
+    this.listed = await this.whole(page.executions, routes);
+    this.listed.sort((a, b) => b.started - a.started);
+    Object.assign(this, { entries: page.executions, more: Boolean(page.nextToken) });
+  }
+
+  /** The runs of entries of the list; of those that are known already only what may have changed is read. */
+  async whole(entries, routes) {
+    const changed = entries.filter((each) => this.known.get(each.executionArn)?.signature !== signature(each));
     await this.read(changed.map((each) => each.executionArn), routes, changed.map(signature));
-    this.listed = page.executions.map((each) => this.known.get(each.executionArn).run).sort((a, b) => b.started - a.started);
-    this.more = Boolean(page.nextToken);
+    const going = entries.filter((each) => !changed.includes(each)).map((each) => this.known.get(each.executionArn)).filter(({ run }) => run.running || run.open_hold);
+    const told = await this.told(going.map((each) => each.execution), routes);
+    told.forEach((run, at) => { going[at].run = run; });
+    return entries.map((each) => this.known.get(each.executionArn).run);
+  }
+
+  /** The runs of entries as the table tells of them: without input, error and what came back, but at once. */
+  async sketch(entries, routes) {
+    const at = (each) => [this.known, this.sketched].map((map) => map.get(each.executionArn)).find((found) => found?.signature === signature(each));
+    const open = (found) => !found || (found.run.running && !found.run.whole);
+    const asked = entries.filter((each) => open(at(each)));
+    for (let from = 0; from < asked.length; from += MOST_LISTED) {
+      const some = asked.slice(from, from + MOST_LISTED), runs = await this.told(some, routes);
+      runs.forEach((run, n) => this.sketched.set(run.arn, { signature: signature(some[n]), run }));
+    }
+    return entries.map((each) => at(each).run);
   }
 
   /** Read runs, however many, and have them told together. Raises AwsError. */
@@ -29,9 +57,17 @@ export class Runs {
     for (let at = 0; at < arns.length; at += AT_ONCE) {
       executions.push(...await Promise.all(arns.slice(at, at + AT_ONCE).map((arn) => states("DescribeExecution", { executionArn: arn }))));
     }
-    const runs = executions.length ? await fact("runs", { executions, routes: Object.keys(routes) }) : [];
-    runs.forEach((run, at) => this.known.set(run.arn, { signature: signatures[at] ?? "", run }));
+    const runs = await this.told(executions, routes);
+    runs.forEach((run, at) => this.known.set(run.arn, { signature: signatures[at] ?? "", execution: executions[at], run }));
     return runs;
+  }
+
+  /** What executions are, with what the table has of them. */
+  async told(executions, routes) {
+    if (!executions.length) return [];
+    const kept = await itemsOf(this.table, executions.map((each) => [`run#${each.name}`, "record"]));
+    const records = Object.fromEntries(kept.map((record) => [record.pk.slice("run#".length), record]));
+    return fact("runs", { executions, routes: Object.keys(routes), records, pipeline_page: this.pipelinePage });
   }
 
   /** The run of a name: from the list, else from AWS; null where there is none. */

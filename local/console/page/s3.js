@@ -43,6 +43,9 @@ export async function beginning(bucket, key, most) {
   return { bytes, more: whole > bytes.length };
 }
 
+/** An object's bytes. */
+export const whole = async (bucket, key) => new Uint8Array(await (await send("s3", pathOf(bucket, key))).arrayBuffer());
+
 /** An object's JSON document. */
 export const document = async (bucket, key) => (await send("s3", pathOf(bucket, key))).json();
 

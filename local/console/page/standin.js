@@ -25,13 +25,13 @@ export class StandIn {
   async refresh() {
     if (!this.base) return;
     try {
-      const [troubles, settings, datasets, pipelines, secret] = await Promise.all([
+      const [troubles, settings, datasets, pipelines, events, secret] = await Promise.all([
         this.order("GET", "/troubles"), this.order("GET", "/settings"), this.order("GET", "/datasets"),
-        this.order("GET", "/pipelines"), secrets("GetSecretValue", { SecretId: this.secretArn }),
+        this.order("GET", "/pipelines"), this.order("GET", "/events"), secrets("GetSecretValue", { SecretId: this.secretArn }),
       ]);
       const theirs = JSON.parse(secret.SecretString);
       const rejects = theirs.client_id !== settings.client_id || theirs.client_secret !== settings.client_secret;
-      this.state = { troubles, datasets, pipelines, rejects };
+      this.state = { troubles, datasets, pipelines, events, rejects };
       this.problem = "";
     } catch (error) {
       this.problem = `The server at ${this.base} does not answer as the stand-in does (${error.message}). The switches belong to the stand-in, which make up starts where no other server is set.`;
@@ -47,7 +47,9 @@ export class StandIn {
   async clear() {
     await this.order("DELETE", "/troubles");
     if (this.state?.rejects) await this.credentials(true);
-    for (const [id, dataset] of Object.entries(this.state?.datasets ?? {})) if (!dataset.shared) await this.share(id, true);
+    for (const [id, dataset] of Object.entries(this.state?.datasets ?? {})) if (!dataset.shared || !dataset.shared_with_all) await this.share(id, { shared: true, shared_with_all: true });
+    for (const [id, pipeline] of Object.entries(this.state?.pipelines ?? {})) if (!pipeline.shared_with_all) await this.tellOf(id, true);
+    await this.events({ envelope: "long", late: 0, scattered: 0, twice: 0, lost: 0, strangers: 0 });
   }
 
   /** Accept the stack's credentials, or reject them from the next call on. */
@@ -57,8 +59,24 @@ export class StandIn {
     await this.order("POST", "/tokens/expire");
   }
 
-  /** Let the API user edit a dataset, or not. */
-  share(dataset, shared) {
-    return this.order("PUT", `/datasets/${encodeURIComponent(dataset)}`, { shared });
+  /** Let the API user edit a dataset (`shared`) and all see it (`shared_with_all`), or not. */
+  share(dataset, sharing) {
+    const before = this.state?.datasets[dataset];
+    return this.order("PUT", `/datasets/${encodeURIComponent(dataset)}`, { shared: before?.shared ?? true, shared_with_all: before?.shared_with_all ?? true, ...sharing });
+  }
+
+  /** Send events of a pipeline, since all see it, or none. */
+  tellOf(pipeline, all) {
+    return this.order("PUT", `/pipelines/${encodeURIComponent(pipeline)}/sharing`, { shared_with_all: all });
+  }
+
+  /** Update a dataset as somebody else does. */
+  update(dataset) {
+    return this.order("POST", `/datasets/${encodeURIComponent(dataset)}/update`);
+  }
+
+  /** Change how events are sent. */
+  events(changed) {
+    return this.order("PUT", "/events", changed);
   }
 }

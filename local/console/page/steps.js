@@ -9,12 +9,23 @@ const WORDS = { current: "current", done: "done", failed: "failed", stopped: "st
 /** Make the place for the states of one run. */
 export function stepsOf() {
   const drawn = h("div.drawn"), rows = h("ol.steps", { "aria-label": "States", onkeydown: arrows }), data = h("div.data");
+  const place = h("div", {}, drawn), around = h("div.around", { tabindex: 0, role: "group", "aria-label": "Picture, to be scrolled" });
+  const large = h("dialog.large", { "aria-label": "State machine", onclose: () => place.append(drawn) },
+    h("div.picturehead", {}, h("h2", {}, "State machine"), h("button", { type: "button", onclick: () => large.close() }, "Close")), around);
   const element = h("section.states", { "aria-label": "States" },
-    h("div.picturebox", {}, h("h3", {}, "State machine"), drawn),
+    h("div.picturebox", {}, h("div.picturehead", {}, h("h3", {}, "State machine"), h("button.small", { type: "button", onclick: enlarge }, "Enlarge")), place, large),
     h("div.stepsbox", {}, h("h3", {}, "Steps"), rows, data));
   let chosen = "", visit = null, last = null;
 
+  /** Open the picture large enough to be read, at the state that is shown. */
+  function enlarge() {
+    around.append(drawn);
+    large.showModal();
+    drawn.querySelector(".selected")?.scrollIntoView({ block: "center", inline: "center" });
+  }
+
   function reset() {
+    large.close();
     chosen = "";
     visit = null;
   }

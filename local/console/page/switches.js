@@ -1,7 +1,7 @@
 /** The view of switches: what the stand-in does wrong next, in plain words. */
 
 import { ssm } from "./aws.js";
-import { button, h, show } from "./dom.js";
+import { button, h, moment, show } from "./dom.js";
 
 const CALLS = { token: "a token", upload_dataset: "uploads", download_dataset: "reads of a dataset", execute_pipeline: "executions", list_executions: "looks at the runs", download_output: "downloads" };
 const REQUESTS = ["upload_dataset", "execute_pipeline", "list_executions", "download_output"];
@@ -23,6 +23,25 @@ const SWITCHES = [
   { group: "The API", text: "stands behind a firewall that refuses the next upload", orders: () => [{ operation: "upload_dataset", kind: "reply", answer: "firewall" }] },
   { group: "The API", text: "takes {n} seconds to answer the next upload", n: 10, orders: (n) => [{ operation: "upload_dataset", kind: "delay", seconds: n }] },
 ];
+
+/** What may become of events: a setting, its value while the switch is on, and its usual one. */
+const EVENTS = [
+  { text: "Events come twice", of: "twice", on: 1, off: 0 },
+  { text: "Every other event is lost", of: "lost", on: 0.5, off: 0 },
+  { text: "All events are lost", of: "lost", on: 1, off: 0 },
+  { text: "Events come a minute late", of: "late", on: 60, off: 0 },
+  { text: "Events come out of order", note: "Each waits up to 20 s.", of: "scattered", on: 20, off: 0 },
+  { text: "Events of others' runs come between", of: "strangers", on: 1, off: 0 },
+  { text: "Events come in the short envelope", note: "id and name in place of eventId and eventName.", of: "envelope", on: "short", off: "long" },
+];
+const NEWEST = 5; // deliveries that are listed
+
+/** How a delivery went, in words. */
+function delivery({ at, name, payload, became, status, error }) {
+  const about = Object.values(payload).filter((each) => typeof each === "string").join(" ");
+  const how = became === "lost" ? "lost on its way" : became === "taken" ? "taken" : `failed: ${error ?? `answered ${status}`}`;
+  return h(became === "failed" ? "li.bad" : "li", {}, `${moment(Date.parse(at))} ${name} ${about}: ${how}`);
+}
 
 const ENDS = { Failed: "fails", Cancelled: "is cancelled" };
 
@@ -57,17 +76,20 @@ export function switchesView(app) {
   /** Show what is known now. */
   function render() {
     const standIn = app.standIn, state = standIn?.state;
-    const shared = state && Object.entries(state.datasets).map(([id, dataset]) => [id, dataset.shared]);
-    show(waiting, [standIn?.problem, state?.troubles, state?.rejects, shared], () => orders(standIn, state));
+    const shared = state && Object.entries(state.datasets).map(([id, dataset]) => [id, dataset.shared, dataset.shared_with_all]);
+    const pipelines = state && Object.entries(state.pipelines).map(([id, pipeline]) => [id, pipeline.shared_with_all]);
+    show(waiting, [standIn?.problem, state?.troubles, state?.rejects, shared, pipelines, state?.events], () => orders(standIn, state));
     const outputs = state && Object.entries(state.pipelines).map(([id, pipeline]) => [id, pipeline.outputs]);
-    show(list, [standIn?.problem, app.routes, Boolean(state), state?.rejects, shared, outputs], () => (state && !standIn.problem ? cards(standIn, state) : []));
+    show(list, [standIn?.problem, app.routes, Boolean(state), state?.rejects, shared, outputs, pipelines, state?.events], () => (state && !standIn.problem ? cards(standIn, state) : []));
   }
 
   function orders(standIn, state) {
     if (standIn?.problem) return h("p", {}, standIn.problem);
     if (!state) return h("p", {}, "Asking the stand-in …");
     const off = Object.entries(state.datasets).filter(([, dataset]) => !dataset.shared).map(([id]) => `Access to ${id} is denied`);
-    const lines = [...(state.rejects ? ["The credentials are rejected"] : []), ...off, ...state.troubles.map(described)];
+    const ways = EVENTS.filter(({ of, on }) => state.events[of] === on).map(({ text }) => text);
+    const hidden = [...Object.entries(state.pipelines), ...Object.entries(state.datasets)].filter(([, each]) => !each.shared_with_all).map(([id]) => `There are no events of ${id}`);
+    const lines = [...(state.rejects ? ["The credentials are rejected"] : []), ...off, ...ways, ...hidden, ...state.troubles.map(described)];
     return [h("header", {}, h("h2", {}, lines.length ? "What is waiting" : "It behaves well"),
       lines.length ? h("div.buttons", {}, act("Behave again", "Clearing", () => standIn.clear(), "Behave again")) : null),
     lines.length ? h("ul", {}, ...lines.map((each) => h("li", {}, each))) : h("p.note", {}, "No switch is set.")];
@@ -80,12 +102,27 @@ export function switchesView(app) {
     h("section.card", { "aria-label": "Access" }, h("h2", {}, "Access"),
       flip("The credentials are rejected", "Every call is answered 401.", state.rejects, (on) => standIn.credentials(!on)),
       ...Object.entries(app.routes).filter(([, route]) => route && state.datasets[route.dataset_id]).map(([name, route]) =>
-        flip(`Access is denied to the dataset of ${name}`, `403 for ${route.dataset_id}.`, !state.datasets[route.dataset_id].shared, (on) => standIn.share(route.dataset_id, !on)))),
+        flip(`Access is denied to the dataset of ${name}`, `403 for ${route.dataset_id}.`, !state.datasets[route.dataset_id].shared, (on) => standIn.share(route.dataset_id, { shared: !on })))),
+    eventsCard(standIn, state),
     h("section.card", { "aria-label": "Gates" }, h("h2", {}, "Gates"),
       h("p.note", {}, "A setting of the route in AWS: rows in this output hold the run, until it is released."),
       ...Object.entries(app.routes).filter(([, route]) => route && state.pipelines[route.pipeline_id]).flatMap(([name, route]) =>
         state.pipelines[route.pipeline_id].outputs.filter((output) => /report/i.test(output)).map((output) =>
           flip(`${name} is held by rows in ${output}`, "", (route.hold_if_rows ?? []).includes(output), (on) => gate(name, route, output, on)))))];
+  }
+
+  /** How events are sent, what became of the last ones, and what others update. */
+  function eventsCard(standIn, { events, pipelines, datasets }) {
+    const routes = Object.values(app.routes).filter(Boolean), uploaded = new Set(routes.map((route) => route.dataset_id));
+    const ours = [...new Set(routes.map((route) => route.pipeline_id))].filter((id) => pipelines[id]);
+    const others = Object.keys(datasets).filter((id) => !uploaded.has(id));
+    const { taken, failed, lost, waiting: going } = events.counts;
+    return h("section.card", { "aria-label": "Events" }, h("h2", {}, "Events"),
+      h("p.note", {}, events.url ? `${taken} taken, ${failed} failed, ${lost} lost, ${going} under way.` : "The stack takes no events: nobody has subscribed."),
+      events.deliveries.length ? h("ul", {}, ...events.deliveries.slice(-NEWEST).reverse().map(delivery)) : null,
+      ...EVENTS.map(({ text, note, of, on, off }) => flip(text, note ?? "", events[of] === on, (set) => standIn.events({ [of]: set ? on : off }))),
+      ...ours.map((id) => flip(`${id} is not shared with the whole organisation`, "There are no events of it.", !pipelines[id].shared_with_all, (on) => standIn.tellOf(id, !on))),
+      ...others.map((id) => h("div.switch", {}, h("p", {}, `Somebody else updates ${id}`), act("Update", "Updating", () => standIn.update(id), `Update: ${id}`))));
   }
 
   /** One switch that is set for the next calls. */

@@ -1,4 +1,7 @@
-"""The whole application on the local AWS with the stand-in Quantemplate, once for all tests."""
+"""The whole application on the local AWS with the stand-in Quantemplate, once for each process.
+
+All tests share it: what a test looks at is its own, by the route, the file or the pipeline.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -41,8 +44,6 @@ def stand_in(local_aws: str) -> Iterator[Control]:
 @pytest.fixture(scope="session")
 def road(local_aws: str, stand_in: Control) -> Road:
     """The deployed application."""
-    layer = layer_zip(ROOT / "layers", LOCAL / "build")
-    server = Quantemplate(stand_in.api_url, stand_in.token_url)
     for bucket in (PARTNER, NOT_ALLOWED):
         clients(local_aws)("s3").create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -52,8 +53,14 @@ def road(local_aws: str, stand_in: Control) -> Road:
         "EmptyFileMinutes": "0.05",  # three seconds
         "DestinationBuckets": PARTNER,
     }
-    outputs = deployed(local_aws, server, layer, lambda _: None, **parameters)
-    return Road(local_aws, dict(outputs))
+    return made(local_aws, stand_in, **parameters)
+
+
+def made(endpoint: str, stand_in: Control, **parameters: str) -> Road:
+    """The application, deployed on a local AWS under its usual name."""
+    layer = layer_zip(ROOT / "layers", LOCAL / "build")
+    server = Quantemplate(stand_in.api_url, stand_in.token_url)
+    return Road(endpoint, dict(deployed(endpoint, server, layer, lambda _: None, **parameters)))
 
 
 @pytest.fixture(scope="session")
