@@ -1,6 +1,8 @@
-"""The whole application on the local AWS with the stand-in Quantemplate, once for each process.
+"""The whole application on the local AWS with the stand-in Quantemplate, once for each file of tests.
 
-All tests share it: what a test looks at is its own, by the route, the file or the pipeline.
+The tests of a file share it: what one looks at is its own, by the route, the file or the pipeline.
+Those of other files do not: a stack whose tests have ended would sweep their routes for as long as
+others run, and take more of the machine than deploying it anew.
 """
 
 import uuid
@@ -25,7 +27,7 @@ NOT_ALLOWED = "foreign-files"  # and one that it may not
 TIME_SCALE = "0.02"  # of waits and retry intervals; a pipeline's two seconds take as long as 0.04
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a local AWS, with nothing deployed."""
     log = tmp_path_factory.mktemp("road") / "aws.log"
@@ -33,7 +35,7 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield endpoint
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stand_in(local_aws: str) -> Iterator[Control]:
     """A stand-in Quantemplate, which the console of the local AWS may control."""
     pages = origins_on(urlsplit(local_aws).port or 80)
@@ -41,7 +43,7 @@ def stand_in(local_aws: str) -> Iterator[Control]:
         yield control
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def road(local_aws: str, stand_in: Control) -> Road:
     """The deployed application."""
     for bucket in (PARTNER, NOT_ALLOWED):
@@ -63,7 +65,7 @@ def made(endpoint: str, stand_in: Control, **parameters: str) -> Road:
     return Road(endpoint, dict(deployed(endpoint, server, layer, lambda _: None, **parameters)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mailbox(road: Road) -> Mailbox:
     """All messages to people and all events to other systems, from the first test that asks on."""
     return Mailbox(road)
