@@ -102,10 +102,11 @@ class DynamoDB:
     def items(self, partition: str = "") -> list[dict[str, Any]]:
         """Return the items of one partition or of all, sorted by their keys."""
         table = self._backend.get_table(TABLE)
+        one = DynamoType({"S": partition})
+        partitions = {one: table.items.get(one, {})} if partition else table.items
         found = [
             (hash_key.value, range_key.value, item)
-            for hash_key, rows in table.items.items()
-            if partition in ("", hash_key.value)
+            for hash_key, rows in partitions.items()
             for range_key, item in rows.items()
         ]
         return [_attributes(item) for *_, item in sorted(found, key=lambda row: row[:2])]
