@@ -81,9 +81,17 @@ class Stack(Road):
 
 @contextmanager
 def deployed(
-    stand_in: Control, log: Path, time_scale: str = TIME_SCALE, *, killed: bool = True
+    stand_in: Control,
+    log: Path,
+    time_scale: str = TIME_SCALE,
+    *,
+    killed: bool = True,
+    **more: str,
 ) -> Iterator[Stack]:
-    """The application on a local AWS of its own; functions that are to be `killed` heal soon."""
+    """The application on a local AWS of its own; functions that are to be `killed` heal soon.
+
+    `more` are other parameters of the stack.
+    """
     layer = layer_zip(ROOT / "layers", LOCAL / "build")
     options = ("--port", "0", "--time-scale", time_scale, "--workers", WORKERS)
     with running_aws(log, *options) as (endpoint, aws):
@@ -92,6 +100,7 @@ def deployed(
             "QuantemplateTokenUrl": stand_in.token_url,
             "LateListSeconds": LATE_LIST_SECONDS,
             "QuantemplateEvents": "on",
+            **more,
         }
         client = clients(endpoint)
         outputs = deploy(client, ROOT, layer, parameters, lambda _: None)
