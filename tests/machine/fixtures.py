@@ -13,7 +13,12 @@ from tests.machine.machine import ARN
 from tests.model.dynamodb import TABLE
 from tests.unit.conftest import INBOX, OUTBOX
 
-client = cache(boto3.client)  # for all tests: making one takes long
+_made = cache(boto3.client)  # for all tests: making one takes long
+
+
+def client(service: str, **_options: Any) -> Any:
+    """A client, one of each service: a function's own options are new ones in each process."""
+    return _made(service)
 
 
 @pytest.fixture(scope="session")
