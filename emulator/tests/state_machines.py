@@ -22,6 +22,10 @@ def handler(event, context):
     if "log" in event:
         with open(event["log"], "a") as log:
             log.write(event.get("line", "ran") + "\\n")
+    if "until" in event:
+        path, text = event["until"]
+        while not (os.path.exists(path) and text in pathlib.Path(path).read_text()):
+            time.sleep(0.01)
     if "sleep" in event:
         time.sleep(event["sleep"])
     if "touch" in event:

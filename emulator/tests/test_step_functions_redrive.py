@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from emulator.tests.account import eventually
 from emulator.tests.state_machines import StateMachines
 
 
@@ -232,7 +233,7 @@ def test_iterations_aborted_by_another_ones_failure_run_again(
 ) -> None:
     """AWS API reference: RedriveExecution: iterations that failed or aborted."""
     # Given a Map of which one iteration succeeds, one is slow, and one fails meanwhile
-    log = str(tmp_path / "log")
+    log, fail, ready = str(tmp_path / "log"), tmp_path / "fail", tmp_path / "ready"
     payload = {"log": log, "line.$": "States.Format('{}', $.n.name)", "answer.$": "$.n.name"}
     choice = {
         "Type": "Choice",
@@ -241,19 +242,21 @@ def test_iterations_aborted_by_another_ones_failure_run_again(
         ],
         "Default": "bad",
     }
-    ready = {"needs": str(tmp_path / "ready")}
+    slow, bad = {"until": [str(ready), "now"]}, {"until": [str(fail), "now"], "needs": str(ready)}
     inner = {
         "One": choice,
         "ok": machines.task(payload, End=True),
-        "slow": machines.task({**payload, "sleep": 0.4}, End=True),
-        "bad": {"Type": "Wait", "Seconds": 4, "Next": "worse"},
-        "worse": machines.task({**payload, **ready}, End=True),
+        "slow": machines.task({**payload, **slow}, End=True),
+        "bad": machines.task({**payload, **bad}, End=True),
     }
     items = [{"name": name} for name in ("slow", "ok", "bad")]
     execution = machines.start(machines.create({"Map": mapped(inner)}), {"items": items})
+    machines.until(execution, "MapIterationSucceeded")
+    eventually(lambda: "slow" in Path(log).read_text())
+    fail.write_text("now")
     assert machines.end(execution)["status"] == "FAILED"
     # When it is redriven
-    (tmp_path / "ready").touch()
+    ready.write_text("now")
     ended = redrive(machines, execution)
     # Then the slow and the failed one ran twice, and the other once
     assert json.loads(ended["output"]) == ["slow", "ok", "bad"]
