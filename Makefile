@@ -104,22 +104,27 @@ $(BUILT): $(SOURCES) $(SAM)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) was found. Name another with: make PYTHON=python3.13 …"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make a virtual environment. Install the package that lets it: apt install python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"; exit 1; }
 	@printf 'Making .venv (once) '
-	@$(DOTS) $(PYTHON) -m venv --clear .venv
+	@$(DOTS) $(PYTHON) -m venv --clear --without-pip .venv
 
 .venv/bin/uv: local/uv.txt .venv/bin/python
 	@printf 'Installing the installer, uv (once) '
+	@.venv/bin/python -m ensurepip >/dev/null
 	@$(DOTS) .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r local/uv.txt
+	@.venv/bin/uv pip uninstall --quiet --python .venv pip
 	@touch $@
 
 $(RUN): local/requirements.txt .venv/bin/uv
 	@printf 'Installing the local stack and the command stp (once) '
-	@$(DOTS) $(INSTALL) .venv --compile-bytecode -r local/requirements.txt
+	@$(DOTS) $(INSTALL) .venv -r local/requirements.txt
 	@ln -sf ../../cli/bin/stp .venv/bin/stp
 	@touch $@
 
+# Compiled as a whole: tests start hundreds of processes, and where Python writes no bytecode each
+# of them would compile what it imports.
 $(TESTS): tests/requirements.txt $(RUN)
 	@printf 'Installing what the tests need (once) '
 	@$(DOTS) $(INSTALL) .venv -r tests/requirements.txt
+	@.venv/bin/python -m compileall -q -j 0 .venv/lib
 	@touch $@
 
 $(SAM): local/sam-cli.txt .venv/bin/uv

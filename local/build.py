@@ -1,5 +1,6 @@
 """What goes to Lambda, built for this machine: the layer and each function's folder, zipped."""
 
+import compileall
 import hashlib
 import io
 import os
@@ -11,8 +12,10 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 LAYER_INPUTS = ("Makefile", "requirements.txt", "quantemplate/**/*", "straight_through/**/*")
+OWN = ("quantemplate", "straight_through")
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 MAKE_STATE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}  # of the make that runs us
 
@@ -53,7 +56,8 @@ def source_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
 
 def digest(folder: Path, files: Iterable[Path]) -> str:
     """A name for the files' paths and contents on this machine's Python."""
-    value = hashlib.sha256(f"{sys.implementation.cache_tag} {sysconfig.get_platform()}".encode())
+    machine = f"{sys.implementation.cache_tag} {sysconfig.get_platform()} compiled"
+    value = hashlib.sha256(machine.encode())
     for path in files:
         content = path.read_bytes()
         value.update(f"\0{path.relative_to(folder)}\0{len(content)}\0".encode())
@@ -86,6 +90,23 @@ def build_layer(layers: Path, target: Path) -> None:
     if made.returncode:
         shutil.rmtree(target / "python", ignore_errors=True)
         raise BuildFailed(f"the layer could not be built:\n{made.stderr.strip()}")
+    compile_libraries(target / "python")
+
+
+def compile_libraries(folder: Path) -> None:
+    """Compile the layer's libraries: each local AWS unpacks it anew, and would compile them anew.
+
+    Not our own packages, so that a traceback has their lines.
+    """
+    for library in folder.iterdir():
+        if library.is_dir() and library.name not in OWN:
+            compileall.compile_dir(
+                library,
+                quiet=2,
+                stripdir=folder.parent,
+                prependdir="/opt",  # where Lambda has a layer; the same content gives the same zip
+                invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+            )
 
 
 def zipped(folder: Path | str, files: Iterable[Path]) -> bytes:

@@ -36,15 +36,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package")
     source = folder / "layers"
     shutil.copytree(ROOT / "layers", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
-    run(sys.executable, "-m", "venv", "--without-pip", "other", cwd=folder)
+    run(sys.executable, "-m", "venv", "other", cwd=folder)
     found = folder / "other" / "bin" / "python"
+    pip = (found, "-m", "pip", "--disable-pip-version-check")
     # From the folder, without a network: setuptools and requests are this environment's.
-    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
-    run(sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", folder, source, cwd=folder)
-    (wheel,) = folder.glob("*.whl")
-    run(
-        sys.executable, "-m", "pip", "--python", found, "install", *offline[:2], wheel, cwd=folder
-    )  # fmt: skip
+    offline = ("--no-index", "--no-deps")
+    wheel = ("wheel", *offline, "--no-build-isolation", "--wheel-dir", folder, source)
+    run(*pip, "--python", sys.executable, *wheel, cwd=folder)
+    run(*pip, "install", *offline, *folder.glob("*.whl"), cwd=folder)
     site = run(found, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder)
     (Path(site.strip()) / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return found
