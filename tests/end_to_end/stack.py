@@ -1,4 +1,4 @@
-"""The whole application on the local AWS with the stand-in Quantemplate, once for each file of tests.
+"""The whole application on the local AWS with the stand-in Quantemplate, once for a file of tests.
 
 The tests of a file share it: what one looks at is its own, by the route, the file or the pipeline.
 Those of other files do not: a stack whose tests have ended would sweep their routes for as long as

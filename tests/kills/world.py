@@ -4,7 +4,6 @@ The n-th call that one function makes (to AWS or to Quantemplate) can kill it, r
 after. A killed function makes no further call, whatever its `finally` says.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +53,7 @@ class World(Road):
     ) -> None:
         """Nothing is dropped yet."""
         super().__init__(load, stand_in, environment)
-        self._function, self._dead = "", False
+        self._function, self._dead, self._executing = "", False, False
         self.begin(None)
 
     def begin(
@@ -92,6 +91,7 @@ class World(Road):
             if "/control/" in url:
                 return request(session, method, url, **options)
             name = f"{method} {'output' if '/outputs/' in url else url.rsplit('/', 1)[-1]}"
+            self._executing |= name == "POST executions"
             return self._through(name, request, session, method, url, **options)
 
         make = cache(straight_through.aws.client)  # making one takes long
@@ -105,8 +105,8 @@ class World(Road):
 
     def invoke(self, name: str, event: Any) -> Any:
         """Run a function. Raises Killed."""
-        while not self.pipelines_end():  # a story goes the same way each time
-            time.sleep(0.001)
+        while self._executing:  # a story goes the same way each time
+            self._executing = not self.pipelines_end()
         if name not in self.apps and hasattr(app := self.app(name), "datetime"):
             app.datetime = Clock  # type: ignore[attr-defined]
         self._function, self._dead = name, False

@@ -27,7 +27,7 @@ from tests.storm.test_storm import SEED, wait_for
 from tests.storm.weather import Weather
 
 MEMBERS, ROUTES, PERIODS = ("claims", "premiums", "cash"), 3, ("05", "06")
-FILES = min(max(int(os.environ.get("STORM_FILES") or 40), 18), 300)  # each set is complete at least
+FILES = min(max(int(os.environ.get("STORM_FILES") or 24), 18), 300)  # each set is complete at least
 LATE = 0.25  # share of files whose events come late
 log = logging.getLogger("storm")
 _PLAIN = TypeDeserializer()

@@ -20,7 +20,7 @@ from tests.storm.looks import looks
 from tests.storm.stack import TIME_SCALE, Stack, deployed
 from tests.storm.weather import Weather
 
-FILES = int(os.environ.get("STORM_FILES") or 120)
+FILES = int(os.environ.get("STORM_FILES") or 60)
 SEED = int(os.environ.get("STORM_SEED") or random.randrange(10**6))  # noqa: S311 - dice, not keys
 STORMY = 0.9  # share of the files that go through before it calms down
 log = logging.getLogger("storm")

@@ -75,12 +75,11 @@ def test_each_error_names_its_call(client: Quantemplate, wire: Wire, name: str) 
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("status", [200, 302, 404, 502])
-@pytest.mark.parametrize(
-    "body", [b"[" * ENDLESS, b'{"a":' * (ENDLESS // 5), b" " * ENDLESS], ids=("[", "{", "space")
-)
-def test_an_endless_reply_costs_little_memory(name: str, status: int, body: bytes) -> None:
+@pytest.mark.parametrize("again", [b"[", b'{"a":', b" "], ids=("[", "{", "space"))
+def test_an_endless_reply_costs_little_memory(name: str, status: int, again: bytes) -> None:
     if name.startswith("download") and status == 200:
         return  # is an output, which is read a piece at a time
+    body = again * (ENDLESS // len(again))
     with responses.RequestsMock() as mock:
         # Given a server whose replies have no end
         url = "https://q.example/v1"
