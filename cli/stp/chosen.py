@@ -8,8 +8,9 @@ from stp.here import Here
 from stp.pace import side_by_side
 from stp.run_facts import BAD, Run
 from stp.runs import named
-from stp.said import USAGE, Stop, counted
+from stp.said import USAGE, Stop
 from stp.shown_runs import RunsShown
+from straight_through.text import counted
 
 MOST = 10_000  # runs that one command takes
 

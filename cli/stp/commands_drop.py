@@ -14,11 +14,11 @@ from stp.here import Here, here_of
 from stp.new_runs import of_route, start
 from stp.run_facts import GOOD, Run
 from stp.runs import route_names
-from stp.said import FAILED, UNKNOWN, Stop, counted, going_on
+from stp.said import FAILED, UNKNOWN, Stop, going_on
 from stp.upload import Drop, Dropped, planned, upload
 from straight_through.errors import NoRoute
 from straight_through.routes import Routes
-from straight_through.text import shown
+from straight_through.text import counted, shown
 
 
 def register(app: typer.Typer) -> None:

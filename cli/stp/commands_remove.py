@@ -18,8 +18,7 @@ from stp.removal import (
     stop_intake,
     told,
 )
-from stp.said import counted
-from straight_through.text import shown
+from straight_through.text import counted, shown
 
 
 def register(app: typer.Typer) -> None:

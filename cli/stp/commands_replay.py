@@ -22,11 +22,11 @@ from stp.replays import Plan, Planned, made_now, newest_plans, plan_of, put_plan
 from stp.route_files import deployed_documents
 from stp.run_facts import GOING, GOOD
 from stp.said import FAILED as SOME_FAILED
-from stp.said import UNKNOWN, USAGE, Stop, counted
+from stp.said import UNKNOWN, USAGE, Stop
 from stp.unknown_files import LONGEST_AGO
 from straight_through.moments import iso
 from straight_through.routes import Route
-from straight_through.text import shown
+from straight_through.text import counted, shown
 
 MOST_FAILURES = 3  # before it stops, unless it is told otherwise
 LONGEST_KEY = 1100  # characters of an address in S3

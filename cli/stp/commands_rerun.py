@@ -16,13 +16,14 @@ from stp.history_room import MOST_EVENTS, needed
 from stp.pace import side_by_side
 from stp.run_facts import GOOD, Run, released_by
 from stp.runs import MOST_RECORDS, RUN_NAMED, RUNS_NAMED, record_of, records_of
-from stp.said import FAILED, Stop, counted, going_on
+from stp.said import FAILED, Stop, going_on
 from stp.shown_runs import RunsShown
 from stp.stack import Stack
 from stp.timeline import ELSEWHERE, STOPPED_AT
 from straight_through.publishing.held import held_manifest
 from straight_through.statuses import HELD
 from straight_through.telling.messages import ENDED_BADLY
+from straight_through.text import counted
 
 NAMED_OR = RUNS_NAMED + " Or choose them by --since."
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help=NAMED_OR)]

@@ -20,9 +20,9 @@ from stp.route_files import (
     file_documents,
     write_files,
 )
-from stp.said import FAILED, UNKNOWN, Stop, counted
+from stp.said import FAILED, UNKNOWN, Stop
 from straight_through.errors import RouteInvalid
-from straight_through.text import lines_shown, shown
+from straight_through.text import counted, lines_shown, shown
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 Folder = Annotated[

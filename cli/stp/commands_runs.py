@@ -22,13 +22,13 @@ from stp.new_runs import start_once
 from stp.run_facts import BAD as ENDED_BADLY
 from stp.run_facts import Run, open_hold, uploaded_as
 from stp.runs import MOST_LISTED, RUN_NAMED, described, listed, named, route_names
-from stp.said import FAILED, UNKNOWN, USAGE, Stop, as_json, counted
+from stp.said import FAILED, UNKNOWN, USAGE, Stop, as_json
 from stp.shown_runs import RunsShown, run_details, run_status
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
 from stp.unknown_files import LONGEST_AGO, unknown_files
 from stp.waits import explain, paused_told
-from straight_through.text import lines_shown, shown
+from straight_through.text import counted, lines_shown, shown
 
 HELD_END = ("SUCCEEDED",)  # how Step Functions says that a held run has ended
 LONGEST_KNOWN = "90d"  # for which Step Functions knows runs

@@ -10,11 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stp.queues import queue_items, routes_of
 from stp.route_checks import ERROR, problems_of
 from stp.route_files import deployed_documents
-from stp.said import counted
 from stp.stack import Stack, trouble_with_aws
 from straight_through.errors import StraightThroughError
 from straight_through.hearing.taking import last_heard
-from straight_through.text import listed
+from straight_through.text import counted, listed
 
 GOOD, LOOK, BAD = "ok", "look", "failed"
 STABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")

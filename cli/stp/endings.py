@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stp.run_facts import GOOD, Run
-from stp.said import counted
 from straight_through.statuses import GATHERED, HELD, REPLACED, SKIPPED
 from straight_through.telling.messages import first_of, held_because, set_told
-from straight_through.text import shown
+from straight_through.text import counted, shown
 
 
 def summed_up(runs: Sequence[Run]) -> list[str]:

@@ -15,11 +15,11 @@ from botocore.exceptions import ClientError
 
 from stp.run_facts import GOING
 from stp.runs import MOST_LISTED, MOST_RECORDS, records_of, route_names
-from stp.said import Stop, counted
+from stp.said import Stop
 from stp.stack import Stack
 from stp.unknown_files import unknown_files
 from straight_through.queue.table import Item
-from straight_through.text import shown
+from straight_through.text import counted, shown
 
 LOOK_EVERY = 3.0  # seconds
 DROPS = "DropRule"  # what brings the inbox's events

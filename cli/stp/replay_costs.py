@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stp.moments import about
-from stp.said import counted
 from stp.stack import Stack
 from stp.timeline import history, visits
+from straight_through.text import counted
 
 CENT = 0.01  # dollars
 SAMPLES = 5  # runs whose histories are read

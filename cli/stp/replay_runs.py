@@ -15,7 +15,7 @@ from stp.new_runs import start_once
 from stp.replays import Plan, Planned
 from stp.run_facts import BAD, GOING, GOOD, RUNNING, Run
 from stp.runs import MOST_LISTED, MOST_RECORDS, listed, read, record_of, records_of
-from stp.said import Said, counted, going_on
+from stp.said import Said, going_on
 from stp.shown_runs import seconds_of, status_text
 from stp.stack import Stack
 from stp.unknown_files import CLOCKS
@@ -23,7 +23,7 @@ from straight_through.aws import answer_of
 from straight_through.gathering.sets import set_key
 from straight_through.queue.turns import queue_key, tickets
 from straight_through.statuses import HELD, SUCCEEDED
-from straight_through.text import shown
+from straight_through.text import counted, shown
 
 FIRST_LOOK, LAST_LOOK = 0.5, 5.0  # seconds between two looks at a run, or at the queue
 MOST_COUNTED = 100  # runs of a queue, in what is told

@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError
 from stp.console import local_page
 from stp.pace import AT_ONCE
 from stp.run_facts import Run, release_facts, run_of
-from stp.said import UNKNOWN, USAGE, Stop, counted
+from stp.said import UNKNOWN, USAGE, Stop
 from stp.stack import Stack
 from straight_through.execution_input import typed
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Item
+from straight_through.text import counted
 
 MOST_LISTED = 1000  # executions that one ListExecutions tells of
 MOST_SOUGHT = 10_000  # newest executions among which a name's beginning is sought

@@ -134,11 +134,6 @@ class Said:
             raise Stop("Nothing was changed.")
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things."""
-    return f"{number:,} {what}" + "s" * (number != 1)
-
-
 def as_json(data: Any) -> str:
     """Return data as JSON; moments in ISO 8601, and no character that commands a terminal."""
     text = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)

@@ -38,6 +38,11 @@ def listed(texts: Sequence[str], most: int = 10) -> str:
     return f"{names} … and {more:,} more" if more > 0 else names
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
 def told(message: str, most: int = LONGEST_MESSAGE) -> str:
     """Return a message as it may be told: its lines kept, within `most` bytes of UTF-8.
 

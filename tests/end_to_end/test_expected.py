@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from local.quantemplate import Control
-from straight_through.moments import iso
+from straight_through.moments import iso, said
 from straight_through.queue.arrivals import EXPECTS
 from straight_through.queue.table import Table
 from tests.cli.conftest import Stp, credentials, local_stp, stp
@@ -15,11 +16,12 @@ from tests.end_to_end.road import Road, Route
 from tests.end_to_end.stack import make_route
 
 __all__ = ["credentials", "local_stp", "stp"]
+LONDON = ZoneInfo("Europe/London")
 RULE = {
     "file": "claims-{period}.csv",
     "every": "month",
     "by": "working day 5, 17:00",
-    "zone": "Europe/London",
+    "zone": str(LONDON),
     "holidays": "GB-ENG",
     "at_least": {"rows": 1},
 }
@@ -66,7 +68,7 @@ def test_a_late_file_is_told_once_and_once_more_when_it_has_come(
 
     road.until(lambda: messages(f"Late: {file}"), "the message of a late file")
     (late,) = messages("Late: ")
-    assert f"with at least 1 row was expected by {due}" in late.replace("rows", "row")
+    assert f"with at least 1 row was expected by {said(due, LONDON)} and has not come" in late
     assert f"{route.name}/{file} came at" in late
     assert [each["file"] for each in told(local_stp, route)["owed"]] == [file]
     # When it comes after all

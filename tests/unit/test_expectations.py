@@ -111,9 +111,34 @@ def test_of_a_file_in_time_nothing_is_told(watch: Watch, before: timedelta) -> N
 
 
 def test_what_came_late_while_no_sweep_looked_is_told_by_one_message(watch: Watch) -> None:
-    watch.comes("2026-12", DUE + timedelta(seconds=1))
+    # Given a rule whose times are an hour ahead of UTC
+    watch.rule(BEGAN, zone="Europe/Berlin")
+    due_there = DUE - timedelta(hours=1)
+    # When the file comes a second late, then its times are told as they are there
+    watch.comes("2026-12", due_there + timedelta(seconds=1))
     assert watch.at(DUE + 2 * DAY) == [COME]
-    assert "late" in watch.texts[0]
+    assert watch.texts == [
+        "claims/claims-2026-12.csv was dropped at 2026-12-07 17:00:01 Europe/Berlin, late: it was "
+        "expected by 2026-12-07 17:00:00 Europe/Berlin."
+    ]
+
+
+def test_a_zone_that_nobody_knows_keeps_no_message_back(watch: Watch) -> None:
+    # Given a file that is late, of a rule whose zone is gone from the data of zones since
+    assert watch.at(DUE + DAY) == [LATE]
+    watch.table.update(expect_key("claims"), "SET #zone = :zone", zone="Europe/Londom")
+    # When it comes, then it is told, in UTC
+    watch.comes("2026-12", DUE + DAY)
+    assert watch.at(DUE + 2 * DAY) == [LATE, COME]
+    assert "17:00:00 UTC" in watch.texts[1]
+
+
+def test_one_row_is_told_as_one(watch: Watch) -> None:
+    watch.rule(BEGAN, at_least={"rows": 1})
+    watch.comes("2026-12", DUE - DAY, rows=0)
+    watch.at(DUE + DAY)
+    assert "with at least 1 row was expected" in watch.texts[0]
+    assert "with 0 rows.\n" in watch.texts[0]
 
 
 def test_a_message_that_could_not_be_noted_is_no_verdict(watch: Watch) -> None:
@@ -148,7 +173,11 @@ def test_a_file_with_too_few_rows_has_not_come(watch: Watch) -> None:
     watch.rule(BEGAN, at_least={"rows": 100})
     watch.comes("2026-12", DUE - DAY, rows=99)
     assert watch.at(DUE + DAY) == [LATE]
-    assert "99" in watch.texts[0]
+    assert watch.texts[0].startswith(
+        "claims-2026-12.csv with at least 100 rows was expected by 2026-12-07 17:00:00 "
+        "Europe/London and has not come.\nclaims/claims-2026-12.csv came at 2026-12-06 17:00:00 "
+        "Europe/London with 99 rows.\n"
+    )
     watch.comes("2026-12", DUE + DAY, rows=100)
     assert watch.at(DUE + 2 * DAY) == [LATE, COME]
 

@@ -7,18 +7,18 @@ route's item tells the sweep to look, so that what is owed costs nothing until s
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, cast
 
 from straight_through.end_facts import Words
 from straight_through.errors import RouteInvalid
 from straight_through.expected import Expect
-from straight_through.moments import from_iso, iso
+from straight_through.moments import from_iso, iso, said
 from straight_through.queue.arrivals import EXPECTS, arrivals_of, expect_key
 from straight_through.queue.items import Arrival, ExpectItem, Owed
 from straight_through.queue.table import Refused, Table, Write, update
 from straight_through.routes import Route, parse_route
-from straight_through.text import shown
+from straight_through.text import counted, shown
 from straight_through.time_left import LAST, Left
 
 # From the drop of a file until CheckFile has noted it, at most: a file that came in time is known.
@@ -231,29 +231,44 @@ def first_good(arrivals: list[Arrival], rows: int) -> Arrival | None:
 
 def words_of(item: ExpectItem, kind: str, of: tuple[str, str], arrivals: list[Arrival]) -> Words:
     """Return what people are told of a file that is late, or that has come after all."""
-    (period, moment), route, rows = of, item["sk"], item["rows"]
-    file = shown(item["file"].replace("{period}", period))
-    least = f" with at least {rows:,} rows" if rows else ""
+    (period, moment), route, rows, zone = of, item["sk"], item["rows"], _zone_of(item)
+    file, by = shown(item["file"].replace("{period}", period)), said(moment, zone)
+    least = f" with at least {counted(rows, 'row')}" if rows else ""
     if kind == LATE:
         came = [
-            f"{shown(each['key'])} came at {each['at']} with "
-            + ("rows that were not counted" if each.get("rows") is None else f"{each['rows']:,}")
+            f"{shown(each['key'])} came at {said(each['at'], zone)}{_with(each.get('rows'))}"
             for each in arrivals
         ]
         return {
             "subject": f"Late: {file} of route {route}",
-            "text": f"{file}{least} was expected by {moment} (UTC) and has not come.\n"
+            "text": f"{file}{least} was expected by {by} and has not come.\n"
             + "".join(f"{each}.\n" for each in came)
             + "\nAsk whoever sends it; you are told when it has come after all. Who owes what: "
             "stp expected",
         }
     found = first_good(arrivals, rows)
-    at, key = (found["at"], shown(found["key"])) if found else ("?", file)
-    how = "in time, and was known late" if at <= moment else "late"
+    assert found  # noqa: S101 - for the types: one that has come is good
+    how = "in time, and was known late" if found["at"] <= moment else "late"
     return {
         "subject": f"Has come: {file} of route {route}",
-        "text": f"{key} was dropped at {at}, {how}: it was expected by {moment} (UTC).",
+        "text": f"{shown(found['key'])} was dropped at {said(found['at'], zone)}, {how}: it was "
+        f"expected by {by}.",
     }
+
+
+def _with(rows: int | None) -> str:
+    """Say how many rows a file came with."""
+    return ", and its rows were not counted" if rows is None else f" with {counted(rows, 'row')}"
+
+
+def _zone_of(item: ExpectItem) -> tzinfo:
+    """Return the zone that a rule's times are of; UTC where the rule names none that is known."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - where somebody is told
+
+    try:
+        return ZoneInfo(item["zone"])
+    except (LookupError, ValueError, OSError):
+        return UTC
 
 
 def _arguments(
