@@ -67,8 +67,8 @@ def _at_aws(error: Exception, event: Any) -> StraightThroughError:
         _log("Refused", f"{operation} {status} {code}", error)
         return AwsRefused(
             f"AWS refused {operation} ({status} {code}: {words_of(refused)}), and would again. "
-            "What it needs is gone or disabled, or the application is at fault; the file is in the "
-            "inbox still. Mend that, or tell who looks after the stack, then redrive the run. "
+            f"What it needs is gone or disabled, or the application is at fault{_kept(event)}. "
+            "Mend that, or tell who looks after the stack, then redrive the run. "
             f"[{_subject(event)}]"
         )
 
@@ -79,8 +79,8 @@ def _unforeseen(error: Exception, event: Any) -> Unforeseen:
     place = _log("Unforeseen", kind, error)
     return Unforeseen(
         f"Nobody foresaw this: {kind} at {place}. It is a fault of the application, not of "
-        "Quantemplate; the file is in the inbox still. Tell who looks after the stack, then "
-        f"redrive the run. [{_subject(event)}]"
+        f"Quantemplate{_kept(event)}. Tell who looks after the stack, then redrive the run. "
+        f"[{_subject(event)}]"
     )
 
 
@@ -99,13 +99,22 @@ def _log(message: str, kind: str, error: Exception) -> str:
 
 def _subject(event: Any) -> str:
     """Return which file and route an event is about, as far as it tells."""
-    record = _part(event, "record")
-    source = _part(record, "source") or _part(event, "source")
-    source = source or typed(_part(event, "execution").get("Input"))
+    source = _source(event)
     bucket, key = source.get("bucket"), source.get("key")
-    route = record.get("route") or event.get("route") or "not known"
+    route = _part(event, "record").get("route") or event.get("route") or "not known"
     file = f"file {shown(f's3://{bucket}/{key}', 1100)}" if key else "no file"
     return f"{file}, route {shown(str(route))}"
+
+
+def _kept(event: Any) -> str:
+    """Say that nothing is lost, of an event that is about a file."""
+    return "; the file is in the inbox still" if _source(event).get("key") else ""
+
+
+def _source(event: Any) -> dict[str, Any]:
+    """Return the file that an event is about, as far as it tells."""
+    source = _part(_part(event, "record"), "source") or _part(event, "source")
+    return source or typed(_part(event, "execution").get("Input"))
 
 
 def _part(whole: Any, name: str) -> dict[str, Any]:

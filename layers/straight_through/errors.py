@@ -126,7 +126,7 @@ class OutputIncomplete(StraightThroughError):
 
 
 class OutboxUnavailable(StraightThroughError):
-    """S3 broke off or answered 5xx while it was written; tried again with growing waits."""
+    """S3 broke off or answered 5xx while the outbox was written; tried again with growing waits."""
 
 
 class OutboxDenied(StraightThroughError):

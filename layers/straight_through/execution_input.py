@@ -26,7 +26,7 @@ OF_A_ROUTE = ("route", "execution_id", "cause")
 BY_HAND: Cause = {"by": "hand"}  # who has started it is not known
 EXPECTED = (
     'Start a new run with an input like {"bucket": "…", "key": "claims/may.csv"}; '
-    '"version_id" may pin a version, and "execution_id" attach it to a run of Quantemplate. '
+    '"version_id" may pin a version, and "execution_id" attach it to an execution in Quantemplate. '
     '{"route": "stock"} is a run without a file, of a route that has no dataset_id. '
     '{"release": "<run>"} publishes a run whose manifest lies under held/ in the outbox.'
 )

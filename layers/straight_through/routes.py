@@ -281,7 +281,8 @@ def _require_of_use(name: str, fields: dict[str, Any]) -> None:
     if "expect" in fields and not fields.keys() & {"dataset_id", "set"}:
         raise RouteInvalid(
             f"Route {name!r}: field 'expect' is {_short(fields['expect'])}; expected is that the "
-            f"route has a 'dataset_id' or a 'set' too, since without it takes no file. {_EXPECTED}"
+            f"route has a 'dataset_id' or a 'set' too, since without one it takes no file. "
+            f"{_EXPECTED}"
         )
     for field, other, why in EITHER:
         if field in fields and other in fields:

@@ -39,11 +39,15 @@ def within(seconds: float, clock: Callable[[], float] = time.monotonic) -> Left:
 class Pace:
     """Counts what goes by, and foresees whether all of it will do so before the function's end."""
 
-    def __init__(self, what: str, size: int | None, left: Left) -> None:
-        """Begin; `size` is the number of bytes to come, None where nobody has told it."""
+    def __init__(self, what: str, size: int | None, left: Left, smaller: str = "the file") -> None:
+        """Begin; `size` is the number of bytes to come, None where nobody has told it.
+
+        `smaller` is what a person makes smaller where it is always too slow.
+        """
         self._what = what
         self._size = size
         self._left = left
+        self._smaller = smaller
         self._began_with = left()
         self._done = 0
 
@@ -71,6 +75,6 @@ class Pace:
         return (
             f"{self._what}, {size}, is too slow for one function: {self._done:,} bytes in "
             f"{elapsed:.0f} s are {rate / 1e6:.3f} MB/s{would}. The limit is "
-            f"{elapsed + left:.0f} s. If it is always so slow, make the file smaller; if it was "
-            "slow for once, redrive the run."
+            f"{elapsed + left:.0f} s. If it is always so slow, make {self._smaller} "
+            "smaller; if it was slow for once, redrive the run."
         )

@@ -25,8 +25,10 @@ EVENTS = {
     "take_turn": {"execution": {"Input": SOURCE}},
     "check_status": {"execution": {"Input": SOURCE}, "record": {"source": SOURCE, "route": "c"}},
     "download_output": {"source": SOURCE, "route": "c", "output": {"name": "x"}},
+    "no_file": {"record": {"source": None, "route": "c"}},
     "odd": {"execution": None, "record": ["x"], "source": "y", "route": None},
 }
+FILELESS = ("no_file", "odd")
 ROAD = ("take_turn", "upload_and_execute", "check_status", "download_output", "publish_run")
 
 
@@ -73,8 +75,9 @@ def test_what_nobody_foresaw_has_one_name_its_file_and_place_and_no_content(
     message = str(raised.value)
     assert f"Nobody foresaw this: {type(error).__name__} at " in message
     assert f"{__name__}:" in message
-    if about != "odd":
-        assert "[file s3://inbox/claims/may.csv, route " in message
+    assert ("[file s3://inbox/claims/may.csv, route " in message) == (about not in FILELESS)
+    # And it speaks of the inbox where there is a file
+    assert ("the file is in the inbox still" in message) == (about not in FILELESS)
     # And neither it nor the log has what the error was about
     assert CONTENT not in message
     assert raised.value.__cause__ is None

@@ -178,8 +178,9 @@ def test_each_end_says_what_which_file_and_what_to_do(event: Event, status: str)
     assert subject_of(told).startswith(status)
     assert subject_of(told).endswith(": claims/may.csv")
     text = text_of(told)
-    for line in ("File:          s3://inbox/claims/may.csv", "Route:         claims"):
-        assert line in text
+    run = f"Run:           {told['run']}"  # by which stp shows it, and redrives it
+    for line in ("File:          s3://inbox/claims/may.csv", run, "Route:         claims"):
+        assert line in text.splitlines()
     assert f"What:          {status}" in text
     assert f"Next:          {told['next']}" in text
     assert text.splitlines()[-1].endswith(f"#/v2/executions/details/{told['execution_arn']}")
@@ -647,8 +648,27 @@ def test_a_success_is_told_where_the_route_says_so(
 
 # --- what others have chosen ----------------------------------------------------------------------
 FORGED = "may.csv\nNext:          Send the money to\x1b[2J\u202e\u200b\ud800"
-NAMES = ("What", "File", "Route", "Message", "Held because", "Same bytes as", "Waited", "Ran")
-MORE = ("Processed by", "Rows in", "Rows out", "Left out", "Outputs", "Next", "Others", "Execution")
+NAMES = (
+    "What",
+    "File",
+    "Run",
+    "Route",
+    "Message",
+    "Held because",
+    "Same bytes as",
+    "Waited",
+    "Ran",
+)
+MORE = (
+    "Processed by",
+    "Rows in",
+    "Rows out",
+    "Not listed",
+    "Outputs",
+    "Next",
+    "Others",
+    "Execution",
+)
 
 
 @pytest.mark.parametrize(
@@ -709,7 +729,7 @@ def test_however_much_went_wrong_a_message_is_short_and_keeps_its_end(event: Eve
         assert f"Next:          {told['next']}" in text
         assert text.endswith(told["execution_arn"])
     assert "… and 991 more" in text
-    assert "Left out:      7 more" in text
+    assert "Not listed:    7 more: see manifest.json" in text
     told = facts(event, cause=cause)
     assert told["message"].endswith(" Mend it. [file s3://inbox/may.csv, route claims]")
     assert "Mend it. [file s3://inbox/may.csv, route claims]" in text_of(told)

@@ -159,5 +159,6 @@ def test_a_download_stops_likewise_and_leaves_nothing(
             store_output(s3, OUTBOX, "claims/out.csv", opened, {}, clock)
     # Then the error names what is known of the size, and neither object nor parts are left
     assert ("unknown size" in str(raised.value)) == chunked
+    assert "make the pipeline's output smaller" in str(raised.value)
     assert "Versions" not in s3.list_object_versions(Bucket=OUTBOX)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=OUTBOX)

@@ -4,6 +4,7 @@ import csv
 import datetime
 import gzip
 import io
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -549,7 +550,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "told"), REFUSED)
 def test_what_cannot_be_told_is_refused_with_the_rows(sent: Any, text: str, told: str) -> None:
-    assert told in refusal(sent(text))
+    message = refusal(sent(text))
+    assert told in message
+    # And it says what to do
+    assert re.search(r"\bdrop (it|each|the)\b|redrive the run", message), message
 
 
 def test_with_a_header_the_row_that_equals_it_counts(sent: Any) -> None:
@@ -561,6 +565,7 @@ def test_with_a_header_the_row_that_equals_it_counts(sent: Any) -> None:
     )
     told = refusal(sent("Bordereau\n\nPolicy,Insured,Tax\n1,2,3\n"), HEADER)
     assert "Row 3 is nearest to the header that the route asks for" in told
+    assert "mend the route's field 'header' and redrive the run" in told
     late = "Policy,Insured,Premium\n" + "1,2,3\n" * 200 + "Policy,Insured,Premium\n"
     with pytest.raises(TableUnclear, match="Row 202 is the header once more"):
         prepared(sent(late), HEADER)

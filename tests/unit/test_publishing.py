@@ -476,7 +476,7 @@ def test_it_is_released_by_one_execution_as_often_as_that_is_tried(
     first = publish_run(release("may-1"))
     assert publish_run(release("may-1")) == first
     assert len(s3.list_object_versions(Bucket=INBOX)["Versions"]) == 1
-    with pytest.raises(ReleaseRefused, match="'may-1' was released by arn:by-hand already"):
+    with pytest.raises(ReleaseRefused, match="'may-1' was released by run 'by-hand' already"):
         publish_run(release("may-1", by="another"))
 
 
@@ -548,7 +548,7 @@ def test_what_the_table_has_forgotten_is_released_by_its_manifest(
     # Then its file is known again, and no other may release it
     record = table.get(record_key("may-1")) or {}
     assert (record["source"]["key"], record["route"]) == ("claims/may.csv", "claims")
-    with pytest.raises(ReleaseRefused, match="released by arn:by-hand already"):
+    with pytest.raises(ReleaseRefused, match="released by run 'by-hand' already"):
         publish_run(release("may-1", by="another"))
 
 
@@ -645,18 +645,18 @@ def test_a_release_that_was_given_up_is_taken_over_when_nothing_can_redrive_it(
     seen = cast("RunRecord", table.get(record_key("may-1")))
     assert releasing(seen, later) == ("arn:first" if refused else "")
     if refused:
-        told = "is being released by arn:first. If that has failed, redrive it"
+        told = "is being released by run 'first'. If that has failed, redrive that one"
         with pytest.raises(ReleaseRefused, match=told):
             records.release("may-1", "arn:second", later)
         return
     assert records.release("may-1", "arn:second", later)
     # And never once it was done
     records.released("may-1", later)
-    with pytest.raises(ReleaseRefused, match="was released by arn:second already"):
+    with pytest.raises(ReleaseRefused, match="was released by run 'second' already"):
         records.release("may-1", "arn:third", later + timedelta(days=400))
 
 
 def test_a_release_of_the_release_before_is_taken_over_by_nobody(table: Table) -> None:
     table.update(record_key("may-1"), "SET #held = :x, #released_by = :x, #order = :x", x="arn:x")
-    with pytest.raises(ReleaseRefused, match="by arn:x already"):
+    with pytest.raises(ReleaseRefused, match="by run 'x' already"):
         Records(table).release("may-1", "arn:y", NOW)

@@ -660,7 +660,8 @@ def test_a_second_run_in_a_row_with_the_same_error_pauses_with_one_message(
     ((subject, text),) = world.messages
     assert subject == f"Queue {QUEUE} is paused: {error.__name__}"
     assert f"Runs {first.run} and {second.run} ended with {error.__name__}" in text
-    assert f" at {SAID[call]}, and every other file" in text
+    assert f" at {SAID[call]}, and every other run of queue {QUEUE} would" in text
+    assert f"stp redrive {second.run}. Or resume it by hand: stp queue resume {QUEUE}\n" in text
     # And when the second one is redriven the queue goes on
     world.now += timedelta(seconds=5)
     world.taken(world.drop("b", redrive=1))

@@ -40,7 +40,7 @@ def store_output(
 
     Raises OutputIncomplete, TransferTooSlow, OutboxUnavailable, OutboxDenied.
     """
-    pace = Pace(download.what, download.size, left)
+    pace = Pace(download.what, download.size, left, "the pipeline's output")
     with Measuring(RowCount()) as measuring:
 
         def read(size: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from straight_through.attempts import Attempt
 from straight_through.errors import AwsUnavailable, NotInSet
 from straight_through.members import Member
-from straight_through.moments import from_iso, iso
+from straight_through.moments import from_iso, iso, said
 from straight_through.names import shortened
 from straight_through.queue.items import (
     GatheredMember,
@@ -232,7 +232,7 @@ def incomplete(route: str, period: str, since: str, missing: list[str]) -> tuple
     """Return the subject and the text that tell of a set that waits for members."""
     return (
         f"Set {shown(period, 40)} of route {shown(route, 30)} waits",
-        f"The set {shown(period)} of route {route} has waited since {since} for "
+        f"The set {shown(period)} of route {route} has waited since {said(since)} for "
         f"{listed(missing)}, and goes on waiting: its run begins when the last of them is dropped. "
         f"Ask whoever sends them. All sets that wait: stp sets. To run it without them: "
         f"stp sets run {route} {shown(period)}. This is told once.",

@@ -10,7 +10,7 @@ from typing import cast
 
 from straight_through.attempts import Attempt
 from straight_through.errors import AwsDenied, AwsUnavailable
-from straight_through.moments import from_iso, iso
+from straight_through.moments import from_iso, iso, said
 from straight_through.queue.items import Notice
 from straight_through.queue.table import Key, Refused, Table
 from straight_through.queue.tellings import PATIENCE as MAY_TELL
@@ -65,11 +65,11 @@ class Notices:
     ) -> None:
         """Note what is to be told, if it is still waited for when it is due."""
         text = (
-            f"The {shown(about, LONGEST_ABOUT)} has waited since {waiting['since']} for this:\n\n"
-            f"{waiting['for']}\n\n"
-            f"It goes on waiting until {waiting['until']} at most, and nothing is lost. The other "
-            f"runs of its queue wait behind it.\n\n{TODO[waiting['kind']]}\n\n"
-            f"Execution: {attempt.execution_arn}"
+            f"The {shown(about, LONGEST_ABOUT)}, has waited since {said(waiting['since'])} for "
+            f"this:\n\n{waiting['for']}\n\n"
+            f"It goes on waiting until {said(waiting['until'])} at most, and nothing is lost. The "
+            f"other runs of its queue wait behind it.\n\n{TODO[waiting['kind']]}\n\n"
+            f"See it: stp show {attempt.run}\nExecution: {attempt.execution_arn}"
         )
         with suppress(Refused):  # noted, or told, by an earlier try
             self._table.update(
@@ -80,7 +80,7 @@ class Notices:
                 run=attempt.run,
                 arn=attempt.execution_arn,
                 due=iso(due),
-                subject=f"A run waits for an hour: {waiting['kind']}",
+                subject=f"Waits ({waiting['kind']}): {attempt.run}",
                 text=text,
                 no=False,
                 expires_at=int((now + LIFETIME).timestamp()),

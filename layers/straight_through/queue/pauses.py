@@ -122,10 +122,11 @@ class Pauses:
             paused = already
         self._tell(
             f"Queue {queue} is paused: {error}",
-            f"{paused['reason'][0].upper()}{paused['reason'][1:]}, and every other file of queue "
+            f"{paused['reason'][0].upper()}{paused['reason'][1:]}, and every other run of queue "
             f"{queue} would. They wait, and nothing is lost.\n\n"
-            "Mend the cause (the run's error says what it is), then "
-            f"redrive {arn}: a redrive resumes the queue. Or resume it by hand.",
+            f"Mend the cause, which the run's error says: stp show {run}. Then redrive the run, "
+            f"which resumes the queue: stp redrive {run}. Or resume it by hand: "
+            f"stp queue resume {queue}\n\nExecution: {arn}",
         )
         self._table.update(queue_key(queue), "SET #paused.#told = :yes", yes=True)
 

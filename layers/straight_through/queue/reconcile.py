@@ -16,6 +16,7 @@ from straight_through.queue.pauses import Pauses
 from straight_through.queue.records import Records
 from straight_through.queue.table import Item, Refused, Table
 from straight_through.queue.turns import QUEUES, Turns, tickets, whole
+from straight_through.text import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -54,9 +55,9 @@ class SweepIncomplete(Exception):
         if others := len(failed) - len(named):
             named.append(f"… and {others} more")
         super().__init__(
-            f"The sweep failed for {len(failed)} queue(s) and did all others. {'; '.join(named)}. "
-            "The log says where. If the item of a queue or a ticket in the table is damaged, mend "
-            "or delete it; the next sweep tries again."
+            f"The sweep failed for {counted(len(failed), 'queue')} and did all others. "
+            f"{'; '.join(named)}. The log says where. If the item of a queue or a ticket in the "
+            "table is damaged, mend or delete it; the next sweep tries again."
         )
 
 

@@ -201,11 +201,11 @@ class Records:
             return cast("RunRecord", held)
         if not seen or "held" not in seen:
             return None
-        by = seen["released_by"]
+        by = seen["released_by"].rpartition(":")[2]
         if "released_at" in seen or "release_began" not in seen:  # release 1.0.0 noted neither
-            raise ReleaseRefused(f"Run {run!r} was released by {by} already.")
+            raise ReleaseRefused(f"Run {run!r} was released by run {by!r} already.")
         raise ReleaseRefused(
-            f"Run {run!r} is being released by {by}. If that has failed, redrive it."
+            f"Run {run!r} is being released by run {by!r}. If that has failed, redrive that one."
         )
 
     def released(self, run: str, now: datetime) -> None:

@@ -129,8 +129,8 @@ def rows_of(
                 return
             raise TableUnclear(
                 f"Row {number} cannot be read with {delimiter!r} between its columns ({error}). "
-                "Look whether its quotes close, and each quote within a value is doubled. "
-                "Nothing was uploaded."
+                "Look whether its quotes close, and each quote within a value is doubled; mend "
+                "the file and drop it again. Nothing was uploaded."
             ) from None
         if cells and cells[0].startswith("\ufeff") and number > 1:
             raise TableUnclear(
@@ -160,7 +160,8 @@ def _require_closed(number: int, cells: list[str], delimiter: str) -> None:
             raise TableUnclear(
                 f"Row {number} has a value of {len(lines):,} lines which may be rows between two "
                 "quotes that do not belong together. Look whether the quotes in it are right: "
-                "each quote within a value is doubled. Nothing was uploaded."
+                "each quote within a value is doubled. Mend the file and drop it again. Nothing "
+                "was uploaded."
             )
 
 

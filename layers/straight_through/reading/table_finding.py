@@ -253,7 +253,7 @@ def _difference(place: Place, header: Sequence[str]) -> str:
     return (
         f"Row {place.header_row} is nearest to the header that the route asks for, and differs: "
         f"{how}. Mend the file and drop it again, or mend the route's field 'header' and redrive "
-        "the execution. Nothing was uploaded."
+        "the run. Nothing was uploaded."
     )
 
 

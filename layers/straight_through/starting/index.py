@@ -9,7 +9,7 @@ from straight_through.aws import answering
 from straight_through.end_facts import Words
 from straight_through.errors import RouteInvalid
 from straight_through.expecting.expectations import Expectations
-from straight_through.moments import from_iso, iso
+from straight_through.moments import from_iso, iso, said
 from straight_through.names import route_run_name
 from straight_through.queue.items import EndedExecution, WhenItem
 from straight_through.queue.table import Refused, Table, Write, update
@@ -218,9 +218,9 @@ def switched_off(item: WhenItem) -> tuple[str, Words, Write]:
     route, off = item["sk"], item["off"]
     words: Words = {
         "subject": f"Updates start no more runs of route {route}",
-        "text": f"Route {route} was switched off at {off['since']}: {off['why']}.\n\nRuns by hand "
-        "and by schedule go on. Look whether what the pipeline makes comes back as one of these "
-        f"updates. Then: stp when resume {route}",
+        "text": f"Since {said(off['since'])} no update starts a run of route {route}: "
+        f"{off['why']}.\n\nRuns by hand and by schedule go on. Look whether what the pipeline "
+        f"makes comes back as one of these updates. Then: stp when resume {route}",
     }
     once = update(when_key(route), "SET #off.#told = :yes", "#off.#told = :no", yes=True, no=False)
     return f"when#{route}#{off['since']}", words, once
@@ -250,4 +250,5 @@ def _first(when: When, now: datetime) -> dict[str, str]:
         moment = next_of(when, now)
     except RouteInvalid as error:
         return {"next": "", "wrong": str(error)}
-    return {"next": iso(moment) if moment else "", "wrong": "" if moment else "it never comes"}
+    wrong = "" if moment else f"'at' is {when.at!r}, which never comes."
+    return {"next": iso(moment) if moment else "", "wrong": wrong}

@@ -19,6 +19,7 @@ from straight_through.names import route_run_name
 from straight_through.queue.items import PendingRun, ToldUpdate, WhenItem, WhenOff
 from straight_through.queue.table import TRIES, Key, Refused, Table, Write, back_off, update
 from straight_through.run_state import Cause
+from straight_through.text import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -176,8 +177,8 @@ class Starter:
     def _switched_off(self, item: WhenItem, events: list[str], now: datetime) -> str:
         """Switch off a route whose updates have started too many runs: it may go round for ever."""
         why = (
-            f"updates have started {len(item.get('starts', ()))} runs of it within an hour, and "
-            f"{self.most} is the most (MostUpdateRunsAnHour). The last events: "
+            f"updates have started {counted(len(item.get('starts', ())), 'run')} of it within an "
+            f"hour, and {self.most} is the most (MostUpdateRunsAnHour). The last events: "
             f"{', '.join(item.get('recent', events))}"
         )
         off: WhenOff = {"since": iso(now), "why": why, "told": False}

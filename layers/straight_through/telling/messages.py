@@ -267,12 +267,12 @@ def subject_of(facts: Facts) -> str:
 
 def text_of(facts: Facts) -> str:
     """Return a message's text, to be read at a glance; what others have named forges no line."""
-    file, twin = facts["file"], facts["identical_to"]
+    file, twin, left_out = facts["file"], facts["identical_to"], facts["left_out"]
     file_uri = f"s3://{file['bucket']}/{file['key']}"
     lines = {
         "What": facts["status"] + (f" with {shown(facts['error'])}" if facts["error"] else ""),
         "File": shown(file_uri, LONGEST_KEY) if file["key"] else "none",
-        "Run": None if file["key"] else shown(facts["run"]),
+        "Run": shown(facts["run"]),
         "Caused by": caused_by(facts.get("cause")),
         "Set": set_told(facts.get("set")),
         "Route": facts["route"],
@@ -286,7 +286,7 @@ def text_of(facts: Facts) -> str:
         "Processed by": processed_by(facts),
         "Rows in": rows_in(facts["rows_in"], facts["rows_in_reason"]),
         "Rows out": first_of(rows_out(facts["rows_out"])),
-        "Left out": f"{facts['left_out']:,} more" if facts["left_out"] else None,
+        "Not listed": f"{left_out:,} more: see manifest.json" if left_out else None,
         "Outputs": "none: the run made no outputs" if facts["no_outputs"] else facts["outputs"],
         "Next": facts["next"],
         "Pipeline": facts.get("pipeline_page"),

@@ -13,7 +13,7 @@ WORDS = {
     "drop": "drop the file again",
     "rerun": "start a new run with the same input",
     "release": 'start a new run with {"release": "<run>"}',
-    "attach": "start one with its execution_id: `stp rerun --attach`",
+    "attach": "follow its execution in a new run: `stp rerun --attach <run>`",
     "add": "add the route",
     "mend": "mend the route",
     "logs": "look at the functions' log",
@@ -48,7 +48,8 @@ class Remedy:
 REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.NoRoute: Remedy(
         READS_THE_ROUTE,
-        "Drop the file into a folder that has a route, or {add} and {redrive}.",
+        "If the file was dropped into a wrong folder, drop it into one that has a route; else "
+        "{add} and {redrive}.",
     ),
     errors.RouteInvalid: Remedy(READS_THE_ROUTE, "{mend}, then {redrive}."),
     errors.RouteTakesNoFile: Remedy(
@@ -63,8 +64,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.NotInSet: Remedy(
         READS_THE_FILE,
-        "Drop the file under a name that fits, or mend the route's `set`; then {rerun}, which "
-        "gathers the file anew.",
+        "Drop the file under a name that fits; or mend the route's `set` where it is wrong, and "
+        "{rerun}, which gathers the file anew.",
     ),
     errors.RouteConflict: Remedy(
         ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."
@@ -74,7 +75,7 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.FileTooLarge: Remedy(
         READS_THE_FILE,
-        "Send it in parts: for each, {drop}; or allow more as the message says and {redrive}.",
+        "As the message says: drop it in parts or in another format, or allow more and {redrive}.",
     ),
     errors.TableUnclear: Remedy(
         READS_THE_FILE, "Mend the file and {drop}, or {mend} and {redrive}."
@@ -240,7 +241,7 @@ def advice(error: refused.QuantemplateError) -> str:
         case refused.NotFound():
             return "Mend it in the route, then redrive the run."
         case refused.Refused() if upload:
-            return "Mend it and drop it."
+            return "Mend it and drop it again."
         case refused.Refused() if error.status:
             return (
                 "Check the API's address, which is the stack's parameter QuantemplateApiUrl, and "
