@@ -13,7 +13,7 @@ WORDS = {
     "drop": "drop the file again",
     "rerun": "start a new run with the same input",
     "release": 'start a new run with {"release": "<run>"}',
-    "attach": "follow its execution in a new run: `stp rerun --attach <run>`",
+    "attach": "follow its execution in a new run: `stp rerun --attach RUN`",
     "add": "add the route",
     "mend": "mend the route",
     "logs": "look at the functions' log",
