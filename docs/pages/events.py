@@ -12,7 +12,7 @@ ABOUT = """# Events and manifests
 ## Run Ended
 
 Each end of an execution, after each redrive too, is one event on the account's default event bus, told
-once. A rule for it has this pattern ([how](../messages.md#events)):
+at least once. A rule for it has this pattern ([how](../messages.md#events)):
 
 ```json
 {pattern}

@@ -60,7 +60,7 @@ BYTES_UPLOADED = Metric(
 TIME_IN_QUANTEMPLATE = Metric(
     "TimeInQuantemplate",
     "Seconds",
-    "How long the pipeline's own run took; told at the end of a run that succeeded or is held.",
+    "How long the execution took; told at the end of a run that succeeded or is held.",
 )
 DETECTION_DELAY = Metric(
     "DetectionDelay",
