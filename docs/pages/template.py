@@ -48,4 +48,4 @@ def _limits(told: dict[str, Any]) -> str:
         return f"{told['MinValue']:,} to {told['MaxValue']:,}"
     if "MinValue" in told:
         return f"{told['MinValue']} or more"
-    return code(told.get("AllowedPattern", ""))
+    return str(told.get("ConstraintDescription", "")).removesuffix(".")

@@ -137,6 +137,14 @@ def test_of_an_inbox_that_is_used_for_other_things_only_one_prefix_is_touched() 
     assert "object" not in resources()["DropRule"]["EventPattern"]["detail"]
 
 
+def test_what_a_parameter_must_be_is_said_in_words() -> None:
+    # Given the parameters whose values must match a pattern, which CloudFormation would show
+    patterned = [each for each in TEMPLATE["Parameters"].values() if "AllowedPattern" in each]
+    assert patterned
+    # Then each says what that means
+    assert all(each.get("ConstraintDescription", "").startswith("must ") for each in patterned)
+
+
 @pytest.mark.parametrize("parameter", ["QuantemplateApiUrl", "QuantemplateTokenUrl"])
 @pytest.mark.parametrize(
     ("url", "taken"),
