@@ -155,8 +155,8 @@ def _upload_all(here: Here, drops: list[Drop]) -> list[Dropped]:
         for each in drops:
             bar = bars.add_task(shown(each.path.name).replace("[", r"\["), total=each.size)
             left = (
-                f"{len(done):,} of {counted(len(drops), 'file')} were dropped and go on: stp runs. "
-                f"{each.path} may not have been, and what follows it was not."
+                f"Dropped so far: {len(done):,} of {counted(len(drops), 'file')}, and perhaps "
+                f"{each.path}. See: stp runs"
             )
             with going_on(left):
                 if quiet:

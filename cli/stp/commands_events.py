@@ -92,7 +92,7 @@ def rotate(
 
 @app.command()
 def test(context: typer.Context) -> None:
-    """Send an event to yourself: whether the address takes it."""
+    """Send an event to the stack, to see whether the address takes it."""
     here = here_of(context)
     stack = here.stack
     address, event_id = address_of(stack), uuid.uuid4().hex

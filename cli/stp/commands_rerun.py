@@ -63,7 +63,7 @@ def rerun(
         typer.Option("--attach", help="Upload nothing: follow the execution that each has made."),
     ] = False,
     failed: Annotated[
-        bool, typer.Option("--failed", help="With --since: only failed ones, but not stopped ones.")
+        bool, typer.Option("--failed", help="With --since: only failed runs, no stopped ones.")
     ] = False,
     since: Since = "",
     route: OfRoute = "",
@@ -88,7 +88,7 @@ def rerun(
         agreed(here, taken, "Process anew the files of", yes=yes)
     started: list[dict[str, str]] = []
     for run, name, given in again:
-        left = f"{len(started):,} of {counted(len(again), 'run')} were started: stp runs"
+        left = f"Started so far: {len(started):,} of {counted(len(again), 'run')}. See: stp runs"
         with going_on(left), here.said.doing(f"Starting {name}"):
             started.append(
                 {"run": name, "again": run.name, "arn": new_runs.start(here.stack, name, given)}
@@ -108,7 +108,9 @@ def redrive(
     runs: Names = None,
     failed: Annotated[
         bool,
-        typer.Option("--failed", help="With --since, as without it: failed, but not stopped ones."),
+        typer.Option(
+            "--failed", help="As without it: failed runs alone are taken, no stopped ones."
+        ),
     ] = False,
     since: Since = "",
     route: OfRoute = "",
@@ -139,7 +141,9 @@ def redrive(
         stands = side_by_side(lambda run: _stand_of(here.stack, run.arn), chosen)
         for run in chosen:
             tell(f"{run.name}, {len(results) + 1:,} of {len(chosen):,}")
-            left = f"{len(results):,} of {counted(len(chosen), 'run')} were redriven: stp runs"
+            left = (
+                f"Redriven so far: {len(results):,} of {counted(len(chosen), 'run')}. See: stp runs"
+            )
             with going_on(left):
                 stand = next(stands)
                 results.append({"run": run.name, "trouble": redriven(here.stack, run, stand)})
@@ -259,6 +263,8 @@ def _all_again(here: Here, runs: Sequence[Run], *, attach: bool, named: bool) ->
 
 def redriven(stack: Stack, run: Run, stand: Stand) -> str:
     """Redrive a run; return why it could not be, "" if it could."""
+    if run.running:
+        return f"goes on already, and needs no redrive. See: stp show {run.name}"
     if run.redrivable and not run.ended_badly:
         return f"cannot be redriven: {run.redrivable}. Process the file anew: stp rerun {run.name}"
     if run.redrivable:

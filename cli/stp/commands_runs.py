@@ -71,7 +71,8 @@ def runs(
     if not found:
         what = "failed runs" if failed else "held runs" if held else "runs"
         of = f" of route {route}" if route else ""
-        hint = "" if held else " Drop a file: stp drop FILE; or look back further."
+        hint = "" if held else " To look back further, name --since."
+        hint += "" if bad else " To drop a file: stp drop FILE"
         shown = [f"No {what}{of} since {since}.{hint}"]
     elif len(found) == limit:
         shown.append(f"These are the newest {limit}. See more with --limit.")

@@ -40,7 +40,7 @@ def resume(
     context: typer.Context,
     route: Annotated[str, typer.Argument(help="The route that was switched off.")],
 ) -> None:
-    """Let updates start runs of a route again that was switched off."""
+    """Let updates start runs of a route again, after they were switched off."""
     here = here_of(context)
     with here.said.doing(f"Resuming {route}"):
         was_off = resumed(here.stack.table, route)

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stp.moments import local
 from stp.queues import queue_items, routes_of
 from stp.route_checks import ERROR, problems_of
 from stp.route_files import deployed_documents
@@ -94,7 +95,7 @@ def _inbox(stack: Stack) -> list[Finding]:
             "Switch EventBridge on in the bucket's properties, under Event notifications; "
             "docs/deploy.md has the command."
         )
-        what = "the bucket sends nothing to EventBridge: no dropped file starts"
+        what = "the bucket sends nothing to EventBridge: no dropped file starts a run"
         found.append(Finding("inbox events", BAD, what, todo))
     return found
 
@@ -141,7 +142,8 @@ def _queues(stack: Stack) -> list[Finding]:
                 Finding(f"queue {name}", BAD, f"holds {counted(count, 'lost event')}", todo)
             )
         else:
-            found.append(Finding(f"queue {name}", LOOK, f"{count} wait", "Look again in a minute."))
+            what = f"holds {counted(count, 'event')} that nothing has taken yet"
+            found.append(Finding(f"queue {name}", LOOK, what, "Look again in a minute."))
     return found + _reader(stack)
 
 
@@ -182,8 +184,9 @@ def _reader(stack: Stack) -> list[Finding]:
     )["EventSourceMappings"]
     if any(each["State"] in ("Enabled", "Enabling", "Updating") for each in mappings):
         return [Finding("StartRun", GOOD, "reads the drops")]
-    ids = " ".join(each["UUID"] for each in mappings) or "(none)"
-    todo = f"aws lambda update-event-source-mapping --enabled --uuid {ids}"
+    todo = "Deploy the stack again."  # where what reads them is gone
+    for each in mappings:
+        todo = f"aws lambda update-event-source-mapping --enabled --uuid {each['UUID']}"
     return [Finding("StartRun", BAD, "does not read the drops", todo)]
 
 
@@ -234,7 +237,7 @@ def _turns(stack: Stack) -> list[Finding]:
         Finding(
             f"queue {queue}",
             LOOK,
-            f"is paused since {item['paused']['since']}: {item['paused']['reason']}",
+            f"has been paused since {local(item['paused']['since'])}: {item['paused']['reason']}",
             f"Mend the cause, then: stp queue resume {queue}",
         )
         for queue, item in queue_items(stack).items()
@@ -260,7 +263,7 @@ def _events(stack: Stack) -> list[Finding]:
     pipelines = sorted({route.pipeline_id for route in routes})
     silent = [each for each in pipelines if each not in heard]
     found = [
-        Finding(f"events of {each}", GOOD, f"the last one came {heard[each]}")
+        Finding(f"events of {each}", GOOD, f"the last one came at {local(heard[each])}")
         for each in pipelines
         if each in heard
     ]
@@ -317,4 +320,4 @@ def _messages(stack: Stack) -> list[Finding]:
         Finding("messages", BAD, f"{endpoint} has not confirmed", "Follow the link in the e-mail.")
         for endpoint in waiting
     ]
-    return found or [Finding("messages", GOOD, f"go to {len(all_of_them)} subscribers")]
+    return found or [Finding("messages", GOOD, f"go to {counted(len(all_of_them), 'subscriber')}")]

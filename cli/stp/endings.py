@@ -14,7 +14,7 @@ def summed_up(runs: Sequence[Run]) -> list[str]:
     """Return how many runs of a batch ended how, and what mends each kind of failure at once."""
     counts = Counter(run.status for run in runs)
     ends = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-    lines = [f"{counted(len(runs), 'file')}: {ends}."]
+    lines = [f"{counted(len(runs), 'run')}: {ends}."]
     kinds: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.status not in GOOD:

@@ -39,7 +39,9 @@ STOPPED_AT = {
     "DownloadOutput": "the outputs that are whole stay.",
     "PublishRun": "what is exported and chained stays.",
 }
-ELSEWHERE = "a run that Quantemplate has begun goes on there, and the next run waits for its end."
+ELSEWHERE = (
+    "an execution that Quantemplate has begun goes on there, and the next run waits for its end."
+)
 CURRENT, DONE, FAILED, STOPPED = "current", "done", "failed", "stopped"  # what became of a visit
 # What an execution's end is for the visits that are open then.
 ENDS = {

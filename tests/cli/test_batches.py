@@ -34,7 +34,7 @@ def test_a_batch_ends_with_a_total_and_one_command_for_each_kind_of_failure(
     deployed: Stack,
 ) -> None:
     total, *kinds = summed_up([named(deployed, name) for name in RUNS])
-    assert total == "4 files: 3 Failed, 1 Succeeded."
+    assert total == "4 runs: 3 Failed, 1 Succeeded."
     assert kinds == ["PipelineFailed (2): stp redrive a c", "ExecuteUncertain (1): stp rerun b"]
 
 
@@ -137,7 +137,7 @@ def test_those_that_were_begun_are_followed_and_summed_up(
     # Then only what is new of each is told, and a total ends it
     assert done.code == CODE_FAILED
     assert seen_before == ([9, 9] if command == "redrive" else [0, 0])
-    assert "2 files: 1 Succeeded, 1 Failed." in done.out
+    assert "2 runs: 1 Succeeded, 1 Failed." in done.out
 
 
 @pytest.mark.usefixtures("deployed")

@@ -180,7 +180,8 @@ def test_a_paused_queue(stack: Stack) -> None:
     stack.table.update(("queues", "p-1"), "SET #paused = :paused", paused=paused)
     # Then it is told with the command that lets it go on
     finding = found(stack, "the turns")["queue p-1"]
-    assert "month end" in finding.what
+    assert finding.what.startswith("has been paused since 2026-11-25 ")
+    assert finding.what.endswith(": month end")
     assert "stp queue resume p-1" in finding.todo
 
 
@@ -240,6 +241,38 @@ def test_an_e_mail_that_nobody_has_confirmed(
 ) -> None:
     stack._clients["sns"] = FakeTopic(*arns)
     assert found(stack, "the messages")["messages"].state == state
+
+
+def test_one_subscriber_is_told_as_one(stack: Stack) -> None:
+    stack._clients["sns"] = FakeTopic("arn:aws:sns:eu-west-1:1:t:s")
+    assert found(stack, "the messages")["messages"].what == "go to 1 subscriber"
+
+
+class FakeFunctions:
+    """Lambda with these mappings, each switched off."""
+
+    def __init__(self, *uuids: str) -> None:
+        """Take their ids."""
+        self.uuids = uuids
+
+    def list_event_source_mappings(self, **_: str) -> dict[str, Any]:
+        """Give them."""
+        return {"EventSourceMappings": [{"UUID": u, "State": "Disabled"} for u in self.uuids]}
+
+
+@pytest.mark.parametrize(
+    ("uuids", "todo"),
+    [
+        (("u-1",), "aws lambda update-event-source-mapping --enabled --uuid u-1"),
+        ((), "Deploy the stack again."),  # there is none that could be switched on
+    ],
+)
+def test_where_nothing_reads_the_drops_what_can_be_done_is_told(
+    stack: Stack, uuids: tuple[str, ...], todo: str
+) -> None:
+    stack._clients["lambda"] = FakeFunctions(*uuids)
+    finding = found(made_of(stack), "the queues")["StartRun"]
+    assert (finding.state, finding.todo) == (BAD, todo)
 
 
 def test_what_may_not_be_checked_is_told(stack: Stack) -> None:

@@ -68,7 +68,7 @@ def test_ctrl_c_while_runs_are_followed_names_what_was_dropped(
     monkeypatch.setattr("stp.commands_drop.upload", ctrl_c)
     done = stp("drop", str(file))
     assert done.code == INTERRUPTED
-    assert f"0 of 1 file were dropped and go on: stp runs. {file} may not have" in done.err
+    assert f"Dropped so far: 0 of 1 file, and perhaps {file}. See: stp runs" in done.err
 
 
 @pytest.mark.usefixtures("deployed")
@@ -85,7 +85,10 @@ def test_ctrl_c_among_redrives_counts_those_that_go_on(
 
     monkeypatch.setattr("stp.commands_rerun.redriven", redriven)
     done = stp("redrive", "a", "b")
-    assert (done.code, "1 of 2 runs were redriven: stp runs" in done.err) == (INTERRUPTED, True)
+    assert (done.code, "Redriven so far: 1 of 2 runs. See: stp runs" in done.err) == (
+        INTERRUPTED,
+        True,
+    )
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("runs", "--help"), ("--version",)])

@@ -22,6 +22,7 @@ class States:
     events: int
     refused: str = ""
     error: str = "PipelineOverdue"
+    status: str = "FAILED"
     redriven: list[str] = field(default_factory=list)
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
@@ -29,7 +30,7 @@ class States:
         return {
             "executionArn": executionArn,
             "name": "may",
-            "status": "FAILED",
+            "status": self.status,
             "error": self.error,
             "startDate": datetime(2026, 5, 4, tzinfo=UTC),
             "input": '{"bucket": "inbox", "key": "claims/may.csv"}',
@@ -121,3 +122,19 @@ def test_what_step_functions_redrives_no_more_is_refused_with_what_to_start_inst
     assert why in done.out
     assert done.out.strip().endswith(f"Start a new run instead: {instead}")
     assert states.redriven == []
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_run_that_goes_on_is_not_redriven_and_not_to_be_processed_twice(
+    stp: Stp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a run that goes on
+    why = "Execution is RUNNING and cannot be redriven"
+    states, client = States("CheckStatus", 9, refused=why, status="RUNNING"), Stack.client
+    monkeypatch.setattr(
+        Stack, "client", lambda s, name: states if name == "stepfunctions" else client(s, name)
+    )
+    # When it is redriven, then nothing is done, and no second run of its file is proposed
+    done = stp("redrive", "may")
+    assert (done.code, states.redriven) == (FAILED, [])
+    assert done.out == "may: goes on already, and needs no redrive. See: stp show may\n"
