@@ -178,7 +178,10 @@ def _begin(here: Here, asked: _Asked, pace: Pace, *, dry_run: bool, yes: bool) -
         needs = estimate(len(chosen.plan.files), takes(stack, chosen.past.samples), pace.per_hour)
     data = _plan_data(chosen, needs)
     if not chosen.plan.files:
-        nothing = f"Nothing to replay: no file of route {route.name} is among {made.which}."
+        nothing = (
+            f"Nothing to replay of route {route.name}, dropped from {local(made.since)} to "
+            f"{local(made.until)}: {made.which}."
+        )
         here.said.result(data | {"plan": None}, *_left_out(chosen), nothing)
         return
     if dry_run:
@@ -200,7 +203,10 @@ def _go_on(here: Here, plan_id: str, pace: Pace, *, chain: bool, dry_run: bool) 
         plan = plan_of(stack, plan_id)
         routes = routes_of(deployed_documents(stack))
     if plan.route not in routes:
-        raise Stop(f"Plan {plan_id} is of route {plan.route!r}, which there is not.", UNKNOWN)
+        raise Stop(
+            f"Plan {plan_id} is of route {plan.route!r}, which the stack does not have (any more).",
+            UNKNOWN,
+        )
     if dry_run:
         with here.said.doing("Reading how far it has come"):
             known = begun(stack, plan)
@@ -212,7 +218,7 @@ def _go_on(here: Here, plan_id: str, pace: Pace, *, chain: bool, dry_run: bool) 
         here.said.result(
             {"plan": plan.id, "route": plan.route, "files": [asdict(file) for file in left]},
             *([_files_shown(left)] if left else []),
-            f"Of plan {plan.id}, {len(left):,} of {counted(len(plan.files), 'file')} are left.",
+            f"Left of plan {plan.id}: {len(left):,} of {counted(len(plan.files), 'file')}.",
         )
         return
     _require_meant(routes[plan.route], meant=chain or plan.chain)

@@ -85,7 +85,8 @@ def rerun(
         here.said.result([run.facts for run in taken], RunsShown(taken))
         return
     if not runs:
-        agreed(here, taken, "Process anew the files of", yes=yes)
+        what = "Follow the executions of" if attach else "Process anew the files of"
+        agreed(here, taken, what, yes=yes)
     started: list[dict[str, str]] = []
     for run, name, given in again:
         left = f"Started so far: {len(started):,} of {counted(len(again), 'run')}. See: stp runs"

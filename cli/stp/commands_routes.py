@@ -78,7 +78,7 @@ def show(
     written = write_files(documents, to)
     kept = len(documents) - len(written)
     summary = f"{counted(len(written), 'file')} written into {to}" + (
-        f", {kept} kept as they were" * bool(kept)
+        f", {kept} there already" * bool(kept)
     )
     here.said.result([str(path) for path in written], summary)
 

@@ -10,6 +10,7 @@ from stp.runs import named
 from stp.said import FAILED as CODE_FAILED
 from stp.said import OK, USAGE
 from stp.stack import Stack
+from straight_through.queue.records import record_key
 from tests.cli.conftest import Stp
 from tests.cli.states import States, pretend
 
@@ -81,6 +82,18 @@ def test_runs_of_one_error_are_listed_and_run_again(stp: Stp, states: States) ->
     # And with the answer these run again, the oldest drop first, and no other
     assert stp(*chosen, "--yes").code == OK
     assert [name.partition("-")[0] for name in states.started] == ["a", "c"]
+
+
+def test_it_is_asked_whether_executions_are_followed_and_not_whether_files_are_processed(
+    stp: Stp, deployed: Stack, states: States
+) -> None:
+    # Given a run that has made an execution
+    deployed.table.update(record_key("a"), "SET #execution = :made", made={"execution_id": "e-7"})
+    # When such runs are to be followed, and nobody can be asked
+    done = stp("rerun", "--attach", "--since", "1h")
+    # Then the question says that nothing is processed again
+    assert (done.code, states.started) == (USAGE, [])
+    assert "Follow the executions of 1 run?" in done.err
 
 
 @pytest.mark.usefixtures("deployed")

@@ -1,6 +1,7 @@
 """`stp replay`: what a plan takes and leaves out, the place of each, and what it takes."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -113,6 +114,13 @@ def test_what_step_functions_has_forgotten_is_not_missed(world: World, stp: Stp)
     # Then the other may have had a run, and is left out
     assert keys(done) == ["claims/may.csv"]
     assert "forgets runs after 90 days" in reasons(done)["claims/lost.csv"]
+    # And where none is left, that is told with the time and the choice
+    done = stp("replay", "--route", "claims", "--since", "170d", "--failed")
+    assert re.search(
+        r"Nothing to replay of route claims, dropped from [-\d]+ [:\d]+ to [-\d]* ?[:\d]+: "
+        r"files whose last run has failed\.\n$",
+        done.out,
+    )
 
 
 def test_a_failed_run_that_was_made_good_since_is_not_failed(
