@@ -236,6 +236,6 @@ def unseen(what: str) -> str:
     """Say what it means that the API user does not see a dataset or a pipeline."""
     return (
         f"{what} is not visible to the API user. Quantemplate hides from an execution what its "
-        "user may not see, so that a run may lack data and succeed: share it with the API user, and "
-        "with the whole organisation if its events are to come."
+        "user may not see, so that a run may lack data and succeed: share it with the API user, "
+        "and with the whole organisation if its events are to come."
     )

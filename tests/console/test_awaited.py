@@ -124,7 +124,7 @@ def test_who_owes_what_and_which_sets_wait_is_on_the_front(console: Console, man
     expect(lines).to_contain_text(
         [
             "claims-2026-11.csvlate · due",
-            "set 2026-10waits for loss-{period}.csv since",
+            "set 2026-10has waited for loss-{period}.csv since",
             "claims-2026-12.csvdue",
             "prem-2026-12.csvhas come · due",
         ]

@@ -115,7 +115,7 @@ def test_a_set_is_on_the_front_while_it_waits(console: Console, gathering: Gathe
     # When a person opens the page, then it says who is missing, and leads to who is there
     awaited = console.open().page.get_by_role("region", name="What should come")
     line = awaited.locator("li").filter(has_text=f"route {gathering.name} ")
-    expect(line).to_contain_text("set 2026-05waits for premiums-{period}.csv since")
+    expect(line).to_contain_text("set 2026-05has waited for premiums-{period}.csv since")
     link = line.get_by_role("link", name=f"{gathering.name}/claims-2026-05.csv")
     expect(link).to_have_attribute("href", f"#/runs/{first.name}")
     # And when the other has come, then nobody is waited for any more
@@ -414,7 +414,7 @@ def test_events_are_switched_and_their_deliveries_shown(
         "All events are lost": ("lost", 1),
         "Events come a minute late": ("late", 60),
         "Events come out of order": ("scattered", 20),
-        "Events of others' runs come between": ("strangers", 1),
+        "Events of others' executions come between": ("strangers", 1),
         "Events come in the short envelope": ("envelope", "short"),
     }.items():
         console.press(f"Set: {text}")

@@ -58,7 +58,7 @@ export function awaited(app) {
 // --- the lines: how each is marked, what it is about and what is said of it -----------------------
 const late = ({ route }, { file, due, counting }) => ({ tone: "bad", mark: "✗", file, route, said: counting ? "its rows are not counted yet" : "late", due, over: true });
 const untold = ({ route, wrong }) => ({ tone: "bad", mark: "✗", file: route, said: `nobody can tell what is due: ${wrong}` });
-const waits = ({ route, period, waits_for: missing, since, files }) => ({ tone: "still", mark: "○", file: `set ${period}`, route, said: `waits for ${missing.join(", ")} since ${moment(since)}`, came: Object.values(files) });
+const waits = ({ route, period, waits_for: missing, since, files }) => ({ tone: "still", mark: "○", file: `set ${period}`, route, said: `has waited for ${missing.join(", ")} since ${moment(since)}`, came: Object.values(files) });
 const next = ({ route, next: file, due }) => ({ tone: "still", mark: "○", file, route, due });
 const come = ({ route, next: file, due, came }) => ({ tone: "good", mark: "✓", file, route, said: "has come", due, came: [{ key: came.file, run: came.run }] });
 

@@ -39,7 +39,7 @@ export function compareView(app) {
   function render() {
     show(table, [app.name, known, sides?.map((each) => each?.run)], () => {
       if (known !== app.name || !sides) return h("p.empty", {}, "Reading both runs …");
-      if (sides.length !== 2 || sides.includes(null)) return h("p.empty", {}, "There are not both of these runs in this stack.");
+      if (sides.length !== 2 || sides.includes(null)) return h("p.empty", {}, "One of these runs, or both, is not in this stack: a stack that was started anew has forgotten the earlier ones.");
       return h("table", {}, h("thead", {}, h("tr", {}, h("td"), ...sides.map(({ run }) => h("th", { scope: "col" }, h("a", { href: `#/runs/${encodeURIComponent(run.name)}` }, run.name))))),
         h("tbody", {}, ...lines(sides).map(([title, ...values]) => {
           const differs = values[0] !== values[1];

@@ -125,7 +125,7 @@ function news(run, record, { waiting, state, endedAt, ifStopped }, standIn) {
         : next);
   }
   if (!run.running) return run.next ? h(`div.notice.${run.tone}`, {}, next) : null;
-  if (waiting) return h("div.notice.now", {}, h("h3", {}, `It waits since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
+  if (waiting) return h("div.notice.now", {}, h("h3", {}, `It has waited since ${moment(Date.parse(waiting.since))}, and tries again by itself`), h("p", {}, waiting.for));
   if (state === "WaitForReplacement") return h("div.notice.now", {}, h("p", {}, "The file is empty, and waits for a newer version to replace it."));
   if (state === "TakeTurn") return h("div.notice.now", {}, h("p", {}, "It waits for its turn. ", h("a", { href: "#/queues" }, "Who holds it"), ` If you stop it now, ${ifStopped}`));
   return state ? h("p.hint", {}, `If you stop it now, ${ifStopped}`) : null;

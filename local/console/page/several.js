@@ -37,7 +37,7 @@ export function severalOf(app, redraw) {
       app.say(`${act.label}: ${done.toLocaleString("en")} of ${counted(runs.length, "run")}`);
     }
     await app.poke();
-    if (failed.length) throw new Error(`${counted(failed.length, "run")} not: ${failed.slice(0, 3).join("; ")}`);
+    if (failed.length) throw new Error(`it failed for ${counted(failed.length, "run")}: ${failed.slice(0, 3).join("; ")}${failed.length > 3 ? "; …" : ""}`);
   }
 
   /** Show what can be done with those that are chosen and listed. */

@@ -3,7 +3,7 @@
 import { ssm } from "./aws.js";
 import { button, h, moment, show } from "./dom.js";
 
-const CALLS = { token: "a token", upload_dataset: "uploads", download_dataset: "reads of a dataset", execute_pipeline: "executions", list_executions: "looks at the runs", download_output: "downloads" };
+const CALLS = { token: "a token", upload_dataset: "uploads", download_dataset: "reads of a dataset", execute_pipeline: "executions", list_executions: "looks at the executions", download_output: "downloads" };
 const REQUESTS = ["upload_dataset", "execute_pipeline", "list_executions", "download_output"];
 const run = (plan) => [{ operation: "execute_pipeline", kind: "run", run: plan }];
 const replies = (times, more) => REQUESTS.map((operation) => ({ operation, kind: "reply", times, ...more }));
@@ -31,7 +31,7 @@ const EVENTS = [
   { text: "All events are lost", of: "lost", on: 1, off: 0 },
   { text: "Events come a minute late", of: "late", on: 60, off: 0 },
   { text: "Events come out of order", note: "Each waits up to 20 s.", of: "scattered", on: 20, off: 0 },
-  { text: "Events of others' runs come between", of: "strangers", on: 1, off: 0 },
+  { text: "Events of others' executions come between", of: "strangers", on: 1, off: 0 },
   { text: "Events come in the short envelope", note: "id and name in place of eventId and eventName.", of: "envelope", on: "short", off: "long" },
 ];
 const NEWEST = 5; // deliveries that are listed
