@@ -626,8 +626,9 @@ def test_the_sheet_must_be_one(sent: Any) -> None:
     assert "fits several sheets that have cells: 'Premium March', 'Premium April'" in refusal(
         file, sheet="Premium*"
     )
-    assert "No visible sheet fits its pattern 'L*'. The sheets are 'Premium March'" in refusal(
-        file, sheet="L*"
+    assert (
+        "No visible sheet fits the route's pattern 'L*'. The sheets are 'Premium March'"
+        in refusal(file, sheet="L*")
     )
 
 

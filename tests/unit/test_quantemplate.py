@@ -105,7 +105,8 @@ def test_a_token_that_is_never_accepted_ends_as_credentials_rejected(
     client: Quantemplate, wire: Wire
 ) -> None:
     wire.answer("GET", EXECUTIONS, Reply(401, b"no"))
-    with pytest.raises(CredentialsRejected, match="gives a token but does not accept it"):
+    told = "gives a token but does not accept it.*QuantemplateTokenUrl.*redrive the run"
+    with pytest.raises(CredentialsRejected, match=told):
         client.list_executions(ORG, PIPELINE)
     assert len(wire.calls("GET", EXECUTIONS)) == 2
 

@@ -121,7 +121,7 @@ def _unbind(table: Table, route: Route, key: Key, binding: Binding, routes: Rout
             raise Unsettled(binding["queue"], left["last_post"]) from None
         raise PipelineBusy(
             f"{key[0].replace('#', ' ', 1)} is still in use in queue {binding['queue']!r}, "
-            f"which route {route.name!r} has left. The run waits for that run's end.",
+            f"which route {route.name!r} has left. The run waits until it is free.",
             retry_after=LOOK_AGAIN,
         ) from None
 

@@ -119,9 +119,10 @@ def chosen(sheets: Sequence[Sheet], pattern: str) -> Sheet:
     names = ", ".join(repr(sheet.name[:LONGEST]) for sheet in listed[:MOST])
     names += f" and {len(listed) - MOST:,} more" if len(listed) > MOST else ""
     told = (
-        f"Its pattern {pattern[:LONGEST]!r} fits several sheets that have cells: {names}"
+        f"The route's pattern {pattern[:LONGEST]!r} fits several sheets that have cells: {names}"
         if filled
-        else f"No visible sheet fits its pattern {pattern[:LONGEST]!r}. The sheets are {names}"
+        else f"No visible sheet fits the route's pattern {pattern[:LONGEST]!r}. The sheets are "
+        f"{names}"
     )
     raise TableUnclear(
         f"It cannot be told in which sheet the table stands. {told}. Name the sheet in the "

@@ -35,15 +35,15 @@ ENDS = {"SUCCEEDED": SUCCEEDED, "FAILED": "Failed", "TIMED_OUT": "TimedOut", "AB
 NEXT = {
     "TimedOut": "Look in the run's history where it stood, then {redrive}.",
     "Aborted": "Somebody stopped the run. To go on, {redrive}.",
-    HELD: "Look at the outputs that hold it. To publish it all the same, {release}.",
+    HELD: "Look at what holds it. To publish it all the same, {release}.",
     SKIPPED: "Nothing: the same bytes were processed before.",
     REPLACED: "Nothing: the file was empty at first, or one of a set, and a newer one is there.",
     GATHERED: "Nothing: its set runs when the last of its files has come. Which wait: stp sets",
     SUCCEEDED: "Nothing.",
 }
 OTHERS = (
-    "Of further files of this folder that find no route within this hour no message is sent. "
-    "All of them: stp runs --failed"
+    "Within this hour no more messages come of files in this folder that find no route. All of "
+    "them: stp runs --failed"
 )
 # Where the console of each partition of AWS is, after the region's name.
 CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}

@@ -12,7 +12,7 @@ WORDS = {
     "redrive": "redrive the run",
     "drop": "drop the file again",
     "rerun": "start a new run with the same input",
-    "release": 'start a new run with {"release": "<run>"}',
+    "release": 'start a new run with {"release": "<run>"} (stp release <run>)',
     "attach": "follow its execution in a new run: `stp rerun --attach RUN`",
     "add": "add the route",
     "mend": "mend the route",
@@ -68,7 +68,9 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
         "{rerun}, which gathers the file anew.",
     ),
     errors.RouteConflict: Remedy(
-        ("UploadAndExecute",), "Give both routes one `queue`, or other ids; then {redrive}."
+        ("UploadAndExecute",),
+        "As the message says: give both routes one `queue` or other ids, or take the dataset out "
+        "of `when`; then {redrive}.",
     ),
     errors.WrongFormat: Remedy(
         READS_THE_FILE, "Do what the message says for what the file is, then {drop}."
@@ -89,7 +91,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.OutputMissing: Remedy(
         ("CheckStatus", "PublishRun"),
-        "{mend} and {redrive}, or mend the pipeline and {rerun}.",
+        "As the message says: {mend} and {redrive}; or mend the pipeline and {rerun}; or, to fetch "
+        "an output anew, {attach}.",
         in_quantemplate=True,
     ),
     errors.OutputsTooMany: Remedy(
@@ -126,10 +129,13 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.AccessDenied: Remedy(
         ASKS_QUANTEMPLATE,
-        'Share it in "Can edit" mode, {mend}, or let the firewall pass it; then {redrive}.',
+        'As the message says: share it in "Can edit" mode, {mend}, or have it let through; then '
+        "{redrive}.",
     ),
     errors.NotFound: Remedy(
-        ASKS_QUANTEMPLATE, "{mend} and {redrive}; where an execution is gone, {rerun}."
+        ASKS_QUANTEMPLATE,
+        "As the message says: {mend} or the stack's addresses, and {redrive}; where an execution "
+        "is gone, {rerun}.",
     ),
     errors.RequestRefused: Remedy(
         ASKS_QUANTEMPLATE, "Check the addresses and the route's ids, then {redrive}."
@@ -147,12 +153,12 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     errors.FunctionKilled: Remedy(("UploadAndExecute",), "{logs}, then {redrive}."),
     errors.PipelineBusy: Remedy(
         ("UploadAndExecute",),
-        "Look in Quantemplate; when the other execution has ended, {redrive}. Where its history "
-        "has no room for that, as `stp redrive` says, {rerun}.",
+        "Look in Quantemplate; when the other execution has ended, {redrive}. Where the run's "
+        "history has no room for that, as `stp redrive` says, {rerun}.",
     ),
     errors.TurnOverdue: Remedy(
         ("TakeTurn",),
-        "{queue}, then {redrive}. Where its history has no room for that, as "
+        "{queue}, then {redrive}. Where the run's history has no room for that, as "
         "`stp redrive` says, {rerun}.",
     ),
     errors.TurnLost: Remedy(("UploadAndExecute",), "Nothing."),
@@ -166,8 +172,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.PipelineOverdue: Remedy(
         ("CheckStatus",),
-        "Look in Quantemplate; to wait for as long again, {redrive}. Where its history has no room "
-        "for that, as `stp redrive` says, {attach}.",
+        "Look in Quantemplate; to wait for as long again, {redrive}. Where the run's history has "
+        "no room for that, as `stp redrive` says, {attach}.",
         in_quantemplate=True,
     ),
     errors.PipelineEndUnknown: Remedy(
@@ -224,6 +230,12 @@ def advice(error: refused.QuantemplateError) -> str:
         return _of_the_token_server(error)
     upload = error.call == "upload_dataset"
     match error:
+        case refused.Unauthorized():
+            return (
+                "See whether the stack's parameters QuantemplateApiUrl and QuantemplateTokenUrl "
+                "belong together, and ask Quantemplate whether the client id may use the API; then "
+                "redrive the run."
+            )
         case refused.Forbidden(page=True) if upload:
             return (
                 f"{FIREWALL}: something in this file's bytes displeases it, and the next file may "
