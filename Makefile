@@ -33,7 +33,7 @@ help: ## list the commands
 demo: $(RUN) ## run one sample file through the whole road and stop again
 	@.venv/bin/python -m local demo
 
-up: $(RUN) aws-client ## start the local AWS and Quantemplate and stay, until Ctrl-C
+up: $(RUN) aws-client ## start the local AWS and a stand-in for Quantemplate, and stay until Ctrl-C
 	@.venv/bin/python -m local up
 
 test: $(TESTS) browser $(BUILT) ## run every test

@@ -106,7 +106,9 @@ def find_runs(
     return found
 
 
-def show(context: typer.Context, run: Annotated[str, typer.Argument(help=RUN_NAMED)]) -> None:
+def show(
+    context: typer.Context, run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_NAMED)]
+) -> None:
     """Show one run: its time, its rows, what failed and what to do."""
     here = here_of(context)
     with here.said.doing(f"Reading run {run}"):

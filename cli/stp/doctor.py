@@ -256,7 +256,7 @@ def _events(stack: Stack) -> list[Finding]:
         todo = f"aws lambda put-function-concurrency --reserved-concurrent-executions {most}"
         if most == "0":
             todo = "aws lambda delete-function-concurrency"
-        what = "none is taken: TakeEvent may not run, as a removal leaves it that was broken off"
+        what = "none is taken: TakeEvent may not run, as a removal that was broken off leaves it"
         return [Finding("events", BAD, what, f"{todo} --function-name {function}")]
     heard = last_heard(stack.table)
     routes = routes_of(deployed_documents(stack)).values()
