@@ -17,7 +17,7 @@ from stp.run_facts import Run
 from stp.runs import RUN_NAMED, named
 from stp.said import Stop
 from stp.stack import Stack
-from straight_through.text import lines_shown
+from straight_through.text import counted, lines_shown
 
 LOOK_EVERY = 2.0  # seconds
 # CloudWatch shows a line some seconds after it was written: looks reach back, and go on after the
@@ -66,9 +66,11 @@ def logs(
     if not follow:
         with said.doing("Reading the logs"):
             events = list(log_events(stack, found, _milliseconds(found.started)))
+        days = int(stack.parameters.get("LogRetentionDays", "0"))
+        kept = counted(days, "day") if days else "some days"
         none = (
             f"No log line of run {found.name}: CloudWatch shows them some seconds late, and keeps "
-            f"them for {stack.parameters.get('LogRetentionDays', 'some')} days."
+            f"them for {kept}."
         )
         said.result(events, *([line_of(each) for each in events] or [none]))
         return

@@ -159,7 +159,8 @@ def _why_not_yet(stack: Stack, plan: Plan, queue: str, pace: Pace, due: float) -
     """Return why no file may start yet, "" if one may."""
     left = due - time.monotonic()
     if left > 0:
-        return f"waits: {pace.per_hour:g} files an hour, as the plan has it"
+        files = f"{pace.per_hour:g} file{'s' * (pace.per_hour != 1)}"
+        return f"waits: {files} an hour, as the plan has it"
     item = stack.table.get(queue_key(queue)) or {}
     if "paused" in item:
         reason = shown(str(item["paused"]["reason"]))

@@ -24,7 +24,7 @@ from straight_through.telling.messages import (
     rows_out,
     set_told,
 )
-from straight_through.text import lines_shown, shown
+from straight_through.text import counted, lines_shown, shown
 
 TITLES = ("started", "status", "took", "file", "run")
 FILE = TITLES.index("file")
@@ -179,7 +179,7 @@ def table_told(prepared: Item) -> str:
     ]
     stood += [f"header in row {where['header_row']}", f"from column {where['first_column']} on"]
     parts = [f"{name.replace('_', ' ')} {number:,}" for name, number in left_out.items() if number]
-    size = f"{prepared['rows']:,} rows, {prepared['columns']:,} columns"
+    size = f"{counted(prepared['rows'], 'row')}, {counted(prepared['columns'], 'column')}"
     return f"{prepared['key']} ({size})\nIt stood at {', '.join(stood)}" + (
         f"; left out: {', '.join(parts)}" if parts else ""
     )

@@ -571,8 +571,11 @@ def test_with_a_header_the_row_that_equals_it_counts(sent: Any) -> None:
         prepared(sent(late), HEADER)
     assert "'Premium' missing and 'Tax' too many" in told
     told = refusal(sent("A,B\n1,2\n"), HEADER)
-    assert "None of the first 2 rows is the header" in told
-    assert "asks for ('Policy', 'Insured', 'Premium'). The first rows: row 1 has 'A', 'B'" in told
+    asked = (
+        "The header that the route asks for ('Policy', 'Insured', 'Premium') is not in the first"
+    )
+    assert f"{asked} 2 rows. The first rows: row 1 has 'A', 'B'" in told
+    assert f"{asked} row. " in refusal(sent("A,B\n"), HEADER)
 
 
 def test_a_table_without_rows_needs_its_header_told(sent: Any) -> None:

@@ -293,7 +293,7 @@ class ExecuteOnce:
         if not found and left > 0:
             raise PipelineBusy(
                 f"The {whose} has shown no execution in the list yet; it may still do so for "
-                f"{left:.0f} seconds.",
+                f"{left:.0f} s.",
                 retry_after=left,
             )
         if known:
@@ -306,7 +306,7 @@ class ExecuteOnce:
             raise PipelineBusy(
                 f"Execution {found[0].number} ({found[0].id}) may be what the {whose} has made: "
                 f"its reply was lost, and its own time ({found[0].created_at or 'none'}) does not "
-                f"tell. If no other shows for {left:.0f} seconds, it is taken for it.",
+                f"tell. If no other shows for {left:.0f} s, it is taken for it.",
                 retry_after=left,
             )
         elif not self._records.executed(post, made_by(post, found[0])):

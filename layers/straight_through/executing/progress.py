@@ -90,7 +90,7 @@ def look_at(
     if execution is None:
         if elapsed > late_list and waited > late_list:
             raise NotFound(
-                f"{who} is not in the list of executions {elapsed:.0f} seconds after it was made. "
+                f"{who} is not in the list of executions {elapsed:.0f} s after it was made. "
                 "Look for it in Quantemplate; where it is gone, start a new run with the "
                 "same input."
             )
@@ -112,8 +112,8 @@ def look_at(
         )
     if execution.status != SUCCEEDED and waited > deadline_hours * 3600:
         raise PipelineOverdue(
-            f"{who} was executed at {iso(begun)} and has not ended {elapsed / 3600:.1f} hours "
-            f"later (status {execution.status!r}); the deadline is {deadline_hours:g} hours. Look "
+            f"{who} was executed at {iso(begun)} and has not ended {elapsed / 3600:.1f} h "
+            f"later (status {execution.status!r}); the deadline is {deadline_hours:g} h. Look "
             "at it in Quantemplate; redrive the run to wait for as long again."
         )
     return Look(execution.status, wait, execution)

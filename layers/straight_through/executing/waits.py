@@ -119,8 +119,8 @@ def wait_out(
     left = hours * 3600 - waited
     if left < 0:
         trouble.args = (
-            f"{trouble} It has been so since {since}, for {waited / 3600:.1f} hours; the deadline "
-            f"is {hours:g} hours. When it is over, redrive the run.",
+            f"{trouble} It has been so since {since}, for {waited / 3600:.1f} h; the deadline "
+            f"is {hours:g} h. When it is over, redrive the run.",
         )
         raise trouble
     first = _first_of(state, attempt, since)

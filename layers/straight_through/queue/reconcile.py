@@ -191,7 +191,7 @@ class Reconciler:
         hours = turn_deadline.total_seconds() / 3600
         cause = (
             f"Run {ticket['run']} of route {ticket['route']} has waited in queue {queue} since "
-            f"{ticket['asked_at']}; the deadline is {hours:g} hours. See what holds the queue up "
+            f"{ticket['asked_at']}; the deadline is {hours:g} h. See what holds the queue up "
             "(a paused queue, a run that does not end), then redrive the run."
         )
         errors = self._states.exceptions

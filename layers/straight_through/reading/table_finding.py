@@ -95,10 +95,15 @@ def _equal_row(rows: Sequence[Row], header: Sequence[str]) -> Place:
     if 2 * len(wanted & set(map(folded, nearest.names))) >= len(wanted):
         raise HeaderMismatch(_difference(nearest, header))
     raise TableUnclear(
-        f"None of the first {min(len(rows), LOOK)} rows is the header that the route asks for "
-        f"({_listed(header)}). The first rows: "
+        f"The header that the route asks for ({_listed(header)}) is not in {_first(rows)}. The "
+        "first rows: "
         f"{rows_shown(rows)}. {MEND}"
     )
+
+
+def _first(rows: Sequence[Row]) -> str:
+    """Say which rows were looked at."""
+    return "the first row" if len(rows) == 1 else f"the first {min(len(rows), LOOK)} rows"
 
 
 def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
@@ -119,8 +124,8 @@ def _found_row(rows: Sequence[Row], spec: TableSpec) -> Place:
     if not found:
         _require_names(rows, sets, spec)
         raise TableUnclear(
-            "It cannot be told which row is the header: none of the first "
-            f"{min(len(rows), LOOK)} rows has names only, over columns of numbers, dates or codes. "
+            f"It cannot be told which row is the header: in {_first(rows)} there is none of names "
+            "only, over columns of numbers, dates or codes. "
             f"The first rows: {rows_shown(rows)}. {MEND}"
         )
     first = found[0]
