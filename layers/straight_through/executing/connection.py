@@ -36,7 +36,9 @@ CREDENTIALS_LIFETIME = 300  # seconds until the secret is read again
 # What GetSecretValue's error codes mean for a person.
 UNREADABLE = {
     "ResourceNotFoundException": "has no value",
-    "InvalidRequestException": "is marked for deletion. Restore it first (restore-secret)",
+    "InvalidRequestException": (
+        "is marked for deletion. Restore it first (aws secretsmanager restore-secret)"
+    ),
 }
 
 

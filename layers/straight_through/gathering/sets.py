@@ -234,8 +234,8 @@ def incomplete(route: str, period: str, since: str, missing: list[str]) -> tuple
         f"Set {shown(period, 40)} of route {shown(route, 30)} waits",
         f"The set {shown(period)} of route {route} has waited since {said(since)} for "
         f"{listed(missing)}, and goes on waiting: its run begins when the last of them is dropped. "
-        f"Ask whoever sends them. All sets that wait: stp sets. To run it without them: "
-        f"stp sets run {route} {shown(period)}. This is told once.",
+        "This is told once.\n\nAsk whoever sends them. All sets that wait: stp sets\n"
+        f"To run it without them: stp sets run {route} {shown(period)}",
     )
 
 

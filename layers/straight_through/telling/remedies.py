@@ -120,8 +120,8 @@ REMEDIES: dict[type[StraightThroughError], Remedy] = {
     ),
     errors.CredentialsMissing: Remedy(
         ASKS_QUANTEMPLATE,
-        "Restore the secret (restore-secret) if need be, put the client id and secret into it; "
-        "then {redrive}.",
+        "Restore the secret (aws secretsmanager restore-secret) if it is marked for deletion, put "
+        "the client id and secret into it (put-secret-value); then {redrive}.",
     ),
     errors.CredentialsRejected: Remedy(
         ASKS_QUANTEMPLATE,
