@@ -42,7 +42,10 @@ from stp.stack import trouble_with_aws
 from straight_through.errors import AwsDenied, AwsUnavailable, StraightThroughError
 
 WITH_VALUE = ("--stack", "--profile", "--region")
-EVERYWHERE = "Every command also takes: --json, --stack NAME, --profile NAME, --region NAME."
+EVERYWHERE = (
+    "Every command also takes: --json, --stack NAME, --profile NAME, --region NAME. Times are "
+    "those of this machine's time zone."
+)
 
 GOES_ON = "What has begun in AWS goes on without this: stp runs"
 
