@@ -503,7 +503,10 @@ def test_what_was_held_and_is_gone_by_now_is_told(
 ) -> None:
     assert held
     s3.delete_object(Bucket=OUTBOX, Key=f"held/{FOLDER}manifest.json")
-    with pytest.raises(ReleaseRefused, match=r"manifest\.json is gone.*process it anew"):
+    with pytest.raises(
+        ReleaseRefused,
+        match=r"manifest\.json is gone.*start a new run with the input of the run that was held",
+    ):
         publish_run(release("may-1"))
 
 

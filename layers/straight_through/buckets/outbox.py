@@ -130,7 +130,8 @@ def read_manifest(s3: "S3Client", bucket: str, key: str) -> RunState:
             manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.NoSuchKey:
             raise ReleaseRefused(
-                f"{address_of(bucket, key)} is gone, and what was held with it: process it anew."
+                f"{address_of(bucket, key)} is gone, and what was held with it. Process the "
+                "file anew: start a new run with the input of the run that was held."
             ) from None
     parent = manifest.pop("parent", None)
     source = manifest["source"] and manifest["source"] | {"parent": parent}

@@ -326,7 +326,7 @@ class Turns:
         if mine and holder["redrive_count"] <= attempt.redrive_count and mark["until"] > iso(now):
             left = (from_iso(mark["until"]) - now).total_seconds()
             raise PipelineBusy(
-                "A function of this execution's earlier attempt may still be uploading, until "
+                "A function of this run's earlier attempt may still be uploading, until "
                 f"{mark['until']} at the latest.",
                 retry_after=left,
             )
@@ -357,7 +357,7 @@ class Turns:
             )
         except Refused:
             raise TurnLost(
-                f"The execution ended, or lost its turn in queue {turn.queue}, during the upload: "
+                f"The run ended, or lost its turn in queue {turn.queue}, during the upload: "
                 "the pipeline was not executed."
             ) from None
 

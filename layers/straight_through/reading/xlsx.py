@@ -556,5 +556,5 @@ def require_size(archive: zipfile.ZipFile, part: str, most: int) -> None:
     if size > most:
         raise FileTooLarge(
             f"The workbook's part {part} has {size:,} bytes, and {most:,} are the most that is "
-            "read of it. Send the table as CSV. Nothing was uploaded."
+            "read of it. Drop the table as CSV. Nothing was uploaded."
         )
