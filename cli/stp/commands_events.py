@@ -103,7 +103,11 @@ def test(context: typer.Context) -> None:
             )
         except requests.RequestException as error:
             # Its text holds the address, which is a secret.
-            raise Stop(f"The address does not answer: {type(error).__name__}.", NOT_NOW) from None
+            raise Stop(
+                f"The address does not answer ({type(error).__name__}). Try again in a minute, and "
+                "check the network between this machine and AWS.",
+                NOT_NOW,
+            ) from None
     if answer.status_code != requests.codes.ok:
         raise Stop(f"The address answers {answer.status_code}. {_why(answer.status_code)}", FAILED)
     here.said.result({"id": event_id, "status": 200}, "It came: stp events shows it.")

@@ -160,7 +160,11 @@ def _begin(here: Here, asked: _Asked, pace: Pace, *, dry_run: bool, yes: bool) -
     since = moment_of(asked.since)
     until = moment_of(asked.until, "--until") if asked.until else datetime.now(UTC)
     if asked.which.kind == MISSED and since < datetime.now(UTC) - LONGEST_AGO:
-        raise Stop("Step Functions knows runs for 90 days: what is older may have had one.", USAGE)
+        raise Stop(
+            "Step Functions knows runs for 90 days, and what is older may have had one. Name a "
+            "--since of 90d at most.",
+            USAGE,
+        )
     with here.said.doing("Reading the routes"):
         routes = routes_of(deployed_documents(stack))
     route = _route(routes, asked)

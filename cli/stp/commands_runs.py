@@ -128,7 +128,11 @@ def _start_unknown(here: Here, since: str, *, yes: bool) -> None:
     """List the files of the inbox that no run knows, ask, and start them. Raises Stop."""
     began, stack = moment_of(since), here.stack
     if began < datetime.now(UTC) - LONGEST_AGO:
-        raise Stop("Step Functions knows runs for 90 days: what is older may have had one.", USAGE)
+        raise Stop(
+            "Step Functions knows runs for 90 days, and what is older may have had one. Name a "
+            "--since of 90d at most.",
+            USAGE,
+        )
     with here.said.doing("Comparing the inbox with the runs"):
         files = unknown_files(stack, began)
     if not files:

@@ -143,7 +143,10 @@ def write_files(documents: dict[str, Document], folder: Path) -> list[Path]:
         path = folder / f"{name}.yaml"
         # The file's name is the route's when it is read again: it cannot be changed.
         if any(part != legal_name(part) for part in f"{name}.yaml".split("/")):
-            raise Stop(f"No file can be named as route {shown(name)}, on Windows at least.")
+            raise Stop(
+                f"No file can be named as route {shown(name)}, on Windows at least. Name the other "
+                "routes one by one: stp routes show ROUTE --to DIR"
+            )
         if not path.resolve().is_relative_to(folder.resolve()):
             raise Stop(f"{path} is a link to another place. Remove it, or name another folder.")
         if any(path.with_suffix(suffix).exists() for suffix in SUFFIXES):

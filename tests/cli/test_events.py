@@ -9,6 +9,7 @@ import pytest
 import responses
 
 from stp.doctor import GOOD, LOOK, checks
+from stp.moments import local
 from stp.stack import Stack
 from straight_through.hearing.event import Event
 from straight_through.hearing.key import Key
@@ -154,9 +155,9 @@ def test_the_doctor_says_when_the_last_one_came_of_each_pipeline(hearing: Stack)
     heard(hearing, Event("2", "PipelineCompleted", "p-claims", "e-2"), 30)
     # Then the last is told, and of which none has come
     last, silent = findings(hearing)
-    when = (NOW - timedelta(minutes=30)).isoformat(timespec="seconds")[:19]
+    when = local(NOW - timedelta(minutes=30))
     assert last[:2] == ("events of p-claims", GOOD)
-    assert when in last[2]
+    assert last[2] == f"the last one came at {when}"
     assert silent[:2] == ("events", LOOK)
     assert "p-premiums" in silent[2]
     assert "p-claims" not in silent[2]
