@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def drop(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="The files.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="The files.", metavar="FILE")],
     route: Annotated[
         str, typer.Option("--route", "-r", help="The route, or a folder inside it.")
     ] = "",
@@ -75,7 +75,7 @@ def drop(
 
 def run_route(
     context: typer.Context,
-    route: Annotated[str, typer.Argument(help="A route without a dataset_id.")],
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="A route without a dataset_id.")],
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the run to its end.")] = False,
     to: Annotated[
         Path | None, typer.Option(help="Wait, and put the outputs into this folder.")

@@ -30,7 +30,10 @@ class NamedToo(TyperGroup):
 app = typer.Typer(
     cls=NamedToo, help="Queues: who holds a turn, who waits, since when, how long still."
 )
-Name = Annotated[str, typer.Argument(help="The queue: a pipeline's id, or the name in the route.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="QUEUE", help="The queue: a pipeline's id, or the name in the route."),
+]
 
 
 @app.callback(invoke_without_command=True)

@@ -51,7 +51,7 @@ class _Asked:
 def replay(
     context: typer.Context,
     plan: Annotated[
-        str, typer.Argument(metavar="[PLAN]", help="The id of a plan that is to go on.")
+        str, typer.Argument(metavar="PLAN", help="The id of a plan that is to go on.")
     ] = "",
     route: Annotated[str, typer.Option(help="The route whose files are processed again.")] = "",
     since: Annotated[str, typer.Option(help="Dropped since then: 2026-09-01, 7d, 2h.")] = "",

@@ -26,7 +26,7 @@ from straight_through.telling.messages import ENDED_BADLY
 from straight_through.text import counted
 
 NAMED_OR = RUNS_NAMED + " Or choose them by --since."
-Names = Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help=NAMED_OR)]
+Names = Annotated[list[str] | None, typer.Argument(metavar="RUN", help=NAMED_OR)]
 Name = Annotated[str, typer.Argument(metavar="RUN", help=RUN_NAMED)]
 Since = Annotated[
     str, typer.Option(help="Instead of names: all of a time, such as 2h, 7d, 2026-11-24.")

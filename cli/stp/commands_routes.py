@@ -26,7 +26,10 @@ from straight_through.text import counted, lines_shown, shown
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 Folder = Annotated[
-    Path, typer.Argument(help="The folder of the files: claims/eu.yaml is route claims/eu.")
+    Path,
+    typer.Argument(
+        metavar="FOLDER", help="The folder of the files: claims/eu.yaml is route claims/eu."
+    ),
 ]
 DEFAULT = Path("routes")
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -62,7 +65,9 @@ def list_routes(context: typer.Context) -> None:
 @app.command()
 def show(
     context: typer.Context,
-    route: Annotated[str, typer.Argument(help="One route; all unless it is given.")] = "",
+    route: Annotated[
+        str, typer.Argument(metavar="ROUTE", help="One route; all unless it is given.")
+    ] = "",
     to: Annotated[Path | None, typer.Option(help="Write them as YAML files into a folder.")] = None,
 ) -> None:
     """Show the documents of routes, or write them as files to begin with."""
@@ -141,7 +146,7 @@ def apply_routes(
 @app.command()
 def remove(
     context: typer.Context,
-    route: Annotated[list[str], typer.Argument(help="The routes' names.")],
+    route: Annotated[list[str], typer.Argument(metavar="ROUTE", help="The routes' names.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it.")] = False,
     yes: Yes = False,
 ) -> None:

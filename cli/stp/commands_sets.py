@@ -42,8 +42,10 @@ def sets(
 @app.command("run")
 def run_set(
     context: typer.Context,
-    route: Annotated[str, typer.Argument(help="The route.")],
-    period: Annotated[str, typer.Argument(help="The period, as stp sets shows it.")],
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="The route.")],
+    period: Annotated[
+        str, typer.Argument(metavar="PERIOD", help="The period, as stp sets shows it.")
+    ],
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the run to its end.")] = False,
 ) -> None:
     """Run a set with the files that have come, without those that are missing."""

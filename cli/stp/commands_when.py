@@ -38,7 +38,7 @@ def when(context: typer.Context) -> None:
 @app.command()
 def resume(
     context: typer.Context,
-    route: Annotated[str, typer.Argument(help="The route that was switched off.")],
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="The route that was switched off.")],
 ) -> None:
     """Let updates start runs of a route again, after they were switched off."""
     here = here_of(context)

@@ -1,5 +1,6 @@
 """What all commands share: options anywhere, exit codes, messages that say what to do."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,9 +41,11 @@ def test_shared_options_may_stand_anywhere(given: list[str], expected: list[str]
 def test_each_command_explains_itself(stp: Stp, command: str) -> None:
     # When help is asked for
     done = stp(command, "--help")
-    # Then it is given
+    # Then it is given, with arguments named as the documents name them
     assert done.code == 0
-    assert "Usage: stp" in done.out
+    usage = next(line for line in done.out.splitlines() if line.startswith("Usage: stp"))
+    named = usage.partition("[OPTIONS]")[2].removesuffix(" COMMAND [ARGS]...")
+    assert re.fullmatch(r"( ({[A-Z]+}|\[[A-Z]+\])(\.\.\.)?)*", named), usage
 
 
 def test_it_says_which_version_it_is(stp: Stp) -> None:
