@@ -182,7 +182,7 @@ def with_failed_files(reader: Reader) -> Callable[[list[str]], None]:
     def then(said: list[str]) -> None:
         (one,) = said
         assert f"{route}/may.csv" in one
-        assert "1 file: 1 Succeeded." in one
+        assert "1 run: 1 Succeeded." in one
         replayed = [
             reader.road.ended(arn).name for arn in reader.road.executions_of(f"{route}/may.csv")
         ]
