@@ -1,6 +1,6 @@
 """Two years of nine partners: each period is judged once, and as the calendar has it.
 
-EXPECT_PARTNERS and EXPECT_YEARS choose others: 200 and 10 take more than an hour.
+EXPECT_PARTNERS and EXPECT_YEARS choose others: 200 and 10 take half an hour of one core.
 The oracle is of its own: it lists the days of a period, strikes out weekends and holidays, and lets
 dateutil tell the clock.
 """
