@@ -1,37 +1,16 @@
 """`stp remove` on a local AWS of its own: files wait, and the stack goes all the same."""
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
 
 from local.deploy import ARTEFACTS
-from local.quantemplate import Control, running
-from local.stack import origins_on
+from local.quantemplate import Control
 from stp.said import NO_STACK, OK, USAGE
 from tests.cli.conftest import Stp
-from tests.end_to_end.aws import running_aws
 from tests.end_to_end.road import Road
-from tests.end_to_end.stack import TIME_SCALE, made, make_route
+from tests.end_to_end.stack import made, make_route
 from tests.end_to_end.test_turns import content, endless, started, until_looked, until_queued
 
 PLAIN = b"a,b\n1,2\n"
-
-
-@pytest.fixture(scope="module")
-def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A local AWS whose stack no other test needs."""
-    log = tmp_path_factory.mktemp("removed") / "aws.log"
-    with running_aws(log, "--port", "0", "--time-scale", TIME_SCALE) as (endpoint, _):
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
-def stand_in(local_aws: str) -> Iterator[Control]:
-    """Its stand-in."""
-    pages = origins_on(urlsplit(local_aws).port or 80)
-    with running(time_scale=float(TIME_SCALE), pages=pages) as control:
-        yield control
 
 
 @pytest.fixture(scope="module")
