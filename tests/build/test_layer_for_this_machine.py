@@ -74,6 +74,24 @@ def test_two_builds_of_the_same_are_the_same_bytes(layers: Path, tmp_path: Path)
     assert one == two
 
 
+def test_libraries_are_compiled_for_wherever_the_layer_is_unpacked(
+    layers: Path, tmp_path: Path
+) -> None:
+    # Given a layer with a library
+    with (layers / "Makefile").open("a") as rule:
+        rule.write('\tmkdir "$(SITE)/library"; echo "A = 1" >"$(SITE)/library/__init__.py"\n')
+    # When it is built twice
+    one, two = (layer_zip(layers, tmp_path / name) for name in ("one", "two"))
+    # Then both are the same bytes, and the library alone is compiled: our own lines are traced
+    assert one.read_bytes() == two.read_bytes()
+    with zipfile.ZipFile(one) as archive:
+        (compiled,) = (name for name in archive.namelist() if name.endswith(".pyc"))
+        header = archive.read(compiled)[:8]
+    assert compiled.startswith("python/library/__pycache__/")
+    # and Python asks for no time of its source, which each unpacking changes (PEP 552)
+    assert int.from_bytes(header[4:], "little") == 0b01
+
+
 # --- make --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("can", "said"),
