@@ -261,35 +261,6 @@ def test_what_a_gate_holds_is_released(console: Console, road: Road, stand_in: C
     road.until(lambda: "hold_if_rows" not in document_of(road, route), "a route without a gate")
 
 
-def test_several_runs_are_chosen_laid_side_by_side_and_run_again(
-    console: Console, copy_route: Route
-) -> None:
-    # Given two runs of a route, the second of which has another column and more rows
-    page = console.page
-    console.open().drop(copy_route.name, april=TEXT)
-    console.shows("Succeeded")
-    console.drop(copy_route.name, may="Reference,Amount,Paid\nA-1,10,1\nA-2,20,2\n")
-    expect(page.locator(".head h2")).to_have_text(f"{copy_route.name}/may.csv")
-    console.shows("Succeeded")
-    # When both are chosen and laid side by side
-    page.get_by_label("Only runs of this route").select_option(copy_route.name)
-    for month in ("april", "may"):
-        page.get_by_label(f"Choose {copy_route.name}/{month}.csv").check()
-    page.get_by_role("link", name="Side by side").click()
-    # Then what differs is marked
-    table = page.get_by_role("region", name="Two runs")
-    expect(table.get_by_role("row", name="≠ rows in")).to_contain_text("1")
-    columns = table.get_by_role("row", name="≠ columns of Copy")
-    expect(columns).to_contain_text("Reference, Amount, Paid")
-    assert not console.barriers()
-    # When both are run again
-    page.go_back()
-    console.press("Run again 2")
-    # Then each is, and nothing is chosen any more
-    expect(page.locator("#runs a.run").filter(has_text="Succeeded")).to_have_count(4)
-    expect(page.get_by_role("group", name="With the chosen runs")).to_be_hidden()
-
-
 def test_a_runs_outputs_are_saved_as_one_file_and_its_log_is_read(
     console: Console, road: Road, copy_route: Route
 ) -> None:
