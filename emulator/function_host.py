@@ -7,7 +7,6 @@ and Lambda's environment variables, and nothing of this machine's.
 import hashlib
 import io
 import os
-import shlex
 import sys
 import threading
 import uuid
@@ -22,6 +21,7 @@ from ministack.services import lambda_svc
 
 from emulator import function_process
 from emulator.freezes import Freezes
+from emulator.function_forks import Forks
 from emulator.journal import Journal
 from emulator.scratch import ALIVE
 from emulator.seams import seam
@@ -51,10 +51,9 @@ class FunctionHost:
         self.scratch.mkdir()
         _link_runtime_libraries(self.runtime)
         self.bootstrap = self.root / "bootstrap"
+        self.bootstrap.touch(0o755)  # asked for, and not run
         files = [function_process.__file__, self.root / ALIVE, self.freezes.file]
-        command = [sys.executable, "-SP", *map(str, files)]
-        self.bootstrap.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
-        self.bootstrap.chmod(0o755)
+        self.forks = Forks([sys.executable, "-SP", *map(str, files)])
 
     def slot(self, function_arn: str) -> threading.Semaphore:
         """What an invocation of this function holds while it runs; others wait for it."""
@@ -62,7 +61,7 @@ class FunctionHost:
             return self._slots.setdefault(function_arn, threading.Semaphore(self.max_workers))
 
     def add_bootstrap(self, code: Path) -> None:
-        """Put the executable that starts a function into the folder of its code."""
+        """Put the executable into the folder of a function's code that is looked for there."""
         with self._lock:
             if not (code / "bootstrap").exists():
                 (code / "bootstrap").symlink_to(self.bootstrap)

@@ -4,9 +4,10 @@ AWS documentation: "Configure Lambda function memory".
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 """
 
-import subprocess
 from pathlib import Path
 from typing import Any
+
+from emulator.function_forks import ForkedProcess
 
 MEBIBYTE = 1024 * 1024
 # An empty Python function has 15 MiB here, and 30 to 40 in Lambda's REPORT lines.
@@ -14,9 +15,9 @@ LAMBDAS_OWN = 20 * MEBIBYTE
 
 
 class BoundedProcess:
-    """A function's process (a Popen), which is killed once it has had more than its memory."""
+    """A function's process, which is killed once it has had more than its memory."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", mebibytes: int) -> None:
+    def __init__(self, process: ForkedProcess, mebibytes: int) -> None:
         self.outgrown = False
         self._process = process
         self._most = mebibytes * MEBIBYTE

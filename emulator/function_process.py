@@ -1,13 +1,18 @@
 """What a function's process runs: the handler under awslambdaric, until the server is gone.
 
 Started with `python -SP`, so that only the standard library, the function's folder, its layers and
-the runtime's own folder can be imported. Imports nothing of this project.
+the runtime's own folder can be imported. What is started imports the libraries that are installed
+there, and forks a process for each environment of a function: function_forks.py asks it to. Imports
+nothing of this project.
 """
 
 import contextlib
 import fcntl
+import gc
+import importlib
 import json
 import os
+import select
 import signal
 import socket
 import stat
@@ -72,9 +77,101 @@ def reset(peer: socket.socket) -> None:
         peer.recv(1, socket.MSG_PEEK)
 
 
+def import_libraries() -> None:
+    """Import the libraries that are installed in the layers.
+
+    Not the runtime, which reads its address as it is imported, nor what is no library: it may read
+    what a function is told. What cannot be imported is left to the functions that need it.
+    """
+    names = set()
+    for folder in map(Path, sys.path):
+        for record in folder.glob("*.dist-info/RECORD"):
+            for line in record.read_text("utf-8").splitlines():
+                name, _, rest = line.partition(",")[0].partition("/")
+                if rest == "__init__.py" or (not rest and name.endswith(".py")):
+                    names.add(name.removesuffix(".py"))
+    for name in sorted(names):
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # collecting would write to the pages that the forks share
+
+
+def fork_when_asked(control: socket.socket) -> None:
+    """Fork a process for each request; return in the forked ones only, as what was asked for.
+
+    Ends, by SystemExit, where nobody is there to ask.
+    """
+    died, dies = os.pipe()
+    os.set_blocking(dies, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(dies)
+    while True:
+        ready, _, _ = select.select([control.fileno(), died], [], [])
+        if died in ready:
+            os.read(died, select.PIPE_BUF)
+            tell_ends(control)
+        if control.fileno() in ready:
+            request, output = read_request(control)
+            pid = os.fork()
+            if not pid:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                control.close()
+                for closed in (died, dies):
+                    os.close(closed)
+                become(request, output)
+                return
+            os.close(output)
+            tell(control, {"forked": pid})
+
+
+def read_request(control: socket.socket) -> tuple[dict[str, Any], int]:
+    """A request, and where the process is to write. Raises SystemExit where none can come."""
+    text, outputs, _, _ = socket.recv_fds(control, select.PIPE_BUF, 1)
+    while text and not text.endswith(b"\n"):
+        text += control.recv(select.PIPE_BUF)
+    if not text:
+        sys.exit()
+    return json.loads(text), outputs[0]
+
+
+def tell_ends(control: socket.socket) -> None:
+    """Tell of each forked process that has ended."""
+    with contextlib.suppress(ChildProcessError):  # there is none
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            tell(control, {"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+def tell(control: socket.socket, what: dict[str, int]) -> None:
+    """Tell the server something."""
+    control.sendall(json.dumps(what).encode() + b"\n")
+
+
+def become(request: dict[str, Any], output: int) -> None:
+    """Take the environment, the folder and the output of a function's process."""
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    os.close(output)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+
+
 def main() -> None:
-    """Serve invocations from the Runtime API that the environment names."""
+    """Fork processes that serve invocations from the Runtime API that their environment names."""
     alive, freezes = map(Path, sys.argv[1:3])
+    control = socket.socket(fileno=int(sys.argv[3]))
+    import_libraries()
+    fork_when_asked(control)
+    serve(alive, freezes)
+
+
+def serve(alive: Path, freezes: Path) -> None:
+    """Serve invocations."""
     # Not prctl's signal on the parent's death: that comes when the *thread* that forked us ends.
     threading.Thread(target=end_with_server, args=(alive,), daemon=True).start()
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])

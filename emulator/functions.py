@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -100,6 +101,7 @@ def install(host: FunctionHost) -> None:
     for name in ("invoke", "_await_init", "_teardown", "_drain_stderr", "_build_handler_class"):
         seam(lambda_runtime.ProvidedWorker, name)
     replace(lambda_runtime, "_worker_class_for", worker_class)
+    replace(lambda_runtime, "subprocess", forking_on(host))
     replace(lambda_svc, "_provided_runtime_code_dir", code_folder_for(host))
     replace(lambda_svc, "_provided_worker_env", lambda _: host.environment)
     replace(lambda_svc, "_execute_function_warm", execute_on(host))
@@ -114,6 +116,20 @@ def is_python(config: Config) -> bool:
 def worker_class(original: Callable[[Config], type]) -> Callable[[Config], type]:
     """The class that runs a function."""
     return lambda config: FunctionWorker if is_python(config) else original(config)
+
+
+def forking_on(host: FunctionHost) -> Callable[[ModuleType], Any]:
+    """What ministack starts processes by: a fork for that of a Python function."""
+
+    def make(original: ModuleType) -> Any:
+        def start(command: list[str], **options: Any) -> Any:
+            if Path(command[0]).resolve() == host.bootstrap.resolve():
+                return host.forks.start(options["cwd"], options["env"])
+            return original.Popen(command, **options)
+
+        return SimpleNamespace(**vars(original) | {"Popen": start})
+
+    return make
 
 
 def code_folder_for(host: FunctionHost) -> Callable[..., Callable[[bytes], str]]:

@@ -70,7 +70,8 @@ def install(
     # What a request goes through, from the inside to the outside.
     called = function_urls.install(app, host.endpoint_url, quotas)
     limited = throttling.install(trouble.control().answering(called), quotas)
-    for control in (updates.control(), host.freezes.control(), quotas.control()):
+    controls = (updates.control(), host.freezes.control(), host.forks.control(), quotas.control())
+    for control in controls:
         limited = control.answering(limited)
     served = mounted.install(limited, mounts)
     if host.journal:

@@ -9,7 +9,7 @@ import pytest
 from emulator.mounted import mount_from
 from emulator.tests import strangers
 from emulator.tests.account import Account, eventually
-from emulator.tests.processes import children
+from emulator.tests.processes import function_processes
 from emulator.tests.server_process import listening_addresses
 from emulator.tests.strangers import OWN, REFUSED, TAKEN, ask
 
@@ -179,7 +179,7 @@ def test_the_runtime_api_of_a_function_is_no_page_either(account: Account, serve
     _, process = server
     own = account.endpoint.removeprefix("http://")
     runtimes = eventually(lambda: listening_addresses(process.pid) - {own})
-    assert list(children(process.pid))
+    assert function_processes(account.endpoint, function.split(":")[-1])
     # When a page asks for it
     for address in runtimes:
         for lines in (OTHER_PORT, REFUSED["rebound"], REFUSED["an image on another port"]):

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emulator.tests.account import Account, eventually
-from emulator.tests.conftest import Server
 from emulator.tests.processes import FunctionProcess, function_processes
 from emulator.tests.state_machines import StateMachines
 
@@ -27,14 +26,14 @@ def dead(pid: int) -> bool:
     return state in ("Z", "X")
 
 
-def test_a_killed_invocation_fails_and_the_next_works(server: Server, account: Account) -> None:
+def test_a_killed_invocation_fails_and_the_next_works(account: Account) -> None:
     """AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle"."""
     # Given
     function = account.function(PROCESS)
-    name, pid = function.split(":")[-1], server[1].pid
+    name = function.split(":")[-1]
     with ThreadPoolExecutor(1) as pool:
         invoking = pool.submit(account.invoked, function, 15)
-        (process,) = eventually(lambda: function_processes(pid, name))
+        (process,) = eventually(lambda: function_processes(account.endpoint, name))
         time.sleep(0.5)  # until it runs the handler
 
         # When
@@ -46,20 +45,18 @@ def test_a_killed_invocation_fails_and_the_next_works(server: Server, account: A
     assert error["errorMessage"].endswith("Runtime exited with error: signal: killed")
     after = account.invoked(function)
     assert after != process.pid
-    assert function_processes(pid, name) == [FunctionProcess(after, name)]
-    assert FunctionProcess(after, name) in function_processes(pid)
+    assert function_processes(account.endpoint, name) == [FunctionProcess(after, name)]
+    assert FunctionProcess(after, name) in function_processes(account.endpoint)
 
 
-def test_a_process_killed_while_it_starts_fails_its_invocation_only(
-    server: Server, account: Account
-) -> None:
+def test_a_process_killed_while_it_starts_fails_its_invocation_only(account: Account) -> None:
     """AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle"."""
     # Given
     function = account.function(f"import time\ntime.sleep(0.5)\n{PROCESS}")
-    name, pid = function.split(":")[-1], server[1].pid
+    name = function.split(":")[-1]
     with ThreadPoolExecutor(1) as pool:
         invoking = pool.submit(account.invoked, function)
-        (process,) = eventually(lambda: function_processes(pid, name))
+        (process,) = eventually(lambda: function_processes(account.endpoint, name))
 
         # When
         process.kill()
@@ -69,13 +66,13 @@ def test_a_process_killed_while_it_starts_fails_its_invocation_only(
     assert isinstance(account.invoked(function), int)
 
 
-def test_a_process_killed_while_it_waits_is_not_missed(server: Server, account: Account) -> None:
+def test_a_process_killed_while_it_waits_is_not_missed(account: Account) -> None:
     """AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle"."""
     # Given
     function = account.function(PROCESS)
-    name, pid = function.split(":")[-1], server[1].pid
+    name = function.split(":")[-1]
     before = account.invoked(function)
-    (process,) = function_processes(pid, name)
+    (process,) = function_processes(account.endpoint, name)
 
     # When
     process.kill()
@@ -88,7 +85,7 @@ def test_a_process_killed_while_it_waits_is_not_missed(server: Server, account: 
 
 
 def test_a_state_machine_retries_a_killed_function(
-    server: Server, account: Account, machines: StateMachines
+    account: Account, machines: StateMachines
 ) -> None:
     """AWS Step Functions developer guide, "Handling errors": a function's error is its name."""
     # Given
@@ -97,7 +94,7 @@ def test_a_state_machine_retries_a_killed_function(
     parameters = {"FunctionName": function, "Payload": 1}
     task = machines.task(None, Parameters=parameters, Retry=[retry])
     execution = machines.start(machines.create({"Task": task}))
-    (process,) = eventually(lambda: function_processes(server[1].pid, function.split(":")[-1]))
+    (process,) = eventually(lambda: function_processes(account.endpoint, function.split(":")[-1]))
     time.sleep(0.5)
 
     # When

@@ -18,7 +18,6 @@ import requests
 from botocore.exceptions import ClientError
 
 from emulator.tests.account import ANYTHING, Account, eventually, packed
-from emulator.tests.conftest import Server
 from emulator.tests.processes import function_processes
 from emulator.tests.sessions import session_clients
 from emulator.tests.stacks import CAPABILITIES, ended, function_resource
@@ -125,7 +124,7 @@ def test_what_is_retried_between_the_calls_comes_through(
 
 @pytest.mark.parametrize("changed", ["code", "configuration"])
 def test_an_invocation_goes_on_while_its_function_is_updated(
-    server: Server, account: Account, tmp_path: Path, changed: str
+    account: Account, tmp_path: Path, changed: str
 ) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html"""
     # Given an invocation under way
@@ -159,7 +158,7 @@ def handler(event, context):
         go_on.touch()
         assert invoking.result(30) == before
     assert after != before
-    eventually(lambda: [each.pid for each in function_processes(server[1].pid, name)] == [after])
+    eventually(lambda: [each.pid for each in function_processes(account.endpoint, name)] == [after])
 
 
 def test_the_right_to_call_a_function_is_none_to_call_its_alias(account: Account) -> None:

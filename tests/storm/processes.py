@@ -2,11 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = b"AWS_LAMBDA_FUNCTION_NAME="
+import requests
+
+PATH = "/_local/processes"  # emulator/README.md
 
 
 @dataclass(frozen=True)
@@ -20,32 +21,18 @@ class FunctionProcess:
         """End it at once, in the midst of whatever it does."""
         os.kill(self.pid, signal.SIGKILL)
 
-
-def function_processes(server: int, function: str = "") -> list[FunctionProcess]:
-    """The live function processes of a server (its process id): all, or one function's."""
-    found = (FunctionProcess(pid, function_of(pid)) for pid in children(server))
-    return [each for each in found if each.function and function in ("", each.function)]
-
-
-def children(parent: int) -> Iterator[int]:
-    """The processes that a process has started."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        # The name in parentheses may have any character; after it come the state and the parent.
-        fields = read(folder / "stat").rpartition(b")")[2].split()
-        if fields[1:2] == [str(parent).encode()]:
-            yield int(folder.name)
+    def worked(self) -> int:
+        """How long it has worked, in ticks; 0 where it has ended."""
+        try:
+            status = Path(f"/proc/{self.pid}/stat").read_text("utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        fields = status.rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
 
 
-def function_of(pid: int) -> str:
-    """The function that a process runs; empty for any other, and for one that has ended."""
-    variables = read(Path(f"/proc/{pid}/environ")).split(b"\0")
-    names = (variable.removeprefix(NAME) for variable in variables if variable.startswith(NAME))
-    return next(names, b"").decode()
-
-
-def read(file: Path) -> bytes:
-    """The content of a file of /proc; empty when its process has ended."""
-    try:
-        return file.read_bytes()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return b""
+def function_processes(endpoint: str) -> list[FunctionProcess]:
+    """The live function processes of a local AWS."""
+    answer = requests.get(f"{endpoint}{PATH}", timeout=60)
+    answer.raise_for_status()
+    return [FunctionProcess(**each) for each in answer.json()["processes"]]

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -16,7 +15,7 @@ from botocore.exceptions import ClientError
 from local.quantemplate import Control
 from tests.end_to_end.status_trouble import counts, told
 from tests.storm.files import LATE_SUFFIX
-from tests.storm.processes import FunctionProcess, function_processes
+from tests.storm.processes import function_processes
 from tests.storm.stack import Stack
 
 STATUS_EVENTS = {"lost": 0.2, "doubled": 0.2, "late": 0.3, "late_seconds": 2}
@@ -119,9 +118,9 @@ class Weather:
     # --- its parts ------------------------------------------------------------------------------
     def _kill(self, dice: random.Random) -> bool:
         """Kill a function process, most often one that is at work."""
-        found = function_processes(self._stack.server.process.pid)
+        found = function_processes(self._stack.endpoint)
         before = self._processor_time
-        self._processor_time = {each.pid: processor_time(each) for each in found}
+        self._processor_time = {each.pid: each.worked() for each in found}
         busy = [each for each in found if self._processor_time[each.pid] > before.get(each.pid, 0)]
         uploads = [each for each in found if each.function.endswith("upload_and_execute")]
         chosen = uploads if dice.random() < 0.25 else busy
@@ -239,12 +238,3 @@ class Tap:
     def send(self, event: str, seconds: int) -> None:
         """Let an event reach StartRun in so many seconds."""
         self._sqs.send_message(QueueUrl=self._drops, MessageBody=event, DelaySeconds=seconds)
-
-
-def processor_time(process: FunctionProcess) -> int:
-    """How long a process has worked, in ticks."""
-    try:
-        fields = Path(f"/proc/{process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(fields[11]) + int(fields[12])
