@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from ministack.core import iam_actions, iam_evaluator
 from emulator.seams import replace, replace_item, seam
 
 BETWEEN = ","  # no parameter's name has one
+POLICIES, PATTERNS = 1000, 4000  # that are kept parsed
 
 
 def install(machine_of_token: Callable[[str], str]) -> None:
@@ -21,7 +23,12 @@ def install(machine_of_token: Callable[[str], str]) -> None:
     replace(iam_actions, "extract_resource_arn", naming_resources(machine_of_token))
     replace(iam_actions, "request_tag_context", naming_the_events_source)
     replace(iam_evaluator, "enforce", for_each_resource)
-    replace(iam_evaluator, "_fnmatch_compile", across_lines)
+    replace(
+        iam_evaluator,
+        "_fnmatch_compile",
+        lambda compiled: lru_cache(PATTERNS)(across_lines(compiled)),
+    )
+    replace(iam_evaluator, "parse_policy_document", parsed_once)
     replace_item(
         app, "SERVICE_HANDLERS", "s3", lambda handle: asking_for_tags(hiding_missing_keys(handle))
     )
@@ -118,6 +125,12 @@ def across_lines(
         return re.compile(rf"{lines.pattern.removesuffix('$')}\Z", lines.flags | re.DOTALL)
 
     return compile_all
+
+
+def parsed_once(parse: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    """Parse a policy's text once: each request asks for all policies of its caller's role."""
+    parsed = lru_cache(POLICIES)(parse)
+    return lambda document: parsed(document) if isinstance(document, str) else parse(document)
 
 
 def hiding_missing_keys(handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,13 +25,14 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
     WaitFunction,
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
-from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 
 from emulator import engine_nested, engine_sdk, engine_tasks
 from emulator.engine import AttemptEnvironment
 from emulator.seams import replace, seam
 
 LONGEST_NAP = 30.0  # seconds after which a Wait looks whether it is still wanted
+PATHS = 1000  # JSON paths that are kept parsed
 
 
 def install(time_scale: float) -> None:
@@ -42,6 +44,8 @@ def install(time_scale: float) -> None:
     clock = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * time_scale))
     replace(retrier_decl, "time", lambda _: clock)
     replace(InlineIterationComponent, "_eval_body", lambda _: run_inline_map)
+    # Each parsing makes a parser anew.
+    replace(json_path, "parse", lru_cache(PATHS))
     engine_tasks.install()
     engine_nested.install()
     engine_sdk.install(time_scale)

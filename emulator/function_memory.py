@@ -4,7 +4,7 @@ AWS documentation: "Configure Lambda function memory".
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 """
 
-from pathlib import Path
+import re
 from typing import Any
 
 from emulator.function_forks import ForkedProcess
@@ -12,6 +12,7 @@ from emulator.function_forks import ForkedProcess
 MEBIBYTE = 1024 * 1024
 # An empty Python function has 15 MiB here, and 30 to 40 in Lambda's REPORT lines.
 LAMBDAS_OWN = 20 * MEBIBYTE
+PEAK = re.compile(rb"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class BoundedProcess:
@@ -41,10 +42,9 @@ def counted(pid: int) -> int:
     Its resident memory, shared pages and libraries included; not its children's, nor its files'.
     """
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:  # noqa: PTH123 - asked often
+            found = PEAK.search(file.read())
     except OSError:  # it has ended, or this is no Linux
         return 0
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 + LAMBDAS_OWN
-    return 0  # it has ended, and nobody has asked how
+    # Where nothing is told it has ended, and nobody has asked how.
+    return int(found[1]) * 1024 + LAMBDAS_OWN if found else 0
