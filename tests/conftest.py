@@ -1,6 +1,10 @@
 """The order of all tests, and what holds for each."""
 
+from functools import cache
+
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
 
 from tests.end_to_end.stack import copy_route, local_aws, mailbox, road, stand_in
@@ -13,6 +17,9 @@ settings.register_profile(
     "calm", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("calm")
+
+# Services' descriptions never change, and reading them is most of what making a client takes.
+botocore.session.create_loader = cache(create_loader)
 
 # Begun last, one of these would go on alone while the other workers have nothing left.
 LONGEST = ("tests/storm/", "tests/kills/test_kill_points.py", "tests/build/test_make_up.py")
