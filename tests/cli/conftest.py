@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -81,17 +82,28 @@ def environment(road: Road) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """What makes clients, one for all tests: making another takes as long as most of them."""
+    return boto3.Session("test", "test", region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def client(session: boto3.Session) -> Callable[[str], Any]:
+    """A client that nothing is changed of, the same for all tests."""
+    return cache(session.client)
+
+
 @pytest.fixture
-def stack() -> Iterator[Stack]:
+def stack(session: boto3.Session, client: Callable[[str], Any]) -> Iterator[Stack]:
     """A stack of moto's AWS: empty buckets, a queue and a secret, but no functions."""
     with mock_aws():
-        session = boto3.Session("test", "test", region_name=REGION)
-        s3 = session.client("s3")
+        s3 = client("s3")
         for bucket in ("inbox", "outbox"):
             where: Any = {"LocationConstraint": REGION}
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
-        secret = session.client("secretsmanager").create_secret(Name="credentials")["ARN"]
-        session.client("dynamodb").create_table(
+        secret = client("secretsmanager").create_secret(Name="credentials")["ARN"]
+        client("dynamodb").create_table(
             TableName="turns",
             KeySchema=[
                 {"AttributeName": "pk", "KeyType": "HASH"},
@@ -110,7 +122,7 @@ def stack() -> Iterator[Stack]:
             "RoutesPath": f"/{STACK_NAME}/routes",
             "TurnsTable": "turns",
             "CredentialsSecretArn": secret,
-            "TopicArn": session.client("sns").create_topic(Name="topic")["TopicArn"],
+            "TopicArn": client("sns").create_topic(Name="topic")["TopicArn"],
         }
         parameters = {
             "IgnorePatterns": "notes.*",
