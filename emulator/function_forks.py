@@ -83,7 +83,8 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
-        threading.Thread(target=self._hear, daemon=True, name="forks").start()
+        self._heard = threading.Thread(target=self._hear, daemon=True, name="forks")
+        self._heard.start()
 
     def fork(self, folder: str, environment: Environment) -> ForkedProcess:
         """A process in this folder, with this environment. Raises OSError where there is none."""
@@ -107,6 +108,11 @@ class ForkServer:
     def stop(self) -> None:
         """Let it end, as it does once nobody can ask it."""
         self._control.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """End it, and what it has forked."""
+        self.stop()
+        self._heard.join()
 
     def _hear(self) -> None:
         """Hear of forks and of ends, until it has ended itself."""
@@ -144,6 +150,12 @@ class Forks:
             return self._server(environment).fork(folder, environment)
         except BrokenPipeError:  # somebody killed it
             return self._server(environment).fork(folder, environment)
+
+    def end(self) -> None:
+        """End all processes; what would start another finds none to fork from."""
+        with self._lock:
+            for server in self._servers.values():
+                server.end()
 
     def control(self) -> Control[None]:
         """What tells over HTTP which processes there are."""

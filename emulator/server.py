@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
-from ministack.core import lambda_runtime
 
 from emulator import parts
 from emulator.freezes import Freezes
@@ -51,7 +50,7 @@ async def serve(
         serving.result()  # says why it could not start
     print(f"local AWS ready on http://127.0.0.1:{port}", flush=True)
     await stop.wait()  # and not for `serving`, which waits for the functions that are running
-    await asyncio.to_thread(lambda_runtime.reset)
+    await asyncio.to_thread(host.forks.end)
     scratch.remove()
     # Executions and invocations that are still under way have threads that nothing else would end.
     os._exit(0)
