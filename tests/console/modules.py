@@ -24,10 +24,14 @@ class Modules:
     """Calls what the modules export."""
 
     def __init__(self, page: Page) -> None:
-        """Open an empty page of the modules' origin."""
+        """Answer what the page asks of the modules' origin."""
         self.page = page
         page.route(f"{ADDRESS}**", answer)
-        page.goto(ADDRESS)
+        self.open()
+
+    def open(self) -> None:
+        """Open an empty page of the modules' origin: nothing is left of what was there."""
+        self.page.goto(ADDRESS)
 
     def call(self, module: str, expression: str, given: Any = None) -> Any:
         """The value of an expression with the module as `m` and the argument as `given`."""

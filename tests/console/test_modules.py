@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser
 
 from local.process import ROOT
 from stp.moments import duration
@@ -17,10 +18,19 @@ LETTERS = 8  # pixels that the letters of a label are high
 REACHED = 6  # pixels that a label may be off the box that it belongs to
 
 
+@pytest.fixture(scope="module")
+def opened(browser: Browser) -> Iterator[Modules]:
+    """The modules, in one page for all tests: a page of their own takes most of their time."""
+    context = browser.new_context()
+    yield Modules(context.new_page())
+    context.close()
+
+
 @pytest.fixture
-def modules(page: Page) -> Modules:
-    """The modules."""
-    return Modules(page)
+def modules(opened: Modules) -> Modules:
+    """The modules, loaded anew."""
+    opened.open()
+    return opened
 
 
 # --- the picture ---------------------------------------------------------------------------------
