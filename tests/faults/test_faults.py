@@ -7,7 +7,6 @@ each fault and each call at least once; FAULTS_FULL=1 takes all.
 import os
 from dataclasses import replace
 
-import moto.s3.models
 import pytest
 
 from docs.faults import (
@@ -63,7 +62,6 @@ def tell(world: World, monkeypatch: pytest.MonkeyPatch, story: Story, cell: Cell
     if story.part:
         monkeypatch.setattr(s3_objects, "PART", story.part)
         monkeypatch.setattr(bodies, "JUDGED", story.part)
-        monkeypatch.setattr(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1)
     if cell and cell.fault.name in ("stalled", "endless"):
         for module, name in PATIENT:
             monkeypatch.setattr(module, name, PATIENCE)

@@ -1,6 +1,6 @@
 """The application in one process, with one fault at one of the calls that one function makes.
 
-Its real functions run on moto's AWS and the stand-in Quantemplate, the state machine's own
+Its real functions run on the AWS of `aws.py` and the stand-in Quantemplate, the state machine's own
 definition is played in virtual time, and events, SQS and the sweep come as the template says.
 """
 

@@ -1,4 +1,4 @@
-"""The road in one process: the real functions on moto's AWS and a stand-in Quantemplate.
+"""The road in one process: the real functions, an AWS of our own and a stand-in Quantemplate.
 
 The machine plays the definition between them, one invocation after the other in virtual time. When
 anybody goes a step, and what happens at a function's calls, is the matter of who makes a road.
@@ -54,8 +54,11 @@ class Road:
         for dataset in datasets:
             self.stand_in.define_dataset(dataset)
         self.stand_in.define_pipeline(PIPELINE, datasets=datasets, outputs=["Copy"], seconds=0)
-        boto3.client("ssm").put_parameter(
-            Name=f"/straight-through/routes/{self.queue}",
+        ssm, path = boto3.client("ssm"), self._environment["ROUTES_PATH"]
+        while before := ssm.get_parameters_by_path(Path=path, Recursive=True)["Parameters"]:
+            ssm.delete_parameters(Names=[each["Name"] for each in before])
+        ssm.put_parameter(
+            Name=f"{path}/{self.queue}",
             Type="String",
             Value=json.dumps(ids | route),
         )

@@ -1,22 +1,19 @@
-"""moto's DynamoDB without what would take most of the model's time.
+"""DynamoDB as the layer uses it: plain dictionaries, in the place of boto3's client.
 
-That is boto3 and HTTP before it, and moto's reading of update expressions.
+Nothing that is stored is ever changed: a write puts something new in its place. So what is read
+needs no copy, and what the model looks at after each step costs nearly nothing.
 """
 
-import json
+import operator
 import re
-from collections.abc import Callable, Iterator
-from copy import deepcopy
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from moto.dynamodb.comparisons import get_filter_expression
-from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.dynamodb.models.utilities import dynamo_json_dump
 
 from tests.model.invocations import stop
 
@@ -28,6 +25,13 @@ ACTIONS = {
     "SET": re.compile(r"([#\w.]+) = (if_not_exists\(\1, (?=.*\)$)|\1 \+ |)(:\w+)\)?"),
     "REMOVE": re.compile(r"([#\w.]+)()()"),
 }
+# And on what condition: what is there or not, and how it compares with a value.
+TOKENS = re.compile(
+    r"attribute_exists|attribute_not_exists|AND|OR|[()]|<>|<=|>=|[=<>]|#\w+(?:\.#\w+)*|:\w+"
+)
+Value = dict[str, Any]  # as DynamoDB sends it, with its type
+Read = Callable[[str], Value | None]  # what a path or the name of a value stands for
+Condition = Callable[[Read], bool]
 
 
 class DynamoDB:
@@ -36,28 +40,13 @@ class DynamoDB:
     def __init__(self, wrote: Callable[[list[dict[str, Any]]], None]) -> None:
         """Make the table; `wrote` is told of every write, just before it is made."""
         self._wrote = wrote
-        self._backend = DynamoDBBackend("eu-west-1", "000000000000")
-        keys = {"pk": "HASH", "sk": "RANGE"}
-        self._backend.create_table(
-            TABLE,
-            schema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
-            attr=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-            throughput=None,
-            indexes=[],
-            global_indexes=[],
-            streams=None,
-            billing_mode="PAY_PER_REQUEST",
-            sse_specification=None,
-            tags=[],
-            deletion_protection_enabled=None,
-            warm_throughput=None,
-        )
+        self._partitions: dict[str, dict[str, dict[str, Value]]] = {}
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         """Return an item, if there is one."""
         _fail_before(stop(f"get {request['Key']['pk']['S']}"))
-        item = self._backend.get_item(TABLE, request["Key"])
-        return {"Item": _attributes(item)} if item else {}
+        item = self._at(request["Key"])
+        return {"Item": dict(item)} if item else {}
 
     def query(self, **request: Any) -> dict[str, Any]:
         """Return a partition's items in order: all pages at once, none but the first with Limit."""
@@ -73,7 +62,7 @@ class DynamoDB:
     def update_item(self, **request: Any) -> dict[str, Any]:
         """Change one item under a condition."""
         self._one("Update", request)
-        return {"Attributes": _attributes(self._backend.get_item(TABLE, request["Key"]))}
+        return {"Attributes": dict(self._at(request["Key"]))}
 
     def delete_item(self, **request: Any) -> dict[str, Any]:
         """Delete one item under a condition."""
@@ -101,15 +90,15 @@ class DynamoDB:
 
     def items(self, partition: str = "") -> list[dict[str, Any]]:
         """Return the items of one partition or of all, sorted by their keys."""
-        table = self._backend.get_table(TABLE)
-        one = DynamoType({"S": partition})
-        partitions = {one: table.items.get(one, {})} if partition else table.items
-        found = [
-            (hash_key.value, range_key.value, item)
-            for hash_key, rows in partitions.items()
-            for range_key, item in rows.items()
+        return [
+            dict(item)
+            for name in ([partition] if partition else sorted(self._partitions))
+            for _, item in sorted(self._partitions.get(name, {}).items())
         ]
-        return [_attributes(item) for *_, item in sorted(found, key=lambda row: row[:2])]
+
+    def _at(self, key: dict[str, Value]) -> dict[str, Value]:
+        """Return an item, an empty one where there is none."""
+        return self._partitions.get(key["pk"]["S"], {}).get(key["sk"]["S"], {})
 
     def _one(self, kind: str, request: dict[str, Any]) -> None:
         """Make one write. In the trouble `twice` its reply is lost, and boto3 sends it again."""
@@ -129,15 +118,19 @@ class DynamoDB:
         """Return the item that does not meet the condition, if it does not."""
         if "ConditionExpression" not in request:
             return None
-        item = self._backend.get_item(TABLE, request["Key"])
-        condition = get_filter_expression(
-            request["ConditionExpression"],
-            request["ExpressionAttributeNames"],
-            request.get(VALUES, {}),
-        )
-        if condition.expr(item):
-            return None
-        return _attributes(item) if item else {}
+        item = self._at(request["Key"])
+        names, values = request["ExpressionAttributeNames"], request.get(VALUES, {})
+
+        def read(what: str) -> Value | None:
+            if what.startswith(":"):
+                return dict(values[what])
+            within, found = item, None
+            for part in what.split("."):
+                found = within.get(names[part])
+                within = (found or {}).get("M", {})
+            return found
+
+        return None if _condition(request["ConditionExpression"])(read) else dict(item)
 
     def _write(self, items: list[dict[str, Any]]) -> None:
         """Make writes whose conditions hold."""
@@ -145,50 +138,120 @@ class DynamoDB:
         for item in items:
             for kind, request in item.items():
                 if kind == "Delete":
-                    self._backend.delete_item(TABLE, request["Key"])
+                    key = request["Key"]
+                    self._partitions.get(key["pk"]["S"], {}).pop(key["sk"]["S"], None)
                 if kind == "Update":
                     self._update(request)
 
     def _update(self, request: dict[str, Any]) -> None:
         """Change an item, or make it; all of the change, or nothing where it cannot be made."""
-        table, key = self._backend.get_table(TABLE), request["Key"]
-        item = self._backend.get_item(TABLE, key)
-        attributes = dict(deepcopy(item.attrs)) if item else {}
+        key = request["Key"]
+        attributes: dict[str, Value] = {**key, **self._at(key)}
         names, values = request["ExpressionAttributeNames"], request.get(VALUES, {})
         for clause, path, how, value in _actions(request["UpdateExpression"]):
             *maps, name = (names[part] for part in path.split("."))
             within = attributes
             for part in maps:
-                if part not in within:
+                if "M" not in within.get(part, {}):
                     raise _error("ValidationException")
-                within = within[part].value
+                within[part] = {"M": dict(within[part]["M"])}
+                within = within[part]["M"]
             if clause == "REMOVE":
                 within.pop(name, None)
             elif how.endswith("+ "):
-                number = int(within[name].value) + int(values[value]["N"])
-                within[name] = DynamoType({"N": str(number)})
+                number = int(within[name]["N"]) + int(values[value]["N"])
+                within[name] = {"N": str(number)}
             elif not (how and name in within):
-                within[name] = DynamoType(values[value])
-        if item is None:
-            item = table.put_item(key)
-            attributes |= item.attrs
-        item.attrs = attributes
+                within[name] = values[value]
+        self._partitions.setdefault(key["pk"]["S"], {})[key["sk"]["S"]] = attributes
 
 
-def _actions(expression: str) -> Iterator[tuple[str, ...]]:
-    """Yield each action of an update: its clause, path, how it is set and to what.
+@cache
+def _actions(expression: str) -> list[tuple[str, ...]]:
+    """Return each action of an update: its clause, path, how it is set and to what.
 
     What this does not play is an error: left out, it would be no fault that anybody sees.
     """
-    at = 0
+    at, actions = 0, []
     for clause in CLAUSES.finditer(expression):
         for action in re.split(r", *(?=#)", clause[2]):
             found = ACTIONS[clause[1]].fullmatch(action)
             assert found, f"{action!r} of {expression!r} is not played"
-            yield clause[1], *found.groups()
+            actions.append((clause[1], *found.groups()))
         assert clause.start() == at, f"{expression[at:]!r} is not played"
         at = clause.end()
     assert 0 < at == len(expression), f"{expression[at:]!r} is not played"
+    return actions
+
+
+@cache
+def _condition(expression: str) -> Condition:
+    """Return whether a condition holds of what is read; what is not played is an error here too."""
+    tokens = TOKENS.findall(expression)
+    assert "".join(tokens) == expression.replace(" ", ""), f"{expression!r} is not played"
+    try:
+        condition = _one_of(tokens)
+    except (IndexError, KeyError) as error:
+        raise AssertionError(f"{expression!r} is not played") from error
+    assert not tokens, f"{expression!r} is not played"
+    return condition
+
+
+def _one_of(tokens: list[str]) -> Condition:
+    """Take what OR joins off the tokens."""
+    parts = [_each_of(tokens)]
+    while tokens[:1] == ["OR"]:
+        del tokens[0]
+        parts.append(_each_of(tokens))
+    return lambda read: any(part(read) for part in parts)
+
+
+def _each_of(tokens: list[str]) -> Condition:
+    """Take what AND joins off the tokens."""
+    parts = [_comparison(tokens)]
+    while tokens[:1] == ["AND"]:
+        del tokens[0]
+        parts.append(_comparison(tokens))
+    return lambda read: all(part(read) for part in parts)
+
+
+def _comparison(tokens: list[str]) -> Condition:
+    """Take a comparison, a function's call or what stands in brackets off the tokens."""
+    first = tokens.pop(0)
+    if first == "(":
+        inner = _one_of(tokens)
+        assert tokens.pop(0) == ")", "a bracket stays open, which is not played"
+        return inner
+    if first.startswith("attribute_"):
+        opening, path, closing = (tokens.pop(0) for _ in range(3))
+        assert (opening, path[0], closing) == ("(", "#", ")"), f"{first} is not played so"
+        there = first == "attribute_exists"
+        return lambda read: (read(path) is not None) == there
+    how, other = COMPARE[tokens.pop(0)], tokens.pop(0)
+    assert {first[0], other[0]} <= {"#", ":"}, f"{first} beside {other} is not played"
+    return lambda read: how(read(first), read(other))
+
+
+def _in_order(how: Callable[[Any, Any], bool]) -> Callable[[Value | None, Value | None], bool]:
+    """Compare two numbers or two texts; nothing else is more or less than another."""
+
+    def compare(one: Value | None, other: Value | None) -> bool:
+        for kind, read in (("N", int), ("S", str)):
+            if one and other and kind in one and kind in other:
+                return how(read(one[kind]), read(other[kind]))
+        return False
+
+    return compare
+
+
+COMPARE: dict[str, Callable[[Value | None, Value | None], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": _in_order(operator.lt),
+    "<=": _in_order(operator.le),
+    ">": _in_order(operator.gt),
+    ">=": _in_order(operator.ge),
+}
 
 
 def serve_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,11 +265,6 @@ def serve_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
         return api_call(client, operation, given)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
-
-
-def _attributes(item: Any) -> dict[str, Any]:
-    """Return an item of moto's as DynamoDB sends it."""
-    return dict(json.loads(dynamo_json_dump(item.to_json()["Attributes"])))
 
 
 def _name(item: dict[str, Any]) -> str:

@@ -7,9 +7,10 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -32,6 +33,18 @@ INBOX, OUTBOX = "straight-through-inbox", "straight-through-outbox"
 # For all tests: making a client takes longer than most of them.
 made_once = cache(boto3.client)
 ROUTE = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
+
+
+class CompiledOnce(SourceFileLoader):
+    """Imports a module anew each time, and compiles it once: no byte code may be kept on disk."""
+
+    _codes: ClassVar[dict[str, Any]] = {}
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the module's code."""
+        if self.path not in self._codes:
+            self._codes[self.path] = super().get_code(fullname)
+        return self._codes[self.path]
 
 
 class _StdoutOfNow:
@@ -144,7 +157,9 @@ def load(
             monkeypatch.setenv(variable, value)
         services.append(name)
         path = ROOT / "functions" / name / "app.py"
-        spec = importlib.util.spec_from_file_location(f"function_{name}", path)
+        module = f"function_{name}"
+        loader = CompiledOnce(module, str(path))
+        spec = importlib.util.spec_from_file_location(module, path, loader=loader)
         assert spec
         assert spec.loader
         app = importlib.util.module_from_spec(spec)
