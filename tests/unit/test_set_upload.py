@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import jsonschema
 import pytest
 
@@ -14,7 +13,7 @@ from straight_through.buckets.outbox import manifest_of
 from straight_through.errors import HeaderMismatch, NotInSet, TableUnclear
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
-from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Event, Handler, give_turn
+from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Event, Handler, give_turn, made_once
 from tests.unit.test_upload_and_execute import EXECUTION
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
 
@@ -36,7 +35,7 @@ def put_route(members: list[dict[str, Any]], **fields: Any) -> None:
     if members:
         del route["dataset_id"]
         route["set"] = {"period": "{period}", "members": members}
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims",
         Type="String",
         Value=json.dumps(route),
