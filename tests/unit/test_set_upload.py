@@ -112,7 +112,7 @@ def test_where_a_table_is_refused_in_the_turn_no_member_has_gone_up(
 ) -> None:
     # Given a member whose first rows are right, and whose last ones are not
     put_route(MEMBERS)
-    rows = b"".join(b"P-%d,9.00\n" % number for number in range(200_000))
+    rows = b"".join(b"P-%d,9.00\n" % number for number in range(20_000))
     given = claim(premiums=PREMIUMS[:-2] + rows + b"P-1,9.00,more\n")
     # When it is its turn, then the file is named, and nothing is uploaded
     with pytest.raises(TableUnclear, match=r"member premiums-\{period\}\.csv: s3://"):
