@@ -128,11 +128,17 @@ class Account(FakeStates):
 
     def ticket(self, queue: str, number: int) -> dict[str, Any]:
         """One that waits; a token of Step Functions has some 800 characters."""
-        texts = {"pk": f"tickets#{queue}", "sk": f"{number:06}", "run": f"{queue}-{number}"}
-        texts |= {"execution_arn": arn_of(f"{queue}-{number}"), "route": queue}
-        texts |= {"token": f"{queue} {number:0790}", "asked_at": self.asked_at}
-        item: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
-        return item | {"redrive_count": {"N": "0"}}
+        run = f"{queue}-{number}"
+        return {
+            "pk": {"S": f"tickets#{queue}"},
+            "sk": {"S": f"{number:06}"},
+            "run": {"S": run},
+            "execution_arn": {"S": arn_of(run)},
+            "route": {"S": queue},
+            "token": {"S": f"{queue} {number:0790}"},
+            "asked_at": {"S": self.asked_at},
+            "redrive_count": {"N": "0"},
+        }
 
 
 def arn_of(name: str) -> str:
