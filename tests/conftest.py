@@ -1,5 +1,6 @@
 """The order of all tests, and what holds for each."""
 
+import gc
 from functools import cache
 
 import botocore.session
@@ -36,3 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not item.nodeid.startswith("tests/unit/"):
             item.add_marker("no_cover")
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage be looked for in what tests make, and not in all that was imported."""
+    gc.freeze()

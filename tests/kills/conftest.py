@@ -7,8 +7,8 @@ import pytest
 
 from local.quantemplate import Control
 from tests.kills.world import World
-from tests.machine.fixtures import aws, environment, stand_in
-from tests.unit.conftest import load, s3, secret_arn, session, table
+from tests.machine.fixtures import aws, environment, s3, stand_in
+from tests.unit.conftest import load, secret_arn, session, table
 
 __all__ = ["aws", "environment", "load", "s3", "secret_arn", "session", "stand_in", "table"]
 SETTINGS = {

@@ -40,6 +40,18 @@ def aws(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
     serve_boto3(monkeypatch)
 
 
+@pytest.fixture
+def s3(aws: None) -> Any:  # noqa: ARG001
+    """S3 with the stack's two buckets, both versioned."""
+    s3 = client("s3")
+    for bucket in (INBOX, OUTBOX):
+        s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return s3
+
+
 class Near(Control):
     """The handle on a stand-in of this process, which it tells what to do without HTTP."""
 

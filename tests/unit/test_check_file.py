@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.errors import (
@@ -28,7 +27,7 @@ from straight_through.queue.records import record_key
 from straight_through.queue.table import Item, Table
 from straight_through.queue.turns import tickets
 from straight_through.routes import parse_route
-from tests.unit.conftest import INBOX, ROUTE, Event, Handler
+from tests.unit.conftest import INBOX, ROUTE, Event, Handler, made_once
 from tests.unit.wire import Wire
 
 FILE = b"id,paid\nC-1,1.00\n"
@@ -64,7 +63,7 @@ def record_of(table: Table, given: dict[str, Any]) -> Item:
 def route_of(**fields: Any) -> Any:
     """A route of the folder `claims` with more fields."""
     document = json.dumps(ROUTE | fields)
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims", Type="String", Value=document, Overwrite=True
     )
     return parse_route("claims", document)
@@ -246,7 +245,7 @@ def test_a_mended_route_counts_at_once_for_a_redrive_and_for_a_person(
     named = drop(s3, given)["execution"]["Input"]
     run = run_name(named["bucket"], named["key"], named["version_id"])
     given["execution"] |= {"Name": run}  # as an S3 event starts it
-    ssm, name = boto3.client("ssm"), "/straight-through/routes/claims"
+    ssm, name = made_once("ssm"), "/straight-through/routes/claims"
     wrong = {"organisation_id": "c-broker", "dataset_id": "d-claims", "pipeline_id": "p-claims"}
     right = json.dumps(wrong)
     ssm.put_parameter(Name=name, Value=json.dumps(wrong | {"header": ["no"]}), Overwrite=True)

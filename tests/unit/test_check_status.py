@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.errors import (
@@ -24,7 +23,7 @@ from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key
 from straight_through.routes import Route
 from straight_through.run_state import SCHEMA
-from tests.unit.conftest import ROUTE, Event, Handler, give_turn
+from tests.unit.conftest import ROUTE, Event, Handler, give_turn, made_once
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
 
@@ -105,7 +104,7 @@ def test_outputs_of_a_route_with_a_gate_are_fetched_to_where_it_may_hold_them(
 ) -> None:
     listed(wire)
     value = json.dumps(ROUTE | gate)
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims", Value=value, Overwrite=True
     )
     given = event("check_status")

@@ -4,7 +4,6 @@ import traceback
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -12,6 +11,7 @@ from quantemplate.client import Credentials
 from straight_through.errors import AwsDenied, CredentialsMissing
 from straight_through.executing import connection
 from straight_through.executing.connection import Access, Connection, read_credentials
+from tests.unit.conftest import made_once
 from tests.unit.wire import Reply, Wire, token_reply
 
 VALUE = '{"client_id": "straight-through", "client_secret": "s3cr3t"}'
@@ -20,7 +20,7 @@ VALUE = '{"client_id": "straight-through", "client_secret": "s3cr3t"}'
 @pytest.fixture
 def secrets(aws: None) -> Any:  # noqa: ARG001
     """Secrets Manager with the secret as the template makes it: without a value."""
-    secrets = boto3.client("secretsmanager")
+    secrets = made_once("secretsmanager")
     secrets.create_secret(Name="credentials")
     return secrets
 

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
@@ -16,7 +15,7 @@ from straight_through.errors import (
     StraightThroughError,
 )
 from straight_through.publishing.destinations import export, targets_of
-from tests.unit.conftest import INBOX, OUTBOX
+from tests.unit.conftest import INBOX, OUTBOX, made_once
 from tests.unit.outbox_runs import CLEAN, REPORT, objects, route, run_of, without_a_file
 
 LAKE = "lake"
@@ -226,4 +225,4 @@ def test_a_run_without_a_file_goes_by_its_own_name(s3: Any) -> None:
 def test_a_bucket_that_does_not_exist_is_told(lake: Any) -> None:
     record = run_of(lake, {CLEAN: b"clean"})
     with pytest.raises(DestinationFailed, match=r"s3://gone/x.csv \(S3 answered 404"):
-        export(boto3.client("s3"), OUTBOX, record, route(destinations=("s3://gone/x.csv",)))
+        export(made_once("s3"), OUTBOX, record, route(destinations=("s3://gone/x.csv",)))

@@ -4,11 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.errors import ApiThrottled, CredentialsMissing, OutputIncomplete
-from tests.unit.conftest import OUTBOX, Event, Handler
+from tests.unit.conftest import OUTBOX, Event, Handler, made_once
 from tests.unit.wire import EXECUTIONS, Reply, Wire
 
 OUTPUT_PATH = f"{EXECUTIONS}/e-7/outputs/o-1"
@@ -58,7 +57,7 @@ def test_a_broken_reply_names_output_file_and_route(
 def test_a_missing_secret_names_the_file_too(
     download: Handler, event: Event, secret_arn: str
 ) -> None:
-    boto3.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
+    made_once("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
     with pytest.raises(CredentialsMissing, match="route claims"):
         download(event("download_output"))
 

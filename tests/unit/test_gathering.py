@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.errors import HeaderMismatch, NotInSet, StraightThroughError, TableUnclear
@@ -17,7 +16,7 @@ from straight_through.queue.records import record_key
 from straight_through.queue.table import Item, Table
 from straight_through.queue.turns import tickets
 from straight_through.routes import parse_route
-from tests.unit.conftest import INBOX, ROUTE, Event, Handler, unhurried
+from tests.unit.conftest import INBOX, ROUTE, Event, Handler, made_once, unhurried
 from tests.unit.fake_states import FakeStates
 
 FILE = b"id,paid\nC-1,1.00\n"
@@ -37,7 +36,7 @@ def document(members: list[dict[str, Any]] = MEMBERS, **more: Any) -> dict[str, 
 
 def put_route(fields: dict[str, Any]) -> Any:
     """Let the folder `claims` have this route."""
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims",
         Type="String",
         Value=json.dumps(fields),

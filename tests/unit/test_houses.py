@@ -9,10 +9,14 @@ OURS = {"cli", "docs", "functions", "layers", "local", "quantemplate", "stp", "s
 FOLDERS = ("cli", "docs", "functions", "layers", "local", "tests")
 
 
-def imported(folder: str) -> Iterator[tuple[str, str]]:
-    """The first parts of all names that the Python files of a folder import, and where."""
+def imported(folder: str, said: str = "import") -> Iterator[tuple[str, str]]:
+    """The first parts of all names that Python files of a folder import, and where.
+
+    Only files that say a word are parsed, which takes most of the time.
+    """
     for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text if said in text else "")):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -31,6 +35,5 @@ def test_the_emulator_imports_nothing_of_ours() -> None:
 
 def test_nothing_of_ours_imports_the_emulator() -> None:
     for folder in FOLDERS:
-        found = list(imported(folder))
-        assert len(found) > 10, folder
-        assert [each for each in found if each[0] == "emulator"] == []
+        assert any(imported(folder, "import json")), folder
+        assert [each for each in imported(folder, "emulator") if each[0] == "emulator"] == []

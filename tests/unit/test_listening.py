@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -34,7 +33,7 @@ from straight_through.queue.table import Table
 from tests.machine.definition import DEFINITION
 from tests.machine.paths import filled
 from tests.model.dynamodb import TABLE as TURNS
-from tests.unit.conftest import Event, Handler, give_turn
+from tests.unit.conftest import Event, Handler, give_turn, made_once
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
 
@@ -218,7 +217,7 @@ def writes_its_token(state: dict[str, Any], token: str) -> None:
     """Let the state machine wait for an event, as its definition has it."""
     context = {"Task": {"Token": token}}
     write = filled(DEFINITION["States"]["WaitForEvent"]["Parameters"], state, context)
-    boto3.client("dynamodb").update_item(**write | {"TableName": TURNS})
+    made_once("dynamodb").update_item(**write | {"TableName": TURNS})
 
 
 def test_a_token_is_refused_after_an_event_and_else_answered_by_one(

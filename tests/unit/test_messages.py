@@ -419,7 +419,7 @@ class Told:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+def told(aws: None, monkeypatch: pytest.MonkeyPatch) -> Told:  # noqa: ARG001
     """Stand for SNS and EventBridge."""
     told, real = Told(), straight_through.aws.client
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import jsonschema
 import pytest
 from botocore.client import BaseClient
@@ -12,7 +11,7 @@ from botocore.exceptions import ConnectTimeoutError
 
 from straight_through.errors import OutboxUnavailable, RouteInvalid
 from straight_through.selection import MOST_OUTPUTS
-from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler
+from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler, made_once
 
 SCHEMA = json.loads(
     (ROOT / "layers/straight_through/manifest.schema.json").read_text(encoding="utf-8")
@@ -80,7 +79,7 @@ def test_a_chain_to_keys_that_start_nothing_is_refused_with_file_and_route(
     handler: Callable[..., Handler], event: Event
 ) -> None:
     # Given a stack that takes keys below claims/ alone, and a route that chains on to another
-    ssm, route = boto3.client("ssm"), {**ROUTE, "then": [{"route": "central", "output": "*"}]}
+    ssm, route = made_once("ssm"), {**ROUTE, "then": [{"route": "central", "output": "*"}]}
     path = "/straight-through/routes"
     ssm.put_parameter(Name=f"{path}/claims", Type="String", Value=json.dumps(route), Overwrite=True)
     ssm.put_parameter(Name=f"{path}/central", Type="String", Value=json.dumps(ROUTE))

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -18,6 +17,7 @@ from straight_through.errors import (
     RouteTakesNoFile,
 )
 from straight_through.routes import Route, Routes, parse_route, require_fit, routable_folders
+from tests.unit.conftest import made_once
 
 PATH = "/straight-through/routes"
 IDS: dict[str, Any] = {
@@ -30,7 +30,7 @@ IDS: dict[str, Any] = {
 @pytest.fixture
 def ssm(aws: None) -> Any:  # noqa: ARG001
     """An empty Parameter Store."""
-    return boto3.client("ssm")
+    return made_once("ssm")
 
 
 @pytest.fixture

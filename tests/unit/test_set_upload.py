@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import jsonschema
 import pytest
 
@@ -14,7 +13,7 @@ from straight_through.buckets.outbox import manifest_of
 from straight_through.errors import HeaderMismatch, NotInSet, TableUnclear
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
-from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Event, Handler, give_turn
+from tests.unit.conftest import INBOX, OUTBOX, ROOT, ROUTE, Event, Handler, give_turn, made_once
 from tests.unit.test_upload_and_execute import EXECUTION
 from tests.unit.wire import EXECUTIONS, Reply, Wire, json_reply
 
@@ -36,7 +35,7 @@ def put_route(members: list[dict[str, Any]], **fields: Any) -> None:
     if members:
         del route["dataset_id"]
         route["set"] = {"period": "{period}", "members": members}
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims",
         Type="String",
         Value=json.dumps(route),
@@ -113,7 +112,7 @@ def test_where_a_table_is_refused_in_the_turn_no_member_has_gone_up(
 ) -> None:
     # Given a member whose first rows are right, and whose last ones are not
     put_route(MEMBERS)
-    rows = b"".join(b"P-%d,9.00\n" % number for number in range(200_000))
+    rows = b"".join(b"P-%d,9.00\n" % number for number in range(20_000))
     given = claim(premiums=PREMIUMS[:-2] + rows + b"P-1,9.00,more\n")
     # When it is its turn, then the file is named, and nothing is uploaded
     with pytest.raises(TableUnclear, match=r"member premiums-\{period\}\.csv: s3://"):

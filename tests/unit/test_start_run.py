@@ -6,11 +6,10 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.files.ignored import why_ignored
-from tests.unit.conftest import Event, lambda_context
+from tests.unit.conftest import Event, lambda_context, made_once
 
 Start = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -19,7 +18,7 @@ Start = Callable[[dict[str, Any]], dict[str, Any]]
 def machine(aws: None) -> str:  # noqa: ARG001
     """A state machine that does nothing."""
     nothing = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}}
-    made = boto3.client("stepfunctions").create_state_machine(
+    made = made_once("stepfunctions").create_state_machine(
         name="straight-through",
         definition=json.dumps(nothing),
         roleArn="arn:aws:iam::123456789012:role/states",
@@ -55,7 +54,7 @@ def dropped(event: Event, *keys: str, **changed: Any) -> dict[str, Any]:
 
 def executions(machine: str) -> list[dict[str, Any]]:
     """The executions of the state machine with their inputs, in no order."""
-    states = boto3.client("stepfunctions")
+    states = made_once("stepfunctions")
     listed = states.list_executions(stateMachineArn=machine)["executions"]
     return [
         {"name": e["name"]}
@@ -101,7 +100,7 @@ def test_the_same_event_after_its_run_ended_is_no_other(
 ) -> None:
     # Given a run that has ended
     start(event("drops"))
-    states = boto3.client("stepfunctions")
+    states = made_once("stepfunctions")
     (listed,) = states.list_executions(stateMachineArn=machine)["executions"]
     states.stop_execution(executionArn=listed["executionArn"])
     # When its event comes again

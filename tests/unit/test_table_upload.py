@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import boto3
 import jsonschema
 import pytest
 from botocore.exceptions import ClientError
@@ -16,7 +15,7 @@ from straight_through.errors import FunctionKilled, OutboxDenied, OutboxUnavaila
 from straight_through.files.prepared import PreparedBody
 from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key
-from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler, give_turn
+from tests.unit.conftest import OUTBOX, ROOT, ROUTE, Event, Handler, give_turn, made_once
 from tests.unit.test_upload_and_execute import EXECUTION
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
 
@@ -67,7 +66,7 @@ def tables_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def dropped(s3: Any, turns: Table, event: Event, content: bytes, **route: Any) -> dict[str, Any]:
     """The step's event for such a file, in a route with these fields."""
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims",
         Type="String",
         Value=json.dumps(ROUTE | route),

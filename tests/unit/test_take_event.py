@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.hearing.key import KEPT, READ_AGAIN, Key, fingerprint
@@ -17,7 +16,7 @@ from straight_through.moments import from_iso, iso
 from straight_through.queue.table import Table
 from straight_through.starting.updates import Starter, absorbed, feed_key, when_key
 from tests.model.dynamodb import TABLE as TURNS
-from tests.unit.conftest import lambda_context
+from tests.unit.conftest import lambda_context, made_once
 from tests.unit.fake_states import FakeStates
 
 KEY = "k" * 64
@@ -41,7 +40,7 @@ Answers = Callable[..., dict[str, Any]]
 @pytest.fixture
 def secret(aws: None) -> str:  # noqa: ARG001
     """The secret with the key."""
-    secrets = boto3.client("secretsmanager")
+    secrets = made_once("secretsmanager")
     made = secrets.create_secret(Name="key", SecretString=json.dumps({"key": KEY}))
     return str(made["ARN"])
 
@@ -263,7 +262,7 @@ def test_whoever_has_the_key_starts_ten_runs_of_a_route_that_waits_and_leaves_no
     assert [number for number in range(40) if f"f-{number}" in off["why"]] == list(range(11))
     # And all else that he has left behind is forgotten by itself
     of_routes = ("when", feed_key("d-one", "")[0])
-    items = boto3.client("dynamodb").scan(TableName=TURNS)["Items"]
+    items = made_once("dynamodb").scan(TableName=TURNS)["Items"]
     left = [item for item in items if item["pk"]["S"] not in of_routes]
     assert len(left) == 40 * 5
     assert all("expires_at" in item for item in left)
@@ -289,13 +288,13 @@ def clock() -> Clock:
 @pytest.fixture
 def key(table: Table, secret: str, clock: Clock) -> Key:
     """The door's key."""
-    return Key(boto3.client("secretsmanager"), secret, table, clock)
+    return Key(made_once("secretsmanager"), secret, table, clock)
 
 
 def rotate(secret: str, new: str, *before: str) -> None:
     """Change the key, as the command does."""
     value = json.dumps({"key": new, "earlier": list(before)})
-    boto3.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=value)
+    made_once("secretsmanager").put_secret_value(SecretId=secret, SecretString=value)
 
 
 def test_the_key_before_counts_until_the_new_one_was_used(
@@ -310,7 +309,7 @@ def test_the_key_before_counts_until_the_new_one_was_used(
     assert key.opens("/" + "n" * 64)
     # And once it was used the old one opens nothing, in no other process either
     assert not key.opens(f"/{KEY}")
-    other = Key(boto3.client("secretsmanager"), secret, table, clock)
+    other = Key(made_once("secretsmanager"), secret, table, clock)
     assert not other.opens(f"/{KEY}")
     assert other.opens("/" + "n" * 64)
 
@@ -337,7 +336,7 @@ def test_until_one_is_used_all_keys_before_it_count(
     # When he uses the one between, then the oldest opens nothing any more, and both newer ones do
     assert key.opens("/" + "n" * 64)
     assert not key.opens(f"/{KEY}")
-    other = Key(boto3.client("secretsmanager"), secret, table, clock)
+    other = Key(made_once("secretsmanager"), secret, table, clock)
     assert not other.opens(f"/{KEY}")
     assert other.opens("/" + "n" * 64)
     assert other.opens("/" + "o" * 64)
@@ -351,7 +350,7 @@ def test_a_function_that_knows_an_older_secret_opens_no_old_key_to_others(
     rotate(secret, "n" * 64, KEY)
     assert key.opens(f"/{KEY}")
     rotate(secret, "o" * 64, "n" * 64)
-    secrets = boto3.client("secretsmanager")
+    secrets = made_once("secretsmanager")
     assert Key(secrets, secret, table, clock).opens("/" + "o" * 64)
     # When the key between comes to it, then that ends in all others all the same
     key.opens("/" + "n" * 64)
@@ -365,7 +364,7 @@ def test_wrong_keys_make_the_secret_be_read_seldom(
     table: Table, secret: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a flood of wrong keys
-    secrets, reads = boto3.client("secretsmanager"), []
+    secrets, reads = made_once("secretsmanager"), []
     real = secrets.get_secret_value
 
     def counted(**named: Any) -> Any:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.errors import (
@@ -20,7 +19,7 @@ from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key, tickets
 from straight_through.run_state import SCHEMA
-from tests.unit.conftest import INBOX, ROUTE, Event, Handler
+from tests.unit.conftest import INBOX, ROUTE, Event, Handler, made_once
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import Wire
 
@@ -147,7 +146,7 @@ def test_who_has_asked_before_asks_in_the_queue_that_the_route_has_now(
     take(given)
     # When a person gives the route another queue, and the file has lost its turn by that
     route = {**ROUTE, "queue": "elsewhere"}
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims", Value=json.dumps(route), Overwrite=True
     )
     given["state"] |= {"EnteredTime": "2099-01-01T00:00:00.000Z"}
@@ -186,7 +185,7 @@ def test_a_file_that_cannot_go_up_is_told_before_it_waits(
 ) -> None:
     odd: dict[str, dict[str, Any]] = {"broken": {"x": 1}, "queue": {"queue": "no name"}}
     for name, wrong in odd.items():
-        boto3.client("ssm").put_parameter(
+        made_once("ssm").put_parameter(
             Name=f"/straight-through/routes/{name}", Type="String", Value=json.dumps(ROUTE | wrong)
         )
     given = event("take_turn")

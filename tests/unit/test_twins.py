@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
@@ -17,7 +16,7 @@ from straight_through.names import run_name
 from straight_through.queue.records import record_key
 from straight_through.queue.table import Table
 from straight_through.reading.unzipping import MARK
-from tests.unit.conftest import INBOX, ROUTE, Event, Handler, give_turn
+from tests.unit.conftest import INBOX, ROUTE, Event, Handler, give_turn, made_once
 from tests.unit.outbox_runs import PATH, route
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
 
@@ -86,7 +85,7 @@ def dropped(s3: Any, table: Table, event: Event, key: str, content: bytes = FILE
 
 def skipping(document: dict[str, Any]) -> None:
     """Change the route."""
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name=f"{PATH}/claims", Value=json.dumps(ROUTE | document), Overwrite=True
     )
 

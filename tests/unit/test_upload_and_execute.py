@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from straight_through.errors import (
@@ -22,7 +21,7 @@ from straight_through.queue.table import Table
 from straight_through.queue.turns import queue_key
 from straight_through.routes import Route, parse_route
 from straight_through.run_state import SCHEMA
-from tests.unit.conftest import ROUTE, Event, Handler, give_turn
+from tests.unit.conftest import ROUTE, Event, Handler, give_turn, made_once
 from tests.unit.fake_states import FakeStates
 from tests.unit.wire import DATASET, EXECUTIONS, Reply, Wire, json_reply
 
@@ -135,7 +134,7 @@ def with_header(*columns: str) -> Route:
     """Let the route ask for a header."""
     document = json.dumps(ROUTE | {"header": list(columns)})
     name = "/straight-through/routes/claims"
-    boto3.client("ssm").put_parameter(Name=name, Value=document, Overwrite=True)
+    made_once("ssm").put_parameter(Name=name, Value=document, Overwrite=True)
     return parse_route("claims", document)
 
 
@@ -277,7 +276,7 @@ def test_a_turn_that_was_passed_on_is_lost(
 def test_a_route_with_another_queue_by_now_gives_the_turn_back(
     upload: Handler, given: dict[str, Any], table: Table, wire: Wire
 ) -> None:
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name="/straight-through/routes/claims",
         Value=json.dumps(ROUTE | {"queue": "other"}),
         Overwrite=True,
@@ -290,7 +289,7 @@ def test_a_route_with_another_queue_by_now_gives_the_turn_back(
 
 def add_route(name: str, **fields: str) -> None:
     """Add a route, with the fields of the sample's where no others are given."""
-    boto3.client("ssm").put_parameter(
+    made_once("ssm").put_parameter(
         Name=f"/straight-through/routes/{name}", Type="String", Value=json.dumps(ROUTE | fields)
     )
 
@@ -518,7 +517,7 @@ def test_no_access_says_can_edit_and_clears_the_mark(
 def test_a_missing_secret_is_told_with_the_file(
     upload: Handler, given: dict[str, Any], secret_arn: str
 ) -> None:
-    boto3.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
+    made_once("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString="{}")
     with pytest.raises(CredentialsMissing, match=r"another shape.*route claims"):
         upload(given)
 

@@ -58,11 +58,10 @@ def tickets(queue: str) -> str:
 
 def whole(ticket: Item) -> TypeGuard[Ticket]:
     """Whether a ticket has what it must: a person may have changed it; others wait behind it."""
-    texts = ("execution_arn", "run", "token", "asked_at", "route")
-    numbers = ("redrive_count",)
-    return all(isinstance(ticket.get(name), str) for name in texts) and all(
-        isinstance(ticket.get(name), int) for name in numbers
-    )
+    for name in ("execution_arn", "run", "token", "asked_at", "route"):
+        if not isinstance(ticket.get(name), str):
+            return False
+    return isinstance(ticket.get("redrive_count"), int)
 
 
 class Turns:
