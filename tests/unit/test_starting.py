@@ -446,6 +446,21 @@ def test_fixed_times_keep_to_the_wall_when_clocks_change() -> None:
     assert [iso(next(october))[:16] for _ in range(2)] == ["2026-10-25T00:30", "2026-10-26T01:30"]
 
 
+@pytest.mark.parametrize("minute", range(0, 60, 5))
+@pytest.mark.parametrize(("zone", "hour"), [("Europe/London", 1), ("America/New_York", 6)])
+def test_what_was_due_before_an_hour_is_repeated_is_not_due_in_it_again(
+    zone: str, hour: int, minute: int
+) -> None:
+    # Given the hour that a clock shows for the second time, half an hour after a run at half past
+    day = datetime(2026, 10, 25, tzinfo=UTC) if hour == 1 else datetime(2026, 11, 1, tzinfo=UTC)
+    again = day.replace(hour=hour, minute=minute)
+    # When somebody asks in it what comes next
+    found = next_of(When(at="30 1 * * *", zone=zone), again)
+    # Then it is tomorrow's, or this hour's, but nothing that has been
+    assert found
+    assert found > again
+
+
 # --- the index --------------------------------------------------------------------------------
 def test_a_change_of_a_route_counts_at_the_next_sweep(world: World) -> None:
     world.route(updated=["d-one"])
