@@ -1,6 +1,7 @@
 """Serve ministack, with the local AWS's own parts in it. The environment must be set before."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -48,6 +49,8 @@ async def serve(
     await asyncio.wait({serving, answering}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()  # says why it could not start
+    gc.collect()
+    gc.freeze()  # else each search for garbage goes through all that was imported
     print(f"local AWS ready on http://127.0.0.1:{port}", flush=True)
     await stop.wait()  # and not for `serving`, which waits for the functions that are running
     await asyncio.to_thread(host.forks.end)

@@ -40,7 +40,7 @@ class Dropped:
 
 
 def planned(stack: Stack, files: list[Path], route: str) -> list[Drop]:
-    """Return where each file goes. Raises Stop before anything is uploaded."""
+    """Return where each file goes. Raises Stop, for all that go nowhere, before any is uploaded."""
     routes = deployed_documents(stack)
     if not routes:
         raise Stop(
@@ -49,7 +49,14 @@ def planned(stack: Stack, files: list[Path], route: str) -> list[Drop]:
     if route and route_of(f"{route}/x", routes) is None:
         known = ", ".join(sorted(routes))
         raise Stop(f"No route serves the folder {route!r}. Routes are: {known}", UNKNOWN)
-    drops = [_drop(stack, path, route, routes) for path in files]
+    drops, refused = [], []
+    for path in files:
+        try:
+            drops.append(_drop(stack, path, route, routes))
+        except Stop as stop:
+            refused.append(str(stop))
+    if refused:
+        raise Stop("\n".join(refused), USAGE)
     keys = [drop.key for drop in drops]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:

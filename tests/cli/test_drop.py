@@ -62,6 +62,21 @@ def test_a_file_that_lies_in_a_folder_of_a_route_needs_no_name(
     assert drop.key == "claims/eu/may.csv"
 
 
+def test_of_several_files_each_that_would_go_nowhere_is_named(
+    stp: Stp, routed: Stack, tmp_path: Path
+) -> None:
+    # Given a file that is empty, one that would be ignored, and a good one
+    paths = [file(tmp_path, "may.csv", ""), file(tmp_path, "notes.txt"), file(tmp_path, "june.csv")]
+    # When they are dropped together
+    done = stp("drop", *map(str, paths), "--route", "claims")
+    # Then both are told at once, and nothing is uploaded
+    assert done.code == USAGE
+    assert "may.csv is empty" in done.err
+    assert "notes.txt" in done.err
+    assert "june.csv" not in done.err
+    assert "Contents" not in routed.client("s3").list_objects_v2(Bucket="inbox")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "route", "hint"),
     [
