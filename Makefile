@@ -15,7 +15,9 @@ DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & 
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
 # In CI, how much of functions/ and layers/ the tests go through, with a floor: see pyproject.toml.
 COVERAGE := $(if $(CI),--cov --cov-report=)
-PYTEST := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(COVERAGE)
+# Two for each core, since the tests of a whole stack wait for it half of their time; each has a stack.
+WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(COVERAGE)
 # Any of these shows the console to its tests.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # The oldest Python that may run this, and the one that Lambda has.
