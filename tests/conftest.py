@@ -23,7 +23,16 @@ settings.load_profile("calm")
 botocore.session.create_loader = cache(create_loader)
 
 # Begun last, one of these would go on alone while the other workers have nothing left.
-LONGEST = ("tests/storm/", "tests/kills/test_kill_points.py", "tests/build/test_make_up.py")
+LONGEST = (
+    "tests/storm/",
+    "tests/console/test_console.py",
+    "tests/end_to_end/test_trouble.py",
+    "tests/end_to_end/test_checks.py",
+    "tests/end_to_end/test_turns.py",
+    "tests/kills/test_kill_points.py",
+    "tests/docs/test_ten_minutes.py",
+    "tests/docs/test_tried.py",
+)
 
 
 @pytest.hookimpl(trylast=True)
