@@ -27,7 +27,7 @@ from stp.shown_runs import RunsShown, run_details, run_status
 from stp.stack import Stack
 from stp.timeline import history, phases, visits
 from stp.unknown_files import LONGEST_AGO, unknown_files
-from stp.waits import explain, paused_told
+from stp.waits import explain, explain_within, paused_told
 from straight_through.text import counted, lines_shown, shown
 
 HELD_END = ("SUCCEEDED",)  # how Step Functions says that a held run has ended
@@ -114,6 +114,7 @@ def show(
     with here.said.doing(f"Reading run {run}"):
         found = named(here.stack, run)
         explain(here.stack, [found], HowLong(here.stack, here.said.note))
+        explain_within(here.stack, found)
         went = phases(visits(history(here.stack, found.arn)), uploaded_as(found))
     links = links_of(here.stack, found)
     now = datetime.now(UTC)

@@ -1,15 +1,19 @@
-"""Why a run that goes on stands still: it waits for its turn, or its queue is paused."""
+"""Why a run that goes on stands still: it waits for its turn, for Quantemplate, or is paused."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from stp.moments import about
+from stp.moments import about, local
 from stp.queues import Typical, view
 from stp.run_facts import Run
 from stp.runs import MOST_RECORDS, records_of
 from stp.stack import Stack
 from straight_through.queue.turns import queue_key
+from straight_through.run_state import Waiting
 from straight_through.text import shown
+
+NEWEST = 20  # events of a history that are read for the state in which a run is
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,33 @@ def explain(stack: Stack, runs: Sequence[Run], usual: Typical) -> None:
             run.facts["next"] = f"{wait.told[0].upper()}{wait.told[1:]}."
         elif run.running:
             run.facts["next"] = "Wait for its end."
+
+
+def explain_within(stack: Stack, run: Run) -> None:
+    """Let the facts of a run that has its turn tell what it waits for: `waits_for`, and next."""
+    if not run.running or run.facts["waiting"]:
+        return
+    if waiting := _waiting(stack, run.arn):
+        run.facts["waits_for"] = {name: waiting[name] for name in ("since", "until", "for")}
+        run.facts["next"] = (
+            f"It has waited since {local(waiting['since'])}, and tries again by itself: "
+            f"{shown(waiting['for'])}"
+        )
+
+
+def _waiting(stack: Stack, arn: str) -> Waiting | None:
+    """Return what a run's last state was told that it waits for."""
+    newest = stack.client("stepfunctions").get_execution_history(
+        executionArn=arn, reverseOrder=True, maxResults=NEWEST
+    )
+    for event in newest["events"]:
+        if entered := event.get("stateEnteredEventDetails"):
+            try:
+                state = json.loads(entered.get("input", "{}"))
+            except ValueError:  # Step Functions has cut it
+                return None
+            return state.get("waiting") if isinstance(state, dict) else None
+    return None
 
 
 def paused_told(runs: Sequence[Run]) -> list[str]:

@@ -22,6 +22,7 @@ class States:
     stopped: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     redriven: list[str] = field(default_factory=list)
+    state: str = "{}"  # what the state of the last event was given
 
     def described(self, name: str) -> dict[str, Any]:
         """An execution."""
@@ -54,7 +55,7 @@ class States:
 
     def get_execution_history(self, **_: Any) -> dict[str, Any]:
         """The last event."""
-        entered = {"stateEnteredEventDetails": {"name": "CheckStatus"}}
+        entered = {"stateEnteredEventDetails": {"name": "CheckStatus", "input": self.state}}
         return {"events": [{"id": 9, **entered}]}
 
     def stop_execution(self, *, executionArn: str, **_: Any) -> None:  # noqa: N803 - boto3's

@@ -78,6 +78,34 @@ def test_one_that_is_shown_says_what_it_waits_for(stp: Stp, deployed: Stack) -> 
     assert f"next          Q{NEXT[1:]}.\n" in stp("show", "third").out
 
 
+def test_one_that_waits_for_quantemplate_says_since_when_and_why(stp: Stp, states: States) -> None:
+    # Given a run that has its turn, while Quantemplate does not answer
+    waiting = {
+        "kind": "ApiUnavailable",
+        "since": "2026-11-25T09:00:00.000Z",
+        "until": "2026-11-25T21:00:00.000Z",
+        "redrive_count": 0,
+        "for": "Quantemplate answers 503.\nIt is asked again.",
+    }
+    states.state = json.dumps({"waiting": waiting})
+    # Then who shows it is told so, in a terminal and in a script
+    told = " ".join(stp("show", "first").out.split())
+    assert "It has waited since 2026-11-25 " in told
+    assert "and tries again by itself: Quantemplate answers 503.\\nIt is asked again." in told
+    why = {name: waiting[name] for name in ("since", "until", "for")}
+    assert stp("show", "first", "--json").json["waits_for"] == why
+    # And one that has no turn yet waits for that
+    assert "next          Waits for its turn: 2 before it.\n" in stp("show", "third").out
+
+
+@pytest.mark.parametrize("state", ['{"waiting": {"si', "[]", "{}"])
+def test_a_state_that_does_not_say_what_it_waits_for_says_nothing(
+    stp: Stp, states: States, state: str
+) -> None:
+    states.state = state
+    assert "next          Wait for its end.\n" in stp("show", "first").out
+
+
 def test_the_next_has_nobody_before_it(deployed: Stack) -> None:
     deployed.table.update(("queues", "q"), "REMOVE #holder")
     waits = waits_of(deployed, [*RUNS, "unknown"], lambda _: 60.0)
