@@ -13,11 +13,9 @@ LOCKS := local/uv layers/requirements local/requirements local/aws-cli local/sam
 # Runs a quiet command with a dot for each second it takes, so that nobody waits in silence.
 DOTS := sh -c '(while sleep 1 && kill -0 $$$$; do printf .; done) 2>/dev/null & \
   dots=$$!; "$$@"; code=$$?; kill $$dots; echo; exit $$code' dots
-# In CI, how much of functions/ and layers/ the tests go through, with a floor: see pyproject.toml.
-COVERAGE := $(if $(CI),--cov --cov-report=)
 # Two for each core, since the tests of a whole stack wait for it half of their time; each has a stack.
 WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(COVERAGE)
+PYTEST := .venv/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 # Any of these shows the console to its tests.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # The oldest Python that may run this, and the one that Lambda has.
@@ -38,8 +36,12 @@ demo: $(RUN) ## run one sample file through the whole road and stop again
 up: $(RUN) aws-client ## start the local AWS and a stand-in for Quantemplate, and stay until Ctrl-C
 	@.venv/bin/python -m local up
 
+# In CI, how much of functions/ and layers/ the unit tests go through, with a floor (pyproject.toml).
+# By themselves: tracing doubles what a test takes, and that of the others, through which most lines
+# go too, tells nothing of what is tested.
 test: $(TESTS) browser $(BUILT) ## run every test
-	$(PYTEST)
+	$(if $(CI),$(PYTEST) --cov --cov-report= tests/unit)
+	$(PYTEST) $(if $(CI),--ignore tests/unit)
 
 test-product: $(TESTS) browser $(BUILT) ## run every test but those of the emulator itself
 	$(PYTEST) tests

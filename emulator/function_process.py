@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+END_OF_LOG = "\0end of "  # and the id of the request, on what a function writes to
+
 
 def end_with_server(alive: Path) -> None:
     """Kill this process as soon as the server, which locks `alive` for its life, has ended."""
@@ -34,12 +36,19 @@ def end_with_server(alive: Path) -> None:
 def with_freezes(wait: Callable[[Any], Any], settings: Path) -> Callable[[Any], Any]:
     """Wait for an invocation; where that took too long, what connections there are have died.
 
-    freezes.py says what is in `settings`, and which documentation of AWS this follows.
+    freezes.py says what is in `settings`, and which documentation of AWS this follows. Before it
+    waits, it marks the end of what the invocation before has written: functions.py looks for it.
     """
+    last = ""
 
     def wait_frozen(client: Any) -> Any:
+        nonlocal last
+        if last:
+            sys.stdout.flush()
+            os.write(1, f"{END_OF_LOG}{last}\n".encode())
         begun = time.monotonic()
         invocation = wait(client)
+        last = invocation.invoke_id
         longest = json.loads(settings.read_text())
         if longest is not None and time.monotonic() - begun >= longest:
             end_connections()

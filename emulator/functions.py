@@ -5,6 +5,8 @@ A process serves one invocation at a time and is used again while it is warm.
 
 import itertools
 import logging
+import queue
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from emulator import browsers
+from emulator import browsers, function_process
 from emulator.function_host import Config, FunctionHost
 from emulator.function_memory import BoundedProcess
 from emulator.journal import Journal
@@ -26,6 +28,8 @@ TIMED_OUT, EXITED = "Sandbox.Timedout", "Runtime.ExitError"
 OUT_OF_MEMORY = "Runtime.OutOfMemory"
 KILLED = {TIMED_OUT, EXITED, OUT_OF_MEMORY}
 OUTGROWN = itertools.cycle((OUT_OF_MEMORY, EXITED))
+LAST_LINES = 10.0  # seconds for what an invocation has written, beyond what any machine takes
+A_LOOK = 0.05  # seconds until it is seen that a process has ended
 logger = logging.getLogger("emulator.functions")
 run_in_process = seam(lambda_svc, "_execute_function_provided_warm")
 
@@ -36,9 +40,11 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
     _exit_status: int | None = None
     _proc: Any
     _bounded: BoundedProcess | None = None
+    _request_id = ""
 
     def invoke(self, event: object, request_id: str, **context: object) -> dict[str, Any]:
         """Run one invocation; a failure comes back under Lambda's `errorType` for it."""
+        self._request_id = request_id
         try:
             result: dict[str, Any] = super().invoke(event, request_id, **context)
         except lambda_runtime.ProvidedInitTimeout:
@@ -59,6 +65,27 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
         self._bounded = BoundedProcess(self._proc, self.config.get("MemorySize", 128))
         self._proc = self._bounded
         super()._await_init(*arguments)
+
+    def _drain_stderr_bounded(self, *waits: float, **named: float) -> str:
+        """All that an invocation has written: its end is marked, however busy the machine is."""
+        if not self._init_settled.is_set():  # nothing has been invoked
+            return str(super()._drain_stderr_bounded(*waits, **named))
+        lines: list[str] = []
+        until = time.monotonic() + LAST_LINES
+        while time.monotonic() < until:
+            written = not self._log_thread or not self._log_thread.is_alive()
+            try:
+                line = self._stderr_queue.get(timeout=0 if written else A_LOOK)
+            except queue.Empty:
+                if written:  # the process has ended, and all is read
+                    break
+                continue
+            line, marked, request = line.partition(function_process.END_OF_LOG)
+            if line or not marked:
+                lines.append(line)
+            if marked and request == self._request_id:
+                break
+        return "\n".join(lines)
 
     def _failed(self, payload: dict[str, Any], log: str | None = None) -> dict[str, Any]:
         log = self._drain_stderr() if log is None else log
@@ -98,7 +125,8 @@ class FunctionWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] # unt
 
 def install(host: FunctionHost) -> None:
     """Let ministack run functions of a Python runtime as processes of `host`."""
-    for name in ("invoke", "_await_init", "_teardown", "_drain_stderr", "_build_handler_class"):
+    drained = ("_drain_stderr", "_drain_stderr_bounded")
+    for name in ("invoke", "_await_init", "_teardown", *drained, "_build_handler_class"):
         seam(lambda_runtime.ProvidedWorker, name)
     replace(lambda_runtime, "_worker_class_for", worker_class)
     replace(lambda_runtime, "subprocess", forking_on(host))

@@ -37,15 +37,8 @@ LONGEST = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files be begun first, the others in their random order.
-
-    Only by unit tests is coverage measured: tracing doubles what a test takes, and that of the
-    others, through which most lines go too, tells nothing of what is tested.
-    """
+    """Let the longest files be begun first, the others in their random order."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
-    for item in items:
-        if not item.nodeid.startswith("tests/unit/"):
-            item.add_marker("no_cover")
 
 
 def pytest_collection_finish() -> None:

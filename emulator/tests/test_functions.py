@@ -1,5 +1,6 @@
 """Functions run as they do on Lambda."""
 
+import base64
 import json
 import re
 import time
@@ -252,6 +253,7 @@ def test_embedded_metrics_reach_cloudwatch(account: Account) -> None:
     """Amazon CloudWatch user guide, "Specification: Embedded metric format"."""
     # Given
     code = """
+import base64
 import json
 
 def handler(event, context):
@@ -307,3 +309,33 @@ def test_a_stacks_function_says_which_network_it_is_in(account: Account) -> None
     # And the first says where
     assert inside["VpcConfig"].items() >= network.items()
     assert not outside["VpcConfig"]["SubnetIds"]
+
+
+def test_all_that_an_invocation_writes_is_in_its_log_however_late_it_is_read(
+    account: Account,
+) -> None:
+    # Given a function that pauses between what it writes, longer than anybody would wait for more,
+    # and ends in the midst of a line
+    code = """
+import sys, time
+
+def handler(event, context):
+    for number in range(3):
+        print(number)
+        time.sleep(0.3)
+    sys.stdout.write("last")
+"""
+    function = account.function(code)
+    ask = {"FunctionName": function, "LogType": "Tail", "Payload": b"{}"}
+    for _ in range(2):
+        # When it is invoked
+        answer = account.client("lambda").invoke(**ask)
+        # Then all of it is there, and nothing else
+        lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+        assert [line for line in lines if line in ("0", "1", "2", "last")] == [
+            "0",
+            "1",
+            "2",
+            "last",
+        ]
+        assert "\0" not in "".join(lines)
