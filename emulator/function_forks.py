@@ -11,6 +11,7 @@ import queue
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from typing import IO, Any
@@ -22,6 +23,7 @@ NAME = "AWS_LAMBDA_FUNCTION_NAME"
 # What Python and libraries read as they start: functions that differ there are not forked from one.
 READ_EARLY = ("LANG", "LC_", "PATH", "PYTHON", "TMPDIR", "TZ")
 Environment = dict[str, str]
+TOLD_WITHIN = 10.0  # seconds, beyond what any machine takes
 
 
 class ForkedProcess:
@@ -43,6 +45,8 @@ class ForkedProcess:
 
     def poll(self) -> int | None:
         """How it ended, None while it runs."""
+        if self.returncode is None and has_died(self.pid):
+            self._ended.wait(TOLD_WITHIN)  # nobody may be served by it any more
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -63,6 +67,15 @@ class ForkedProcess:
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):  # its end is still to be heard of
                 os.kill(self.pid, number)
+
+
+def has_died(pid: int) -> bool:
+    """Whether a process has ended, where /proc tells; its parent may still have to say how."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - asked often
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return sys.platform == "linux"
 
 
 class ForkServer:
